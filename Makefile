@@ -1,0 +1,83 @@
+# Everything here needs only Python 3.11 or newer and make. `make` alone lists the targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+CANDIDATES := python3.13 python3.12 python3.11 python3
+IS_NEW_ENOUGH := import sys; raise SystemExit(sys.version_info < (3, 11))
+# Asked only when the environment is built: a name on the path may be a shim that does not run.
+PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK_TOOL := uv==0.13.9
+
+SOURCES := cardwire gateway worker shared simulator
+# Folders that a checkout may not have yet are left out instead of failing the check.
+CHECKED := $(wildcard $(SOURCES) tests bench examples)
+COVERAGE := $(SOURCES:%=--cov=%) --cov-branch --cov-report=
+FAIL_UNDER ?= 0
+ARGS ?=
+
+.PHONY: help setup demo test test-fast check fmt chaos bench lock clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(DEV) ## Build .venv with everything for work on Cardwire
+
+demo: $(RUNTIME) ## Click a card and watch it change: gateway, worker and simulator, no account needed
+	@$(BIN)/cardwire demo --once $(ARGS)
+
+test: $(DEV) ## Run every test this machine can run, and say what it skipped and why
+	@$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+	@$(BIN)/python -m coverage report --skip-covered --skip-empty --fail-under=$(FAIL_UNDER)
+
+test-fast: $(DEV) ## Run the tests that need no service and no second process
+	@$(BIN)/python -m pytest $(wildcard tests/unit tests/property) -m "not kafka and not postgres and not slow" $(ARGS)
+
+check: $(DEV) ## Check format, lint, types and import rules, as CI does
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy $(CHECKED)
+	@$(BIN)/lint-imports
+
+fmt: $(DEV) ## Format, and repair what the linter can repair
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+chaos: $(DEV) ## Kill processes and brokers at random and check that nothing is lost (ARGS="--seed 7")
+	@$(BIN)/python -m tests.chaos --full $(ARGS)
+
+bench: $(DEV) ## Measure throughput and latency against raw baselines (ARGS="decide")
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: ## Resolve the dependencies again into requirements/
+	@$(MAKE) --no-print-directory $(VENV)/bin/python
+	@$(PIP) install "$(LOCK_TOOL)"
+	@PATH="$(BIN):$$PATH" sh requirements/lock
+
+clean: ## Remove the environment and everything generated
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then echo "Cardwire needs Python 3.11 or newer: install it, or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@"$(PYTHON)" -c '$(IS_NEW_ENOUGH)' || { echo "$(PYTHON) is not Python 3.11 or newer: name another: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Building $(VENV) with $(PYTHON)"
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+
+# pip checks every hash of the locks; Cardwire itself is linked, not copied, so edits count at once.
+$(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what Cardwire runs on"
+	@$(PIP) install --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUNTIME)
+	@echo "Installing what Cardwire is tested with"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Durable, event-sourced card interactions for Feishu and Lark: the public names."""

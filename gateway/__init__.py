@@ -1,0 +1,1 @@
+"""The gateway: verifies callbacks, records them in the log, answers them."""

@@ -1,0 +1,1 @@
+"""A fake of the platform, for newcomers and for tests."""

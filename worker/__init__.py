@@ -1,0 +1,1 @@
+"""The worker: reads the log, decides, and carries out what was decided."""

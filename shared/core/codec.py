@@ -1,0 +1,120 @@
+"""
+Events to bytes and back: CloudEvents 1.0 in Kafka's binary mode.
+
+The value is the event as JSON; type, id, source, subject and time are headers, so that other programs can
+filter without parsing. Old versions are upcast on reading; the log is never rewritten. Specification:
+https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+import msgspec
+
+from shared.core.errors import NewerThanUs, Undecodable
+from shared.core.events import OUTCOME_STATUSES, Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived
+from shared.core.ids import OrderingKey, ordering_key
+from shared.core.json_text import EpochMs
+
+Headers = Sequence[tuple[str, bytes]]
+
+PREFIX: Final = "lark.card."
+VERSION: Final = 1
+
+_OURS: Final[Mapping[str, type[InteractionReceived | InteractionAnswered | Decided | EffectOutcome]]] = {
+    "interaction.received": InteractionReceived,
+    "interaction.answered": InteractionAnswered,
+    "decided": Decided,
+    **{f"effect.{status}": EffectOutcome for status in OUTCOME_STATUSES},
+}
+_DECODERS: Final = {f"{PREFIX}{name}.v{VERSION}": msgspec.json.Decoder(of) for name, of in _OURS.items()}
+_ENCODER: Final = msgspec.json.Encoder()
+
+Upcaster = Callable[[bytes], bytes]
+UPCASTERS: Final[Mapping[str, tuple[str, Upcaster]]] = {}
+"""Old ``ce_type`` to (next ``ce_type``, function of the value). Version 1 is the first: nothing to lift yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A record as it goes to the log: ordering key, CloudEvents headers, JSON value, the event's time (ms)."""
+
+    key: OrderingKey
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+    timestamp: EpochMs
+
+
+def encode(event: Event, *, traceparent: str | None = None) -> Encoded:
+    """Return the record of ``event``; the same event gives the same bytes."""
+    name, event_id, at = _identity(event)
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_type", f"{PREFIX}{name}.v{VERSION}".encode()),
+        ("ce_source", f"/lark/{event.app_id}/{event.tenant_key}".encode()),
+        ("ce_time", _rfc3339(at).encode()),
+        ("content-type", b"application/json"),
+    ]
+    if event.message_id:
+        headers.append(("ce_subject", event.message_id.encode()))
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    key = ordering_key(event.app_id, event.message_id, event.event_id)
+    return Encoded(key=key, headers=tuple(headers), value=_ENCODER.encode(event), timestamp=at)
+
+
+def decode(headers: Headers, value: bytes | None) -> Event:
+    """
+    Return the event of a record.
+
+    Raises:
+        NewerThanUs: The type or its version is one that this program does not know yet.
+        Undecodable: Not a record of ours, or its value does not have the type's shape.
+    """
+    ce_type = header(headers, "ce_type")
+    if ce_type is None or value is None:
+        raise Undecodable("the record has no ce_type header or no value")
+    while ce_type in UPCASTERS:
+        ce_type, lift = UPCASTERS[ce_type]
+        value = lift(value)
+    decoder = _DECODERS.get(ce_type)
+    if decoder is None:
+        if ce_type.startswith(PREFIX):
+            raise NewerThanUs(f"record type {ce_type} is newer than this program: upgrade workers before gateways")
+        raise Undecodable(f"record type {ce_type!r} is not ours")
+    try:
+        return decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        # msgspec names the path and the expected type, never the value.
+        raise Undecodable(f"{ce_type}: {error}") from error
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """Return the first header of that name as text, if there is one."""
+    return next((value.decode("utf-8", "replace") for key, value in headers if key == name), None)
+
+
+def _identity(event: Event) -> tuple[str, str, EpochMs]:
+    match event:
+        case InteractionReceived():
+            return "interaction.received", event.event_id, event.occurred_at
+        case InteractionAnswered():
+            return "interaction.answered", f"{event.event_id}/answered", event.answered_at
+        case Decided():
+            suffix = f"/{event.redrive}" if event.redrive else ""
+            return "decided", f"{event.event_id}/decided{suffix}", event.occurred_at
+        case EffectOutcome():
+            return f"effect.{event.status}", f"{event.event_id}/{event.index}/{event.k}", event.finished_at
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _rfc3339(at: EpochMs) -> str:
+    try:
+        return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        # A signed callback may claim any time; the record must still be written.
+        return "1970-01-01T00:00:00.000Z"

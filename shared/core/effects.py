@@ -1,0 +1,88 @@
+"""
+Effects: what a handler wants to happen, as values.
+
+An effect is an intention, not a call. The worker stores it as a row in the same transaction as the decision,
+and performs it later, as often as it takes.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shared.core.ids import ChatId
+from shared.core.json_text import JsonText, json_text
+
+CardLike = dict[str, Any] | str
+"""A card as its JSON object, or as JSON text."""
+
+
+def _seal(effect: "UpdateCard | SendCard") -> None:
+    card = effect.card
+    if not isinstance(card, str):
+        msgspec.structs.force_setattr(effect, "card", json_text(card))
+
+
+class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="UpdateCard"):
+    """
+    Show this card, whole, in place of the one that was clicked.
+
+    Attributes:
+        card: The new card's JSON. A 1.0 card without ``config.update_multi`` is sent with ``true``.
+    """
+
+    card: JsonText
+
+    if TYPE_CHECKING:
+
+        def __init__(self, card: CardLike) -> None: ...
+
+    __post_init__ = _seal
+
+
+class RenameChat(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="RenameChat"):
+    """
+    Give a chat another name.
+
+    Attributes:
+        name: The new name (the platform suggests at most 60 characters).
+        chat_id: Which chat; without it, the one that the card was clicked in.
+    """
+
+    name: str
+    chat_id: ChatId | None = None
+
+
+class SendCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="SendCard"):
+    """
+    Send a new card.
+
+    Attributes:
+        card: The card's JSON.
+        to: ``oc_…`` chat, ``ou_…`` open id, ``on_…`` union id, an e-mail address, else a user id;
+            without it, the chat that the card was clicked in.
+    """
+
+    card: JsonText
+    to: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, card: CardLike, to: str | None = None) -> None: ...
+
+    __post_init__ = _seal
+
+
+class SendText(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="SendText"):
+    """
+    Send a text message.
+
+    Attributes:
+        text: What it says; ``<at user_id="ou_…"></at>`` mentions somebody.
+        to: As for `SendCard`.
+    """
+
+    text: str
+    to: str | None = None
+
+
+Effect = UpdateCard | RenameChat | SendCard | SendText

@@ -1,0 +1,293 @@
+"""
+The facts in the log.
+
+They live 33 days in logs that other programs read too, so they are complete, absolute and self-contained:
+fields are only ever added, a changed meaning is a new version of the type, and a reader ignores what it does
+not know. Bytes and headers are `shared.core.codec`'s business.
+"""
+
+from typing import Literal, get_args
+
+import msgspec
+
+from shared.core.cards import CardFormat, Toast
+from shared.core.effects import Effect
+from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
+from shared.core.json_text import EpochMs, JsonText
+
+InteractionKind = Literal["card_action", "card_action_v1", "link_preview", "event"]
+"""How it arrived: new card callback, legacy card callback, link preview, subscribed event."""
+
+CARD_ACTIONS = frozenset[InteractionKind]({"card_action", "card_action_v1"})
+"""The kinds that a person waits for an answer to: they are followed by an answered mark."""
+
+
+class Operator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who clicked. ``user_id`` only where the app may see it."""
+
+    open_id: OpenId | None = None
+    user_id: str | None = None
+    union_id: str | None = None
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What was clicked, and with which data.
+
+    Attributes:
+        tag: The component's tag (``button``, ``select_static`` …): an open set.
+        name: The component's name, inside a form.
+        value: JSON text of the component's own value, exactly as received: any JSON.
+        form_value: JSON text of the submitted form, exactly as received.
+        input_value: Text of an input outside a form.
+        option: The choice of a single-choice component outside a form.
+        options: The choices of a multi-choice component outside a form.
+        checked: State of a checker outside a form.
+        timezone: The clicker's time zone, where the platform sends it.
+    """
+
+    tag: str | None = None
+    name: str | None = None
+    value: JsonText | None = None
+    form_value: JsonText | None = None
+    input_value: str | None = None
+    option: str | None = None
+    options: tuple[str, ...] | None = None
+    checked: bool | None = None
+    timezone: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What the caller was answered within its 3 seconds, chosen before the interaction was appended.
+
+    Attributes:
+        rule: Whose answer it is: a handler's name, or ``default``.
+        toast: The toast, if any.
+        card: JSON text of the card, if the answer replaced it.
+    """
+
+    rule: str = "default"
+    toast: Toast | None = None
+    card: JsonText | None = None
+
+
+class InteractionReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    Somebody clicked, or something happened: a verified callback, normalized.
+
+    Attributes:
+        occurred_at: The platform's time of the click (ms); `received_at` where it cannot be read.
+        received_at: When the gateway had the whole request (ms).
+        card_token: The card's update token: useless without the app's secret, secret all the same.
+        request_id: ``X-Request-Id``; not signed, so never an identity by itself.
+        delivery_key: Same key, same bytes delivered again.
+        callback: JSON text of the decoded body less every token, so that fields can be derived later.
+    """
+
+    event_id: EventId
+    kind: InteractionKind
+    app_id: AppId
+    tenant_key: TenantKey
+    operator: Operator = Operator()
+    message_id: MessageId | None = None
+    chat_id: ChatId | None = None
+    host: str | None = None
+    delivery_type: str | None = None
+    url: str | None = None
+    action: Action = Action()
+    event_type: str | None = None
+    card_token: str | None = None
+    preview_token: str | None = None
+    answer: Answer = Answer()
+    occurred_at: EpochMs
+    received_at: EpochMs
+    request_id: str | None = None
+    delivery_key: DeliveryKey | None = None
+    callback: JsonText | None = None
+
+    def __repr__(self) -> str:
+        """Name the event and nothing that a person typed or a token."""
+        return f"InteractionReceived({self.event_id!r}, kind={self.kind!r}, message_id={self.message_id!r})"
+
+
+class InteractionAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    The answered mark: the last byte of the answer was written, so updates may follow.
+
+    Attributes:
+        delivered: False when the client had gone before the answer was written.
+        answered_at: The gateway's time (ms).
+    """
+
+    event_id: EventId
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None = None
+    delivered: bool = True
+    answered_at: EpochMs
+
+
+ClaimResult = Literal["decided", "ignored", "refused", "failed", "twin", "counted"]
+"""
+What became of an input: ``decided`` by a handler; ``ignored``, no handler matched; ``refused`` by a rule
+(the card had expired); ``failed``, the handler did; ``twin`` of a click that the platform sent in both styles;
+``counted`` towards a quorum.
+"""
+
+Eligibility = Literal["after_answer", "at_once"]
+"""When an effect may start: after its click's answer (changes of the clicked card), or at once."""
+
+
+class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One effect of a decision.
+
+    Attributes:
+        index: Counts from 1 within the decision; 0 is reserved for an answered card.
+        audience: Who sees it: ``*`` everybody, else one open id.
+        coalesce: Effects of one target, audience and key replace each other, newest first; ``None``: never.
+        order: Log order: offset * 1024 + index. Comparable within one partition.
+        due: Not before this time (ms); ``None``: as the eligibility says.
+    """
+
+    index: int
+    target: Target
+    audience: str = "*"
+    coalesce: str | None = None
+    eligibility: Eligibility = "at_once"
+    order: int
+    due: EpochMs | None = None
+    effect: Effect
+
+
+class CardSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which card the handler was shown; absent when there was none to show."""
+
+    version: int = 0
+    chat_id: ChatId | None = None
+    sent_at: EpochMs | None = None
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What was decided about one input: complete, so that the ledger can be folded from these alone.
+
+    Attributes:
+        partition: Where the input lies in the interactions topic.
+        offset: Its offset there.
+        redrive: 0, or which redrive of the input this decides.
+        handler: The handler's name; `digest` is its code's.
+        reason: Why it was refused or failed, in a few words.
+        version: The card's version after this decision; 0 where no card is concerned.
+        state: The card's whole state after it.
+        content: The card we intend to show after it, unless an effect of this decision carries it: see `intended`.
+        newest_at: Time of the card's newest decided click (ms).
+        late: The click happened well before the newest decided one, so its card update was dropped.
+        seen: The card the handler saw.
+        winners: Who won a race rule, and `voters` who was counted: open ids.
+        request_id: The caller's id, for inputs that came as requests.
+        occurred_at: The input's time (ms).
+        decided_at: The ledger's time when its batch was read (ms).
+    """
+
+    event_id: EventId
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None = None
+    partition: int
+    offset: int
+    delivery_key: DeliveryKey | None = None
+    result: ClaimResult
+    redrive: int = 0
+    handler: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+    version: int = 0
+    state: JsonText | None = None
+    content: JsonText | None = None
+    newest_at: EpochMs | None = None
+    late: bool = False
+    seen: CardSeen | None = None
+    winners: tuple[OpenId, ...] = ()
+    voters: tuple[OpenId, ...] = ()
+    request_id: str | None = None
+    occurred_at: EpochMs
+    decided_at: EpochMs
+    effects: tuple[PlannedEffect, ...] = ()
+
+    def __repr__(self) -> str:
+        """Name the input and the result, nothing that a person typed."""
+        return f"Decided({self.event_id!r}, {self.result!r}, version={self.version}, effects={len(self.effects)})"
+
+
+OutcomeStatus = Literal["succeeded", "failed", "superseded", "refused", "unknown"]
+"""
+``succeeded``: the platform said so. ``failed``: it refused, finally or for now (see `final`). ``superseded``: a
+newer effect took its place. ``refused``: by a rule of ours, without a call. ``unknown``: it was begun, and it can
+no longer be told or safely repeated.
+"""
+
+
+class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What became of one effect, or of one attempt at it. Absolute, so that folding is idempotent and commutative.
+
+    Attributes:
+        message_id: The card of the interaction that the effect descends from.
+        index: Which effect of the decision.
+        k: Counts the outcomes of this effect from 1; the highest is the present one.
+        final: No further attempt follows. Only a ``failed`` one may not be final.
+        retry_at: When the next attempt is due (ms).
+        attempts: How many calls the platform answered about this target.
+        code: The platform's code; `http_status` and `log_id` (``X-Tt-Logid``) of the same answer.
+        reason: A few words of ours, from a closed list.
+        sent_message_id: The message that a send created; `sent_at` its creation time (ms).
+        chat_id: The chat that was sent to or renamed.
+        shown: SHA-256 of the card now shown, and `shown_order` the order of the effect that showed it.
+        card_format: The JSON version of that card.
+        sequence: The CardKit sequence used.
+        uses_left: What is left of the card's update token.
+        started_at: When the call began (ms, ledger's clock); absent without a call.
+        finished_at: When the outcome was known (ms, ledger's clock).
+        marked_at: When the answered mark was seen (ms, ledger's clock); absent without a mark.
+    """
+
+    event_id: EventId
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None = None
+    index: int
+    k: int
+    kind: str
+    target: Target
+    status: OutcomeStatus
+    final: bool = True
+    retry_at: EpochMs | None = None
+    attempts: int = 0
+    code: int | None = None
+    http_status: int | None = None
+    log_id: str | None = None
+    reason: str | None = None
+    sent_message_id: MessageId | None = None
+    sent_at: EpochMs | None = None
+    chat_id: ChatId | None = None
+    shown: str | None = None
+    shown_order: int | None = None
+    card_format: CardFormat | None = None
+    sequence: int | None = None
+    uses_left: int | None = None
+    started_at: EpochMs | None = None
+    finished_at: EpochMs
+    marked_at: EpochMs | None = None
+
+
+Input = InteractionReceived | InteractionAnswered
+"""What the worker consumes."""
+
+Output = Decided | EffectOutcome
+"""What the worker tells."""
+
+Event = Input | Output
+
+OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = get_args(OutcomeStatus)

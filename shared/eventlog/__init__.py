@@ -1,0 +1,1 @@
+"""The append-only log: one port, three back ends."""

@@ -17,8 +17,8 @@ LOCK_TOOL := uv==0.13.9
 SOURCES := cardwire gateway worker shared simulator
 # Folders that a checkout may not have yet are left out instead of failing the check.
 CHECKED := $(wildcard $(SOURCES) tests bench examples)
-COVERAGE := $(SOURCES:%=--cov=%) --cov-branch --cov-report=
 FAIL_UNDER ?= 0
+COVERAGE := --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(FAIL_UNDER)
 ARGS ?=
 
 .PHONY: help setup demo test test-fast check fmt chaos bench lock clean
@@ -33,7 +33,6 @@ demo: $(RUNTIME) ## Click a card and watch it change: gateway, worker and simula
 
 test: $(DEV) ## Run every test this machine can run, and say what it skipped and why
 	@$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
-	@$(BIN)/python -m coverage report --skip-covered --skip-empty --fail-under=$(FAIL_UNDER)
 
 test-fast: $(DEV) ## Run the tests that need no service and no second process
 	@$(BIN)/python -m pytest $(wildcard tests/unit tests/property) -m "not kafka and not postgres and not slow" $(ARGS)

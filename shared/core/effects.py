@@ -16,10 +16,8 @@ CardLike = dict[str, Any] | str
 """A card as its JSON object, or as JSON text."""
 
 
-def _seal(effect: "UpdateCard | SendCard") -> None:
-    card = effect.card
-    if not isinstance(card, str):
-        msgspec.structs.force_setattr(effect, "card", json_text(card))
+def _card_text(card: CardLike) -> JsonText:
+    return JsonText(card) if isinstance(card, str) else json_text(card)
 
 
 class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="UpdateCard"):
@@ -36,7 +34,8 @@ class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
 
         def __init__(self, card: CardLike) -> None: ...
 
-    __post_init__ = _seal
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "card", _card_text(self.card))
 
 
 class RenameChat(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="RenameChat"):
@@ -69,7 +68,8 @@ class SendCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
 
         def __init__(self, card: CardLike, to: str | None = None) -> None: ...
 
-    __post_init__ = _seal
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "card", _card_text(self.card))
 
 
 class SendText(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="SendText"):

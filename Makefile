@@ -3,9 +3,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 CANDIDATES := python3.13 python3.12 python3.11 python3
-IS_NEW_ENOUGH := import sys; raise SystemExit(sys.version_info < (3, 11))
+IS_SUITABLE := import ensurepip, sys, venv; raise SystemExit(sys.version_info < (3, 11))
 # Asked only when the environment is built: a name on the path may be a shim that does not run.
-PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
+PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(IS_SUITABLE)' 2>/dev/null && echo "$$p" && break; done)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,11 +63,10 @@ clean: ## Remove the environment and everything generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	@if [ -z "$(PYTHON)" ]; then echo "Cardwire needs Python 3.11 or newer: install it, or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; fi
-	@"$(PYTHON)" -c '$(IS_NEW_ENOUGH)' || { echo "$(PYTHON) is not Python 3.11 or newer: name another: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@echo "Building $(VENV) with $(PYTHON)"
+	@python="$(PYTHON)"; "$${python:-false}" -c '$(IS_SUITABLE)' 2>/dev/null || { echo "Cardwire needs Python 3.11 or newer with its venv module: install it (Debian: apt install python3-venv), or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Building $(VENV)"
 	@rm -rf $(VENV)
-	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)
 
 # pip checks every hash of the locks; Cardwire itself is linked, not copied, so edits count at once.
 $(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python

@@ -11,6 +11,8 @@ from collections.abc import Generator
 
 import pytest
 
+pytest_plugins = ["tests.support.services"]
+
 _Report = pytest.TestReport | pytest.CollectReport
 
 

@@ -1,0 +1,141 @@
+"""Run a handler, and believe nothing that comes back."""
+
+import inspect
+import json
+from typing import Any, Final, NoReturn, get_args
+
+import msgspec
+
+from shared.app.handler import Handler
+from shared.app.interaction import Interaction
+from shared.core.decision import UNCHANGED, Card, Decision
+from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.errors import HandlerError
+from shared.core.json_text import JsonText, json_text
+
+MAX_BYTES: Final = 256 * 1024
+"""What one decision may hold: effects and state together, as UTF-8."""
+
+MAX_EFFECTS: Final = 1023
+"""How many effects one decision may hold: the order of an effect counts 1024 of them per record."""
+
+_EFFECTS: Final[tuple[type[Effect], ...]] = get_args(Effect)
+
+
+def run(handler: Handler, interaction: Interaction, card: Card | None) -> Decision:
+    """
+    Call a handler and return its decision: a tuple of valid effects, and the new state or `UNCHANGED`.
+
+    Raises:
+        HandlerError: It raised (the cause has the traceback), or returned what cannot be decided. The text names
+            the handler and what is wrong, never what a person typed.
+    """
+    decision = _normalized(handler, _called(handler, interaction, card))
+    if len(decision.effects) > MAX_EFFECTS:
+        raise HandlerError(f"{handler.name} returned {len(decision.effects)} effects: at most {MAX_EFFECTS}")
+    _check_aim(handler, interaction, decision)
+    effects = tuple(_valid(handler, effect) for effect in decision.effects)
+    size = sum(len(msgspec.json.encode(effect)) for effect in effects) + _state_size(handler, decision.state)
+    if size > MAX_BYTES:
+        raise HandlerError(f"{handler.name} decided {size} bytes of state and effects: at most {MAX_BYTES}")
+    return Decision(effects=effects, state=decision.state)
+
+
+def _called(handler: Handler, interaction: Interaction, card: Card | None) -> Any:
+    try:
+        return handler.function(interaction, card)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Not only Exception: a handler that calls exit() must not end the worker.
+        raise HandlerError(f"{type(error).__name__} in {handler.name}") from error
+
+
+def _normalized(handler: Handler, returned: Any) -> Decision:
+    match returned:
+        case None:
+            return Decision()
+        case Decision(effects=list() | tuple()):
+            return returned
+        case Decision(effects=effects):
+            raise _unexpected(handler, "a Decision whose effects are", effects)
+        case list() | tuple():
+            return Decision(effects=returned)
+        case _:
+            if inspect.iscoroutine(returned):
+                returned.close()
+            raise _unexpected(handler, "an object of type", returned)
+
+
+def _unexpected(handler: Handler, what: str, given: object) -> HandlerError:
+    name = type(given).__name__
+    return HandlerError(f"{handler.name} returned {what} {name}: expected None, a list of effects or a Decision")
+
+
+def _check_aim(handler: Handler, interaction: Interaction, decision: Decision) -> None:
+    if interaction.message_id is not None:
+        return
+    if decision.state is not UNCHANGED:
+        raise HandlerError(f"{handler.name} returned state, but {interaction.kind} is about no card to keep it with")
+    for effect in decision.effects:
+        if isinstance(effect, UpdateCard):
+            raise HandlerError(f"{handler.name} returned UpdateCard, but {interaction.kind} is about no card")
+        if interaction.chat_id is None and _goes_to_the_chat(effect):
+            raise HandlerError(
+                f"{handler.name} returned {type(effect).__name__} without saying where: {interaction.kind} is about "
+                f"no chat, so expected {'chat_id' if isinstance(effect, RenameChat) else 'to'}='oc_…'"
+            )
+
+
+def _goes_to_the_chat(effect: Effect) -> bool:
+    match effect:
+        case RenameChat():
+            return effect.chat_id is None
+        case SendCard() | SendText():
+            return effect.to is None
+        case _:
+            return False
+
+
+def _valid(handler: Handler, effect: Effect) -> Effect:
+    """Return the effect with its types checked, as text that UTF-8 can carry."""
+    if type(effect) not in _EFFECTS:
+        names = ", ".join(kind.__name__ for kind in _EFFECTS)
+        raise HandlerError(f"{handler.name} returned an effect of type {type(effect).__name__}: expected {names}")
+    fields = {key: _utf8(given) for key, given in msgspec.structs.asdict(effect).items()}
+    try:
+        checked = msgspec.convert(fields, type(effect))
+        if isinstance(checked, UpdateCard | SendCard):
+            _check_card(checked.card)
+    except (ValueError, RecursionError) as error:
+        # msgspec names the field and the types, the JSON parser the position: neither repeats what was given.
+        raise HandlerError(f"{handler.name} returned {type(effect).__name__} with {error}") from error
+    return checked
+
+
+def _utf8(given: Any) -> Any:
+    # Half a character, pasted or cut, is what a person may have typed: shown as U+FFFD rather than refused.
+    if isinstance(given, str) and not given.isascii():
+        return given.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return given
+
+
+def _check_card(card: JsonText) -> None:
+    match json.loads(card, parse_constant=_no_constant):
+        case dict():
+            return
+        case _:
+            raise ValueError('a card that is no JSON object: expected a card, as in {"schema": "2.0", "body": …}')
+
+
+def _no_constant(constant: str) -> NoReturn:
+    raise ValueError(f"a card that holds {constant}, which JSON does not know")
+
+
+def _state_size(handler: Handler, state: Any) -> int:
+    if state is UNCHANGED:
+        return 0
+    try:
+        return len(json_text(state).encode())
+    except (ValueError, RecursionError) as error:
+        raise HandlerError(f"{handler.name} returned state that is not JSON: {type(error).__name__}") from error

@@ -1,0 +1,44 @@
+"""
+Settings: declared once, read once.
+
+A process has one frozen settings type. Each of its fields is declared with name, kind, default, unit, meaning and
+example (`setting`, `required`, `optional`) or is a section that processes share (`section`). `load` builds it from
+the environment, which nothing else reads, and reports every problem at once. ``.env.example`` and
+docs/reference/settings.md are generated from the same declarations.
+"""
+
+from shared.core.secret import Secret
+from shared.settings.declare import Setting, declared, optional, required, section, setting
+from shared.settings.kinds import CallbackStyle
+from shared.settings.load import ConfigWarning, load
+from shared.settings.sections import (
+    CallbackSettings,
+    KafkaSecurity,
+    LogSettings,
+    ObservabilitySettings,
+    PlatformSettings,
+    admin_port,
+    app_id,
+    handlers,
+)
+
+__all__ = [
+    "CallbackSettings",
+    "CallbackStyle",
+    "ConfigWarning",
+    "KafkaSecurity",
+    "LogSettings",
+    "ObservabilitySettings",
+    "PlatformSettings",
+    "Secret",
+    "Setting",
+    "admin_port",
+    "app_id",
+    "declared",
+    "handlers",
+    "load",
+    "optional",
+    "required",
+    "section",
+    "setting",
+]

@@ -1,0 +1,215 @@
+"""The sections of settings that more than one process reads."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shared.core.ids import AppId
+from shared.core.secret import Secret
+from shared.settings.declare import optional, required, section, setting
+from shared.settings.kinds import (
+    APP,
+    APP_ID,
+    DOMAIN,
+    FLAG,
+    LOG_URL,
+    PATH,
+    PORT,
+    PREFIX,
+    SECRET,
+    STYLE,
+    TEXT,
+    CallbackStyle,
+    choice,
+)
+
+
+def app_id() -> AppId:
+    """Declare the app's id, which every process needs."""
+    return required(
+        APP_ID,
+        "LARK_APP_ID",
+        meaning="Id of your app, from the developer console.",
+        example="cli_a1b2c3d4e5f6",
+        aliases=("APP_ID",),
+    )
+
+
+def handlers() -> str:
+    """Declare where the user's `App` is."""
+    return required(
+        APP,
+        "CARDWIRE_APP",
+        meaning="Where your handlers are: module and name of the App; the current folder is looked in last.",
+        example="handlers:app",
+    )
+
+
+def admin_port(default: int) -> int:
+    """Declare the port of health and metrics, whose default differs, so that processes can share a machine."""
+    return setting(
+        PORT,
+        "CARDWIRE_ADMIN_PORT",
+        default=str(default),
+        meaning="Port of /healthz, /readyz and /metrics; 0: any free one. In `cardwire run` the worker takes the next.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSettings:
+    """How callbacks prove that they come from the platform."""
+
+    encrypt_key: Secret | None = optional(
+        SECRET,
+        "LARK_ENCRYPT_KEY",
+        meaning="Encrypt Key of the app: callbacks are encrypted and signed with it. Strongly recommended.",
+        example="kudryavka",
+        aliases=("ENCRYPT_KEY",),
+    )
+    verification_token: Secret | None = optional(
+        SECRET,
+        "LARK_VERIFICATION_TOKEN",
+        meaning="Verification Token of the app: proves callbacks without an Encrypt Key, and legacy card callbacks.",
+        example="v-token-from-the-console",
+        aliases=("VERIFICATION_TOKEN",),
+    )
+    style: CallbackStyle = setting(
+        STYLE,
+        "LARK_CALLBACKS",
+        default="auto",
+        meaning="Which card callbacks are let in: new (card.action.trigger), legacy (card.action.trigger_v1) or both; "
+        "auto is new when an Encrypt Key is set, else both.",
+        example="both",
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Return what makes it impossible to tell the platform from anybody else."""
+        if self.encrypt_key is None and self.verification_token is None:
+            yield (
+                "LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN are both missing: expected at least one of them, without "
+                "which anybody could click, for example LARK_ENCRYPT_KEY=kudryavka"
+            )
+        elif self.verification_token is None and self.style in {"legacy", "both"}:
+            yield (
+                f"LARK_VERIFICATION_TOKEN is missing: LARK_CALLBACKS={self.style} expects it, because legacy card "
+                "callbacks are signed with it, for example LARK_VERIFICATION_TOKEN=v-token-from-the-console"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformSettings:
+    """How the platform's OpenAPI is called."""
+
+    app_secret: Secret = required(
+        SECRET,
+        "LARK_APP_SECRET",
+        meaning="App Secret of your app, from the developer console.",
+        example="s-from-the-console",
+        aliases=("APP_SECRET",),
+    )
+    domain: str = setting(
+        DOMAIN,
+        "LARK_DOMAIN",
+        default="open.feishu.cn",
+        meaning="Where the OpenAPI is: open.feishu.cn, open.larksuite.com, or the address of a simulator.",
+        example="open.larksuite.com",
+        aliases=("LARK_HOST",),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSecurity:
+    """How the brokers are spoken to, and who we say we are."""
+
+    tls: bool = setting(
+        FLAG, "CARDWIRE_KAFKA_TLS", default="false", meaning="Speak TLS with the brokers.", example="true"
+    )
+    ca: str | None = optional(
+        PATH,
+        "CARDWIRE_KAFKA_CA",
+        meaning="PEM file of the authorities that brokers' certificates are checked against; absent: the system's.",
+        example="/etc/cardwire/ca.pem",
+    )
+    certificate: str | None = optional(
+        PATH,
+        "CARDWIRE_KAFKA_CERT",
+        meaning="PEM file with our own certificate, where the brokers ask for one.",
+        example="/etc/cardwire/client.pem",
+    )
+    key: str | None = optional(
+        PATH,
+        "CARDWIRE_KAFKA_KEY",
+        meaning="PEM file with the key of our own certificate.",
+        example="/etc/cardwire/client.key",
+    )
+    mechanism: str | None = optional(
+        choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+        "CARDWIRE_KAFKA_SASL",
+        meaning="SASL mechanism; absent: none.",
+        example="SCRAM-SHA-512",
+    )
+    username: str | None = optional(TEXT, "CARDWIRE_KAFKA_USERNAME", meaning="User name for SASL.", example="cardwire")
+    password: Secret | None = optional(
+        SECRET, "CARDWIRE_KAFKA_PASSWORD", meaning="Password for SASL.", example="p-from-your-vault"
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Return what is given by half."""
+        if self.mechanism and not (self.username and self.password):
+            yield (
+                f"CARDWIRE_KAFKA_SASL={self.mechanism} expects CARDWIRE_KAFKA_USERNAME and CARDWIRE_KAFKA_PASSWORD, "
+                "for example CARDWIRE_KAFKA_USERNAME=cardwire"
+            )
+        if (self.certificate is None) != (self.key is None):
+            yield (
+                "CARDWIRE_KAFKA_CERT and CARDWIRE_KAFKA_KEY expect each other, "
+                "for example CARDWIRE_KAFKA_KEY=/etc/cardwire/client.key"
+            )
+        if not self.tls and (self.ca or self.certificate):
+            yield "CARDWIRE_KAFKA_CA and CARDWIRE_KAFKA_CERT expect TLS, for example CARDWIRE_KAFKA_TLS=true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Where the log is."""
+
+    url: str = required(
+        LOG_URL,
+        "CARDWIRE_LOG",
+        meaning="Kafka's brokers, or a SQLite file (three slashes: in the current folder, four: from the root).",
+        example="sqlite:///cardwire/log.db",
+    )
+    topic_prefix: str = setting(
+        PREFIX,
+        "CARDWIRE_TOPIC_PREFIX",
+        default="",
+        meaning="Put before the names of our topics, where deployments share a broker.",
+        example="staging.",
+    )
+    kafka: KafkaSecurity = section(KafkaSecurity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservabilitySettings:
+    """What a process says about itself."""
+
+    level: str = setting(
+        choice("debug", "info", "warning", "error"),
+        "CARDWIRE_LOG_LEVEL",
+        default="info",
+        meaning="The least important log lines that are written.",
+        example="warning",
+    )
+    format: str = setting(
+        choice("auto", "json", "text"),
+        "CARDWIRE_LOG_FORMAT",
+        default="auto",
+        meaning="Log lines as JSON or as coloured text; auto is text on a terminal, else JSON.",
+        example="json",
+    )
+    admin_host: str = setting(
+        TEXT,
+        "CARDWIRE_ADMIN_HOST",
+        default="127.0.0.1",
+        meaning="Address that /healthz, /readyz and /metrics are bound to.",
+        example="0.0.0.0",  # noqa: S104 what one writes in a container
+    )

@@ -1,0 +1,74 @@
+"""What the worker can be told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from shared.core.ids import AppId
+from shared.core.secret import Secret
+from shared.settings import (
+    LogSettings,
+    ObservabilitySettings,
+    PlatformSettings,
+    admin_port,
+    app_id,
+    handlers,
+    load,
+    required,
+    section,
+    setting,
+)
+from shared.settings.kinds import FACTOR, LEDGER_URL, TEXT, whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Everything that can be set about a worker."""
+
+    app_id: AppId = app_id()
+    platform: PlatformSettings = section(PlatformSettings)
+    handlers: str = handlers()
+    log: LogSettings = section(LogSettings)
+    ledger: Secret = required(
+        LEDGER_URL,
+        "CARDWIRE_LEDGER",
+        meaning="The database: PostgreSQL (TLS by ?sslmode=verify-full&sslrootcert=/path) or a SQLite file "
+        "(three slashes: in the current folder, four: from the root).",
+        example="postgresql://cardwire:password@db.example.com/cardwire",
+    )
+    group: str = setting(
+        TEXT,
+        "CARDWIRE_GROUP",
+        default="cardwire",
+        meaning="Consumer group; workers of one group share the partitions.",
+    )
+    concurrency: int = setting(
+        whole(1, 1000),
+        "CARDWIRE_CONCURRENCY",
+        default="64",
+        unit="calls",
+        meaning="How many calls to the platform may be under way at once in this process.",
+    )
+    limits: float | None = setting(
+        FACTOR,
+        "CARDWIRE_LIMITS",
+        default="1",
+        unit="× the documented limits",
+        meaning="How much of the documented rate limits may be used, where the platform raised yours; none: no limit, "
+        "for load tests against a simulator.",
+        example="2",
+    )
+    settle_ms: int = setting(
+        whole(0, 60_000),
+        "CARDWIRE_SETTLE_MS",
+        default="300",
+        unit="ms",
+        meaning="How long after its answer a click's card update waits, because clients revert earlier ones.",
+    )
+    admin_port: int = admin_port(9102)
+    observability: ObservabilitySettings = section(ObservabilitySettings)
+
+    @classmethod
+    def load(cls, env: Mapping[str, str]) -> Self:
+        """Return the settings that ``env`` describes; raises `ConfigError` with a line per problem."""
+        return load(cls, env)

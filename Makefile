@@ -41,7 +41,7 @@ check: $(DEV) ## Check format, lint, types and import rules, as CI does
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(CHECKED)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 fmt: $(DEV) ## Format, and repair what the linter can repair
 	@$(BIN)/ruff format .

@@ -14,7 +14,7 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cardwire", "gateway", "worker", "shared", "simulator")
 LOCKS = ("runtime.txt", "build.txt", "dev.txt")
-NOT_OURS = {".git", ".venv", "node_modules", "build", "dist", "__pycache__"}
+NOT_OURS = {".git", ".venv", ".chaos", ".bench", ".hypothesis", "node_modules", "build", "dist", "__pycache__"}
 
 # Written in pieces, so that this file does not name what it forbids.
 REGISTRIES = re.compile(r"\b(?:{}\.org|{}osted\.org|repo1?\.maven|{}\.npmjs|(?:deb|ftp)\.{}\.org)".format(
@@ -26,7 +26,11 @@ PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)
 def _own_texts() -> Iterator[tuple[Path, str]]:
     for path in sorted(ROOT.rglob("*")):
         inside = path.relative_to(ROOT)
-        if NOT_OURS.isdisjoint(inside.parts) and not any(p.endswith("_cache") for p in inside.parts) and path.is_file():
+        if (
+            NOT_OURS.isdisjoint(inside.parts)
+            and not any(p.endswith("_cache") or p.startswith(".coverage") for p in inside.parts)
+            and path.is_file()
+        ):
             yield inside, path.read_text(errors="ignore")
 
 

@@ -1,0 +1,126 @@
+"""
+The numbers of all processes, named in one place.
+
+A name is a promise to other people's dashboards: it is never reused with another meaning. Labels come from closed
+lists, so that nobody outside can make them grow. docs/reference/metrics.md is generated from here.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+ANSWER_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+"""Seconds up to the platform's deadline for an answer: fine where we promise, and one at 2.5 and at 3."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """
+    One number.
+
+    Attributes:
+        name: As Prometheus shows it, less the ``_total``, ``_bucket`` … that the kind adds.
+        meaning: What it counts or measures, with its unit.
+        labels: What it is split by.
+        buckets: Upper bounds, of a histogram.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# How people are served: by kind of callback, and what they were told.
+CALLBACKS: Final = Metric(
+    name="cardwire_callbacks",
+    kind="counter",
+    meaning="Callbacks answered, by kind and outcome: recorded, not_recorded, parked, ignored, challenge, rejected.",
+    labels=("kind", "outcome"),
+)
+# Who tried to get in and why not: an attack, or a wrong key.
+REFUSALS: Final = Metric(
+    name="cardwire_callback_refusals",
+    kind="counter",
+    meaning="Callbacks refused, by cause (docs/reference/metrics.md lists them).",
+    labels=("cause",),
+)
+# The promise that people feel: from the request's first byte to the answer's last.
+ANSWER_SECONDS: Final = Metric(
+    name="cardwire_answer_seconds",
+    kind="histogram",
+    meaning="Seconds from the start of a request to its answer written.",
+    labels=("kind",),
+    buckets=ANSWER_BUCKETS,
+)
+# The log's part of it.
+APPEND_SECONDS: Final = Metric(
+    name="cardwire_append_seconds",
+    kind="histogram",
+    meaning="Seconds that the log took for one append of a group of records.",
+    labels=("outcome",),
+    buckets=ANSWER_BUCKETS,
+)
+# Load: at its bound of 256, callbacks are answered "may not have been recorded".
+APPENDS_IN_FLIGHT: Final = Metric(
+    name="cardwire_appends_in_flight",
+    kind="gauge",
+    meaning="Records that callers wait for to be durable.",
+)
+# Effects wait for marks; without them each waits three seconds.
+MARKS: Final = Metric(
+    name="cardwire_marks",
+    kind="counter",
+    meaning="Answered marks, by outcome: appended, lost (effects then wait 3 s), undelivered (appended, client gone).",
+    labels=("outcome",),
+)
+
+GATEWAY_METRICS: Final = (CALLBACKS, REFUSALS, ANSWER_SECONDS, APPEND_SECONDS, APPENDS_IN_FLIGHT, MARKS)
+"""What the gateway's ``/metrics`` shows."""
+
+
+class Metrics:
+    """The numbers of one process, in a registry of its own, so that several can share a test."""
+
+    def __init__(self, *metrics: Metric) -> None:
+        self._registry = CollectorRegistry()
+        self._live: dict[str, Any] = {metric.name: self._make(metric) for metric in metrics}
+
+    def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
+        """Add to a counter."""
+        self._of(metric, labels).inc(by)
+
+    def observe(self, metric: Metric, value: float, *labels: str) -> None:
+        """Add one measurement to a histogram."""
+        self._of(metric, labels).observe(value)
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        self._of(metric, labels).set(value)
+
+    def value(self, metric: Metric, *labels: str) -> float:
+        """Return a counter or a gauge, or how many measurements a histogram has; 0 if nothing was ever counted."""
+        suffix = {"counter": "_total", "gauge": "", "histogram": "_count"}[metric.kind]
+        named = dict(zip(metric.labels, labels, strict=True))
+        return self._registry.get_sample_value(metric.name + suffix, named) or 0.0
+
+    def exposition(self) -> bytes:
+        """Return all numbers in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _of(self, metric: Metric, labels: tuple[str, ...]) -> Any:
+        live = self._live[metric.name]
+        return live.labels(*labels) if labels else live
+
+    def _make(self, metric: Metric) -> Counter | Gauge | Histogram:
+        match metric.kind:
+            case "counter":
+                return Counter(metric.name, metric.meaning, metric.labels, registry=self._registry)
+            case "gauge":
+                return Gauge(metric.name, metric.meaning, metric.labels, registry=self._registry)
+            case "histogram":
+                return Histogram(
+                    metric.name, metric.meaning, metric.labels, registry=self._registry, buckets=metric.buckets
+                )

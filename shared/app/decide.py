@@ -11,13 +11,14 @@ from shared.app.interaction import Interaction
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
+from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.json_text import JsonText, json_text
 
 MAX_BYTES: Final = 256 * 1024
 """What one decision may hold: effects and state together, as UTF-8."""
 
-MAX_EFFECTS: Final = 1023
-"""How many effects one decision may hold: the order of an effect counts 1024 of them per record."""
+MAX_EFFECTS: Final = EFFECTS_PER_DECISION - 1
+"""How many effects one decision may hold."""
 
 _EFFECTS: Final[tuple[type[Effect], ...]] = get_args(Effect)
 

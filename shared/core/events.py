@@ -6,12 +6,12 @@ fields are only ever added, a changed meaning is a new version of the type, and 
 not know. Bytes and headers are `shared.core.codec`'s business.
 """
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from shared.core.cards import CardFormat, Toast
-from shared.core.effects import Effect
+from shared.core.effects import Effect, UpdateCard
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 
@@ -139,6 +139,10 @@ Eligibility = Literal["after_answer", "at_once"]
 """When an effect may start: after its click's answer (changes of the clicked card), or at once."""
 
 
+EFFECTS_PER_DECISION: Final = 1024
+"""The order key leaves so much room between two offsets: indexes 0 to 1023."""
+
+
 class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     One effect of a decision.
@@ -147,7 +151,7 @@ class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         index: Counts from 1 within the decision; 0 is reserved for an answered card.
         audience: Who sees it: ``*`` everybody, else one open id.
         coalesce: Effects of one target, audience and key replace each other, newest first; ``None``: never.
-        order: Log order: offset * 1024 + index. Comparable within one partition.
+        order: Log order: offset * `EFFECTS_PER_DECISION` + index. Comparable within one partition.
         due: Not before this time (ms); ``None``: as the eligibility says.
     """
 
@@ -215,6 +219,12 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     occurred_at: EpochMs
     decided_at: EpochMs
     effects: tuple[PlannedEffect, ...] = ()
+
+    @property
+    def intended(self) -> JsonText | None:
+        """The card we intend to show after this decision."""
+        updates = [planned.effect.card for planned in self.effects if isinstance(planned.effect, UpdateCard)]
+        return updates[-1] if updates else self.content
 
     def __repr__(self) -> str:
         """Name the input and the result, nothing that a person typed."""

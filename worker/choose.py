@@ -1,0 +1,109 @@
+"""
+What to do next for a target (pure).
+
+A full update (a whole card, a chat's name) makes older ones pointless, so only the newest eligible one is sent and
+the others are superseded. Cards go by log order; names by the time of the click, because a chat's name is wanted by
+cards of several partitions, whose log orders cannot be compared. Everything else is sent in log order, and an effect
+never overtakes an earlier one of its own event.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.core.ids import EventId
+from shared.core.json_text import EpochMs
+from worker.ledger.port import Applied, Head, Leased
+from worker.plan import NAME
+
+Newness = tuple[int, int, EventId, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """An effect that needs no call, and what took its place: ``event/index``."""
+
+    head: Head
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """
+    What to do for a leased target.
+
+    Attributes:
+        call: The one effect to perform now, if any.
+        again: `call` was performed before and is sent once more, because an ambiguous call may have overtaken it.
+    """
+
+    superseded: Sequence[Superseded] = ()
+    call: Head | None = None
+    again: bool = False
+
+
+def choose(leased: Leased, now: EpochMs) -> Choice:
+    """Return which of a target's pending effects are superseded, and which one is performed next."""
+    eligible = [head for head in leased.heads if head.due <= now]
+    newest = _newest(eligible)
+    superseded = [
+        Superseded(head=head, by=by) for head in eligible if (by := _replaced_by(head, newest, leased)) is not None
+    ]
+    gone = {one.head.key for one in superseded}
+    alive = [head for head in leased.heads if head.key not in gone]
+    call = _first([head for head in alive if head.due <= now], alive, more=leased.more)
+    if call is None and leased.resend is not None and not leased.more:
+        return Choice(superseded=superseded, call=leased.resend, again=True)
+    return Choice(superseded=superseded, call=call)
+
+
+def _newest(eligible: Sequence[Head]) -> dict[tuple[str, str], Head]:
+    newest: dict[tuple[str, str], Head] = {}
+    for head in eligible:
+        if head.coalesce is not None:
+            key = (head.audience, head.coalesce)
+            if key not in newest or newness(newest[key]) < newness(head):
+                newest[key] = head
+    return newest
+
+
+def _replaced_by(head: Head, newest: dict[tuple[str, str], Head], leased: Leased) -> str | None:
+    if head.coalesce is None:
+        return None
+    winner = newest[head.audience, head.coalesce]
+    if newness(head) < newness(winner):
+        return f"{winner.event_id}/{winner.index}"
+    return _replaced_by_applied(head, leased)
+
+
+def _replaced_by_applied(head: Head, leased: Leased) -> str | None:
+    """Say what newer update the platform has already taken: one whose click's mark came before an older click's."""
+    applied = leased.applied
+    if applied is None or (applied.event_id, applied.index) == (head.event_id, head.index):
+        return None
+    if head.coalesce == NAME:
+        overtaken = newness(head) < _applied_newness(applied)
+    else:
+        shown = leased.face.shown_order if leased.face else None
+        overtaken = shown is not None and head.order < shown
+    return f"{applied.event_id}/{applied.index}" if overtaken else None
+
+
+def _first(rest: Sequence[Head], alive: Sequence[Head], *, more: bool) -> Head | None:
+    """Return the first in log order that no earlier effect of its own event, still waiting, holds back."""
+    lowest: dict[EventId, int] = {}
+    for head in alive:
+        lowest[head.event_id] = min(head.index, lowest.get(head.event_id, head.index))
+    # With more heads than we were shown, a newer full update may follow behind them.
+    ready = (head for head in rest if head.index == lowest[head.event_id] and not (more and head.coalesce))
+    return min(ready, key=lambda head: (head.decided_at, head.order), default=None)
+
+
+def newness(head: Head) -> Newness:
+    """Return what full updates of one target are compared by."""
+    if head.coalesce == NAME:
+        return head.occurred_at, head.received_at, head.event_id, head.index
+    return head.order, 0, head.event_id, head.index
+
+
+def _applied_newness(applied: Applied) -> Newness:
+    return applied.occurred_at, applied.received_at, applied.event_id, applied.index

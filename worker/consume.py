@@ -1,0 +1,209 @@
+"""
+The loop of stage one: read what is there, decide it, store it, go on.
+
+Guarantees: a batch's decisions and its positions are stored in one transaction, so after a crash at any moment a
+record is either decided or read again. A worker that lost a partition without noticing is fenced by the
+position's compare-and-set: its batch is dropped and it seeks to the ledger's positions. While the ledger is away
+nothing is read and nothing is lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+import structlog
+
+from shared.app.app import App
+from shared.clock import Clock
+from shared.core.errors import LedgerUnavailable, LogUnavailable, NewerThanUs
+from shared.core.json_text import EpochMs
+from shared.eventlog.port import Consumer, EventLog, Polled, Topics
+from worker.batch import Batch, Taken, take
+from worker.decide import decide
+from worker.draft import Draft
+from worker.handlers import HandlerThreads
+from worker.ledger.port import ClaimRace, DataRefused, Fenced, Known, Ledger, Write
+from worker.meter import Meter
+from worker.wanted import wanted
+
+BATCH: Final = 2_000
+"""Records decided together at most."""
+
+WAIT_S: Final = 0.5
+"""How long one poll waits for a record to arrive; an arriving one ends it at once."""
+
+AWAY_S: Final = 0.5
+"""How long to wait before asking an absent ledger or log again."""
+
+Committed = Callable[[Write, EpochMs], None]
+"""Told after each commit: what was written, and the ledger's time of it."""
+
+_T = TypeVar("_T")
+
+log = structlog.get_logger("cardwire.worker")
+
+
+class Consume:
+    """Reads the interactions topic and decides it, until it is told to stop."""
+
+    def __init__(
+        self,
+        *,
+        app: App,
+        event_log: EventLog,
+        ledger: Ledger,
+        topics: Topics,
+        group: str,
+        clock: Clock,
+        meter: Meter,
+        committed: Committed,
+        handlers: HandlerThreads,
+    ) -> None:
+        self._app, self._log, self._ledger, self._topics, self._group = app, event_log, ledger, topics, group
+        self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
+        self._next: dict[int, int] = {}
+        self._stopping = asyncio.Event()
+        self.halted: NewerThanUs | None = None
+        self.pausing: str | None = None
+        self.progress = clock.monotonic()
+
+    def stop(self) -> None:
+        """Finish the batch in hand and return from `run`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """
+        Consume until stopped. An absent log or ledger is waited for.
+
+        Raises:
+            TooManyStuck: Too many handlers hang; everything decided is committed.
+        """
+        while not self._stopping.is_set():
+            try:
+                consumer = await self._log.consume(self._topics.interactions, group=self._group)
+            except LogUnavailable as error:
+                await self._pause("log", error)
+                continue
+            try:
+                await self._consume(consumer)
+            except LogUnavailable as error:
+                await self._pause("log", error)
+            finally:
+                self._next.clear()
+                await consumer.close()
+
+    async def _consume(self, consumer: Consumer) -> None:
+        while not self._stopping.is_set():
+            polled = await consumer.poll(max_records=BATCH, wait_s=WAIT_S)
+            self.progress = self._clock.monotonic()
+            await self._assign(polled, consumer)
+            records = {partition: found for partition, found in polled.records.items() if partition in self._next}
+            if not records:
+                continue
+            batch = take(records)
+            await self._settle(batch.taken, consumer)
+            if batch.halted:
+                await self._halt(batch.halted)
+
+    async def _assign(self, polled: Polled, consumer: Consumer) -> None:
+        for partition in polled.revoked:
+            self._next.pop(partition, None)
+        if polled.assigned:
+            await self._seek(sorted(polled.assigned), consumer)
+
+    async def _seek(self, partitions: Sequence[int], consumer: Consumer) -> None:
+        positions = await self._patiently(self._ledger.positions)
+        if positions is None:
+            return
+        for partition in partitions:
+            self._next[partition] = positions[partition].next
+            consumer.seek(partition, positions[partition].next)
+
+    async def _settle(self, taken: Sequence[Taken], consumer: Consumer) -> None:
+        """Decide and store records, in as many transactions as it takes."""
+        rest = list(taken)
+        while rest and not self._stopping.is_set():
+            done = await self._step(rest, consumer)
+            if done is None:
+                return
+            self._handlers.check()
+            rest = rest[done:]
+
+    async def _step(self, rest: Sequence[Taken], consumer: Consumer) -> int | None:
+        """Decide and store what fits into one transaction; return how many records that were, `None` if fenced."""
+        try:
+            draft = await self._decide(rest)
+            await self._store(draft)
+        except ClaimRace:
+            return 0
+        except Fenced:
+            fenced = sorted({taken.record.partition for taken in rest})
+            log.info("batch_fenced", partitions=fenced)
+            self._meter.fenced()
+            await self._seek(fenced, consumer)
+            return None
+        except DataRefused as error:
+            return await self._bisect(rest, consumer, error)
+        except LedgerUnavailable as error:
+            await self._pause("ledger", error)
+            return 0
+        self._went_on()
+        return draft.taken
+
+    async def _decide(self, rest: Sequence[Taken]) -> Draft:
+        known: Known = await self._ledger.read(wanted(rest))
+        batch = Batch(taken=rest)
+        return await self._handlers.run(lambda call: decide(batch, known, self._app.handler_for, call))
+
+    async def _store(self, draft: Draft) -> None:
+        write = draft.write(self._next, self._topics)
+        at = await self._ledger.write(write)
+        for move in write.moves:
+            self._next[move.partition] = move.next
+        self._meter.decided(draft.counts)
+        self._committed(write, at)
+
+    async def _bisect(self, rest: Sequence[Taken], consumer: Consumer, error: DataRefused) -> int | None:
+        """Find the record whose data the database refuses: halve what was refused; park the one that is left."""
+        if len(rest) > 1:
+            return await self._step(rest[: len(rest) // 2], consumer)
+        record = rest[0].record
+        log.warning("record_parked", partition=record.partition, offset=record.offset, reason="refused by the database")
+        draft = Draft(Known(now=await self._ledger.now()))
+        draft.park(rest[0], f"the database refuses its data: {type(error.__cause__ or error).__name__}")
+        draft.passed(rest[0])
+        try:
+            await self._store(draft)
+        except Fenced:
+            await self._seek([record.partition], consumer)
+            return None
+        return 1
+
+    async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
+        """Ask the ledger until it answers; `None` only when the worker stops meanwhile."""
+        while not self._stopping.is_set():
+            try:
+                answer = await ask()
+            except LedgerUnavailable as error:
+                await self._pause("ledger", error)
+            else:
+                self._went_on()
+                return answer
+        return None
+
+    async def _pause(self, what: str, error: Exception) -> None:
+        if self.pausing is None:
+            log.warning("consuming_paused", waiting_for=what, error=type(error).__name__, reason=str(error))
+        self.pausing = what
+        await self._clock.sleep(AWAY_S)
+
+    def _went_on(self) -> None:
+        if self.pausing is not None:
+            log.info("consuming_resumed", waited_for=self.pausing)
+        self.pausing = None
+
+    async def _halt(self, newer: NewerThanUs) -> None:
+        """Stand still at a record that a newer program wrote: unready, effects go on, until this one is upgraded."""
+        self.halted = newer
+        log.error("consuming_halted", reason=str(newer))
+        await self._stopping.wait()

@@ -1,0 +1,149 @@
+"""
+Stage one: decide a batch.
+
+The spine is pure: facts and what the ledger knows go in, one `Draft` comes out, which the ledger stores in one
+transaction. User code is called through ``call``, which the thread runner provides (`worker.handlers`); replaying
+recorded decisions works the same way.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from shared.app.decide import run
+from shared.app.handler import Handler
+from shared.app.interaction import Interaction
+from shared.core.decision import UNCHANGED
+from shared.core.effects import Effect, UpdateCard
+from shared.core.errors import HandlerError, Undecodable
+from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect
+from shared.core.ids import AppId
+from shared.core.json_text import EpochMs, json_text
+from worker.batch import Batch
+from worker.draft import Draft, Verdict
+from worker.ledger.port import Known
+from worker.plan import plan
+from worker.policy import refuse_click
+from worker.suspension import is_suspended
+
+_T = TypeVar("_T")
+
+LATE_MS: Final = 5_000
+"""A click this much older than its card's newest decided one no longer repaints the card."""
+
+TWIN_MS: Final = 600_000
+"""A legacy callback within this time of a new-style one of its app is the same click, pushed a second time."""
+
+
+class MissedDeadline(HandlerError):
+    """The handler did not come back in time."""
+
+
+class Call(Protocol):
+    """Calls user code, under deadlines."""
+
+    def __call__(self, step: Callable[[], _T], /) -> _T:
+        """
+        Return what ``step`` returns.
+
+        Raises:
+            MissedDeadline: It did not come back in time.
+            HandlerError: It raised this.
+        """
+
+    @property
+    def spent(self) -> bool:
+        """The batch's time for user code is used up: commit what is decided, the rest follows."""
+
+
+Route = Callable[[InteractionReceived], Handler | None]
+"""Finds the handler of an interaction; user code too, where a rule is a predicate."""
+
+
+def decide(batch: Batch, known: Known, route: Route, call: Call) -> Draft:
+    """Decide the batch in log order, or its first part if handlers took too long."""
+    draft = Draft(known)
+    judge = _Judge(draft=draft, new_style=_new_style(batch, known), route=route, call=call)
+    for taken in batch.taken:
+        if call.spent:
+            break
+        match taken.fact:
+            case Undecodable() as bad:
+                draft.park(taken, str(bad))
+            case InteractionAnswered() as mark:
+                draft.mark(mark)
+            case InteractionReceived() as click if draft.is_claimed(click):
+                draft.skip()
+            case InteractionReceived() as click:
+                draft.claim(taken, click, judge.verdict(click, taken.record.offset))
+        draft.passed(taken)
+    return draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    """What one interaction is judged by: what is known, whose turn it is, and how user code is called."""
+
+    draft: Draft
+    new_style: Mapping[AppId, EpochMs]
+    route: Route
+    call: Call
+
+    def verdict(self, click: InteractionReceived, offset: int) -> Verdict:
+        """Return what becomes of a click: the rules in their order, then its handler."""
+        if click.kind == "card_action_v1" and self.new_style.get(click.app_id, 0) > click.received_at - TWIN_MS:
+            return Verdict(result="twin")
+        if reason := refuse_click(self.draft.face(click), click.occurred_at):
+            return Verdict(result="refused", reason=reason)
+        handler = None
+        try:
+            handler = self.call(lambda: self.route(click))
+            return Verdict(result="ignored") if handler is None else self._handled(click, handler, offset)
+        except MissedDeadline:
+            if handler is not None:
+                self.draft.missed(handler.name)
+            return Verdict(result="failed", reason="deadline", handler=handler)
+        except HandlerError as error:
+            return Verdict(result="failed", reason=str(error), handler=handler)
+
+    def _handled(self, click: InteractionReceived, handler: Handler, offset: int) -> Verdict:
+        if is_suspended(self.draft.suspension(handler.name), self.draft.now):
+            return Verdict(result="failed", reason="suspended", handler=handler)
+        card = self.draft.card(click)
+        decision = self.call(lambda: run(handler, Interaction(click), card))
+        self.draft.kept(handler.name)
+        keeps_state = decision.state is UNCHANGED
+        late = self._is_late(click)
+        wanted = [e for e in decision.effects if not (late and keeps_state and isinstance(e, UpdateCard))]
+        return Verdict(
+            result="decided",
+            handler=handler,
+            effects=self._planned(wanted, click, offset),
+            state=None if keeps_state else json_text(decision.state),
+            content=next((e.card for e in reversed(wanted) if isinstance(e, UpdateCard)), None),
+            late=late,
+            seen=card,
+        )
+
+    def _is_late(self, click: InteractionReceived) -> bool:
+        newest = self.draft.newest_at(click)
+        return newest is not None and click.occurred_at < newest - LATE_MS
+
+    def _planned(self, effects: list[Effect], click: InteractionReceived, offset: int) -> tuple[PlannedEffect, ...]:
+        if len(effects) >= EFFECTS_PER_DECISION:
+            raise HandlerError(
+                f"{len(effects)} effects in one decision; at most {EFFECTS_PER_DECISION - 1} are possible"
+            )
+        chat_id = self.draft.chat_of(click)
+        return tuple(
+            plan(effect, click, index=index, offset=offset, chat_id=chat_id) for index, effect in enumerate(effects, 1)
+        )
+
+
+def _new_style(batch: Batch, known: Known) -> dict[AppId, EpochMs]:
+    """Return each app's newest new-style callback, known or in this batch (before or after its twin)."""
+    newest = dict(known.new_style_at)
+    for taken in batch.taken:
+        if isinstance(taken.fact, InteractionReceived) and taken.fact.kind == "card_action":
+            newest[taken.fact.app_id] = max(newest.get(taken.fact.app_id, 0), taken.fact.received_at)
+    return newest

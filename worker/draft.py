@@ -1,0 +1,339 @@
+"""
+What a batch has decided so far, on top of what the ledger knew: the value that one transaction will store.
+
+Later records of a batch must see what earlier ones decided, so the draft answers the same questions as the
+ledger and is asked instead of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from shared.app.handler import Handler
+from shared.core.codec import encode
+from shared.core.decision import Card
+from shared.core.events import (
+    CardSeen,
+    ClaimResult,
+    Decided,
+    InteractionAnswered,
+    InteractionReceived,
+    PlannedEffect,
+)
+from shared.core.ids import AppId, ChatId
+from shared.core.json_text import EpochMs, JsonText
+from shared.eventlog.port import NewRecord, Topics
+from worker.batch import Taken, parked
+from worker.ledger.port import (
+    CardKey,
+    CardRow,
+    ClaimKey,
+    ClaimRow,
+    DeadLetter,
+    DeliveryRef,
+    FaceRow,
+    Known,
+    Mark,
+    Move,
+    NewEffect,
+    Suspension,
+    Write,
+)
+from worker.suspension import after_miss, after_success
+
+SETTLE_MS: Final = 300
+"""From the answered mark to the first update: the client must have painted the answer."""
+
+UNANSWERED_MS: Final = 3_000
+"""Without a mark: the platform's own time limit for an answer (docs/reference/platform.md, "Deadlines")."""
+
+NEW_STYLE_MS: Final = 60_000
+"""How often an app's newest new-style callback is written down at most."""
+
+ROUTING: Final = "(routing)"
+"""Stands for the handler's name where a predicate hung before a handler was found."""
+
+_JSON: Final = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """
+    What was decided about one interaction.
+
+    Attributes:
+        state: JSON text of the new state; ``None`` keeps it.
+        content: The card to show from now on; ``None`` keeps it.
+        seen: The card the handler saw.
+    """
+
+    result: ClaimResult
+    reason: str | None = None
+    handler: Handler | None = None
+    effects: tuple[PlannedEffect, ...] = ()
+    state: JsonText | None = None
+    content: JsonText | None = None
+    late: bool = False
+    seen: Card | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many records of the batch became what; for metrics."""
+
+    duplicates: int = 0
+    marks: int = 0
+    parked: int = 0
+    results: dict[ClaimResult, int] = field(default_factory=dict)
+
+
+class Draft:
+    """The batch's decisions, as one `Write` in the making."""
+
+    def __init__(self, known: Known) -> None:
+        self.now: EpochMs = known.now
+        self.counts = Counts()
+        self._known = known
+        self._passed: dict[int, Taken] = {}
+        self._claims: dict[ClaimKey, tuple[Taken, InteractionReceived, Verdict, Decided]] = {}
+        self._deliveries: set[DeliveryRef] = set()
+        self._cards: dict[CardKey, CardRow] = {}
+        self._marked: dict[ClaimKey, InteractionAnswered] = {}
+        self._suspensions: dict[str, Suspension] = {}
+        self._parked: list[tuple[Taken, str]] = []
+        self.taken = 0
+
+    # questions
+
+    def is_claimed(self, click: InteractionReceived) -> bool:
+        """Say whether this event, or this very delivery, was decided before."""
+        key = ClaimKey(click.app_id, click.event_id)
+        if key in self._claims or key in self._known.claims:
+            return True
+        delivery = _delivery(click)
+        return delivery is not None and (delivery in self._deliveries or delivery in self._known.deliveries)
+
+    def face(self, click: InteractionReceived) -> FaceRow | None:
+        """Return what the platform has of the clicked card, as far as we know."""
+        return self._known.faces.get(CardKey(click.app_id, click.message_id)) if click.message_id else None
+
+    def card(self, click: InteractionReceived) -> Card | None:
+        """Return the card for the handler; ``None`` when neither a decision nor a send of ours made it known."""
+        row, face = self._row(click), self.face(click)
+        own = face is not None and face.sent_at is not None
+        if row is None and not own:
+            return None
+        return Card(
+            version=row.version if row else 0,
+            state_text=row.state if row else None,
+            content_text=(row.content if row else None) or (face.sent if face else None),
+            chat_id=self.chat_of(click),
+            sent_at=face.sent_at if face else None,
+        )
+
+    def chat_of(self, click: InteractionReceived) -> ChatId | None:
+        """Return the clicked card's chat: the callback's, else our own send's."""
+        face = self.face(click)
+        return click.chat_id or (face.chat_id if face else None)
+
+    def newest_at(self, click: InteractionReceived) -> EpochMs | None:
+        """Return the time of the card's newest decided click (ms)."""
+        row = self._row(click)
+        return row.newest_at if row else None
+
+    def suspension(self, handler: str) -> Suspension | None:
+        """Return the handler's record of missed deadlines, if it has one."""
+        return self._suspensions.get(handler) or self._known.suspensions.get(handler)
+
+    def _row(self, click: InteractionReceived) -> CardRow | None:
+        if click.message_id is None:
+            return None
+        key = CardKey(click.app_id, click.message_id)
+        return self._cards.get(key) or self._known.cards.get(key)
+
+    # decisions
+
+    def claim(self, taken: Taken, click: InteractionReceived, verdict: Verdict) -> None:
+        """Take a verdict in: the claim, the card's new row, the `Decided` fact."""
+        if delivery := _delivery(click):
+            self._deliveries.add(delivery)
+        row = self._next_row(click, verdict)
+        if row is not None:
+            self._cards[CardKey(row.app_id, row.message_id)] = row
+        self._claims[ClaimKey(click.app_id, click.event_id)] = (
+            taken,
+            click,
+            verdict,
+            self._decided(taken, click, verdict, row),
+        )
+        self.counts.results[verdict.result] = self.counts.results.get(verdict.result, 0) + 1
+
+    def mark(self, mark: InteractionAnswered) -> None:
+        """Note a mark; the first of an event counts."""
+        self.counts.marks += 1
+        self._marked.setdefault(ClaimKey(mark.app_id, mark.event_id), mark)
+
+    def skip(self) -> None:
+        """Note a duplicate: nothing is written for it."""
+        self.counts.duplicates += 1
+
+    def park(self, taken: Taken, reason: str) -> None:
+        """Put a record aside, bytes untouched."""
+        self.counts.parked += 1
+        self._parked.append((taken, reason))
+
+    def missed(self, handler: str) -> None:
+        """Note a missed deadline of a handler."""
+        standing = self.suspension(handler) or Suspension(handler=handler)
+        self._suspensions[handler] = after_miss(standing, self.now)
+
+    def kept(self, handler: str) -> None:
+        """Note that a handler came back in time."""
+        standing = self.suspension(handler)
+        if standing is not None and standing.misses:
+            self._suspensions[handler] = after_success(standing)
+
+    def passed(self, taken: Taken) -> None:
+        """Note that the batch is decided up to and including this record."""
+        self._passed[taken.record.partition] = taken
+        self.taken += 1
+
+    def _next_row(self, click: InteractionReceived, verdict: Verdict) -> CardRow | None:
+        """Return the card's row after a decision; ``None`` where nothing about the card is known or changes."""
+        row = self._row(click)
+        changes = verdict.state is not None or verdict.content is not None
+        if verdict.result != "decided" or click.message_id is None or (row is None and not changes):
+            return None
+        newest = row.newest_at if row else None
+        return CardRow(
+            app_id=click.app_id,
+            message_id=click.message_id,
+            version=(row.version if row else 0) + 1,
+            state=verdict.state or (row.state if row else None),
+            content=verdict.content or (row.content if row else None),
+            newest_at=click.occurred_at if newest is None else max(newest, click.occurred_at),
+        )
+
+    def _decided(self, taken: Taken, click: InteractionReceived, verdict: Verdict, row: CardRow | None) -> Decided:
+        return Decided(
+            event_id=click.event_id,
+            app_id=click.app_id,
+            tenant_key=click.tenant_key,
+            message_id=click.message_id,
+            partition=taken.record.partition,
+            offset=taken.record.offset,
+            delivery_key=click.delivery_key,
+            result=verdict.result,
+            handler=verdict.handler.name if verdict.handler else None,
+            digest=verdict.handler.digest if verdict.handler else None,
+            reason=verdict.reason,
+            version=row.version if row else 0,
+            state=row.state if row else None,
+            content=row.content if row and verdict.content is None else None,
+            newest_at=row.newest_at if row else None,
+            late=verdict.late,
+            seen=_seen(verdict.seen),
+            occurred_at=click.occurred_at,
+            decided_at=self.now,
+            effects=verdict.effects,
+        )
+
+    # the write
+
+    def write(self, positions: Mapping[int, int], topics: Topics) -> Write:
+        """Return the draft as one transaction, given the positions that the batch was read from."""
+        return Write(
+            moves=[
+                Move(partition=p, expected=positions[p], next=last.record.offset + 1, last_id=last.id)
+                for p, last in sorted(self._passed.items())
+            ],
+            claims=[_claim_row(decided) for _, _, _, decided in self._claims.values()],
+            cards=list(self._cards.values()),
+            effects=[
+                _effect_row(click, effect, marked=key in self._marked)
+                for key, (_, click, verdict, _) in self._claims.items()
+                for effect in verdict.effects
+            ],
+            marks=[
+                Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id)
+                for key, mark in self._marked.items()
+                if key not in self._claims and mark.message_id
+            ],
+            dead_letters=[
+                _dead_letter(taken, verdict.handler, verdict.reason, click)
+                for taken, click, verdict, _ in self._claims.values()
+                if verdict.result == "failed"
+            ],
+            suspensions=list(self._suspensions.values()),
+            new_style_at=self._new_style_at(),
+            outbox=[
+                *(NewRecord.of(topics.outcomes, encode(decided)) for _, _, _, decided in self._claims.values()),
+                *(parked(taken.record, reason, topics.dead) for taken, reason in self._parked),
+            ],
+        )
+
+    def _new_style_at(self) -> dict[AppId, EpochMs]:
+        newest: dict[AppId, EpochMs] = {}
+        for _, click, _, _ in self._claims.values():
+            if click.kind == "card_action":
+                newest[click.app_id] = max(newest.get(click.app_id, 0), click.received_at)
+        before = self._known.new_style_at
+        return {app: at for app, at in newest.items() if at >= before.get(app, 0) + NEW_STYLE_MS}
+
+
+def _delivery(click: InteractionReceived) -> DeliveryRef | None:
+    return DeliveryRef(click.app_id, click.delivery_key) if click.delivery_key else None
+
+
+def _seen(card: Card | None) -> CardSeen | None:
+    if card is None:
+        return None
+    return CardSeen(version=card.version, chat_id=ChatId(card.chat_id) if card.chat_id else None, sent_at=card.sent_at)
+
+
+def _claim_row(decided: Decided) -> ClaimRow:
+    return ClaimRow(
+        app_id=decided.app_id,
+        event_id=decided.event_id,
+        delivery_key=decided.delivery_key,
+        result=decided.result,
+        handler=decided.handler,
+        digest=decided.digest,
+        reason=decided.reason,
+        partition=decided.partition,
+        offset=decided.offset,
+    )
+
+
+def _effect_row(click: InteractionReceived, planned: PlannedEffect, *, marked: bool) -> NewEffect:
+    waits = planned.eligibility == "after_answer"
+    return NewEffect(
+        app_id=click.app_id,
+        event_id=click.event_id,
+        index=planned.index,
+        tenant_key=click.tenant_key,
+        message_id=click.message_id,
+        kind=type(planned.effect).__name__,
+        target=planned.target,
+        audience=planned.audience,
+        coalesce=planned.coalesce,
+        eligibility=planned.eligibility,
+        order=planned.order,
+        due_in_ms=(SETTLE_MS if marked else UNANSWERED_MS) if waits else 0,
+        marked=marked,
+        occurred_at=click.occurred_at,
+        received_at=click.received_at,
+        payload=_JSON.encode(planned.effect),
+    )
+
+
+def _dead_letter(taken: Taken, handler: Handler | None, reason: str | None, click: InteractionReceived) -> DeadLetter:
+    return DeadLetter(
+        app_id=click.app_id,
+        event_id=click.event_id,
+        handler=handler.name if handler else ROUTING,
+        reason=reason or "failed",
+        interaction=taken.record.value,
+    )

@@ -1,0 +1,65 @@
+"""From what a handler wants to rows: each effect's target, eligibility, order and coalescing key."""
+
+from typing import Final, assert_never
+
+from shared.feishu.openapi import target_of
+
+from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.errors import HandlerError
+from shared.core.events import CARD_ACTIONS, EFFECTS_PER_DECISION, Eligibility, InteractionReceived, PlannedEffect
+from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
+
+CARD: Final = "card"
+NAME: Final = "name"
+
+
+def plan(
+    effect: Effect, click: InteractionReceived, *, index: int, offset: int, chat_id: ChatId | None
+) -> PlannedEffect:
+    """
+    Return the effect as it is stored.
+
+    Args:
+        click: The interaction that it was decided from.
+        index: Its place in the decision, from 1.
+        offset: The interaction's offset in its partition.
+        chat_id: The clicked card's chat, where it is known.
+
+    Raises:
+        HandlerError: The effect needs a card and the interaction has none.
+    """
+    target, coalesce = _aim(effect, click, chat_id)
+    return PlannedEffect(
+        index=index,
+        target=target,
+        coalesce=coalesce,
+        eligibility=_eligibility(effect, click),
+        order=offset * EFFECTS_PER_DECISION + index,
+        effect=effect,
+    )
+
+
+def _aim(effect: Effect, click: InteractionReceived, chat_id: ChatId | None) -> tuple[Target, str | None]:
+    match effect:
+        case UpdateCard():
+            if click.message_id is None:
+                raise HandlerError("UpdateCard for an event that has no card")
+            return message_target(click.message_id), CARD
+        case RenameChat():
+            return _chat(effect.chat_id or chat_id, click), NAME
+        case SendCard() | SendText():
+            return (target_of(effect.to) if effect.to else _chat(chat_id, click)), None
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _chat(chat_id: ChatId | None, click: InteractionReceived) -> Target:
+    # Without a chat the pump asks the platform where the message lies; without a message it refuses: no_chat.
+    return chat_target(chat_id) if chat_id else chat_of_message_target(click.message_id or MessageId(click.event_id))
+
+
+def _eligibility(effect: Effect, click: InteractionReceived) -> Eligibility:
+    # The platform shows and then reverts an update that overtakes its callback's answer
+    # (docs/reference/platform.md, "Delayed updates").
+    changes_the_clicked_card = isinstance(effect, UpdateCard) and click.kind in CARD_ACTIONS
+    return "after_answer" if changes_the_clicked_card else "at_once"

@@ -1,0 +1,72 @@
+"""The breaker of an app: stops what cannot work, and never because of one card."""
+
+from shared.core.ids import Target
+from worker.breaker import CLOSED, Breaker, Closed, Open, Probing, answered, called, failed, may_call, retry_at
+
+CARD, OTHER, THIRD = Target("message:om_1"), Target("message:om_2"), Target("message:om_3")
+OPEN = Open(until=1_500, pause_ms=500)
+
+
+def test_calls_are_made_as_long_as_the_platform_answers() -> None:
+    """A closed breaker lets everything pass and stays as it is."""
+    assert may_call(CLOSED, now=0)
+    assert CLOSED == called(CLOSED, now=0)
+    assert CLOSED == answered(CLOSED)
+    assert retry_at(CLOSED) is None
+
+
+def test_a_connection_that_cannot_be_made_opens_it_at_once() -> None:
+    """Every other call would fail alike."""
+    assert OPEN == failed(CLOSED, target=None, now=1_000)
+
+
+def test_one_card_that_always_fails_never_opens_it() -> None:
+    """However often it fails."""
+    breaker: Breaker = CLOSED
+    for now in range(100):
+        breaker = failed(breaker, target=CARD, now=now)
+    assert Closed(failing=frozenset({CARD})) == breaker
+
+
+def test_three_targets_failing_in_a_row_open_it() -> None:
+    """By then it is not about any one of them."""
+    breaker = failed(failed(CLOSED, target=CARD, now=1), target=OTHER, now=2)
+    assert may_call(breaker, now=2)
+    assert OPEN == failed(breaker, target=THIRD, now=1_000)
+
+
+def test_a_good_answer_in_between_clears_what_failed_before() -> None:
+    """Failures have to come in a row."""
+    breaker = failed(failed(CLOSED, target=CARD, now=1), target=OTHER, now=2)
+    assert CLOSED == answered(breaker)
+
+
+def test_nothing_is_called_before_the_pause_is_over() -> None:
+    """And what was under way when it opened changes nothing."""
+    assert not may_call(OPEN, now=1_499)
+    assert retry_at(OPEN) == 1_500
+    assert OPEN == failed(OPEN, target=None, now=1_200)
+
+
+def test_one_probe_is_let_through_after_the_pause() -> None:
+    """The next one waits for it, or for a lease's time if it never comes back."""
+    assert may_call(OPEN, now=1_500)
+    probing = called(OPEN, now=1_500)
+    assert Probing(until=11_500, pause_ms=500) == probing
+    assert not may_call(probing, now=11_499)
+    assert may_call(probing, now=11_500)
+
+
+def test_a_good_probe_closes_it() -> None:
+    """All is well again."""
+    assert CLOSED == answered(called(OPEN, now=1_500))
+
+
+def test_each_failing_probe_doubles_the_pause_up_to_half_a_minute() -> None:
+    """A long outage is asked about rarely, its end is noticed soon."""
+    breaker: Breaker = OPEN
+    pauses = []
+    for _ in range(8):
+        breaker = failed(called(breaker, now=0), target=CARD, now=0)
+        pauses.append(retry_at(breaker))
+    assert [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000] == pauses

@@ -130,10 +130,6 @@ class _Judge:
         return newest is not None and click.occurred_at < newest - LATE_MS
 
     def _planned(self, effects: list[Effect], click: InteractionReceived, offset: int) -> tuple[PlannedEffect, ...]:
-        if len(effects) >= EFFECTS_PER_DECISION:
-            raise HandlerError(
-                f"{len(effects)} effects in one decision; at most {EFFECTS_PER_DECISION - 1} are possible"
-            )
         chat_id = self.draft.chat_of(click)
         return tuple(
             plan(effect, click, index=index, offset=offset, chat_id=chat_id) for index, effect in enumerate(effects, 1)

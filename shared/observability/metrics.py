@@ -80,6 +80,83 @@ MARKS: Final = Metric(
 GATEWAY_METRICS: Final = (CALLBACKS, REFUSALS, ANSWER_SECONDS, APPEND_SECONDS, APPENDS_IN_FLIGHT, MARKS)
 """What the gateway's ``/metrics`` shows."""
 
+EFFECT_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 600.0)
+"""Seconds from a click to its update: 0.3 of them are the settle gap."""
+
+# What became of the inputs.
+DECISIONS: Final = Metric(
+    name="cardwire_decisions",
+    kind="counter",
+    meaning="Inputs, by result: decided, ignored, refused, failed, twin, counted, duplicate, parked.",
+    labels=("result",),
+)
+# Marks that arrived; compare with the gateway's.
+MARKS_SEEN: Final = Metric(name="cardwire_marks_seen", kind="counter", meaning="Answered marks read from the log.")
+# Rebalances under load: harmless in small numbers.
+FENCED: Final = Metric(
+    name="cardwire_batches_fenced",
+    kind="counter",
+    meaning="Batches dropped because another worker had moved a position.",
+)
+# What became of the effects.
+EFFECTS: Final = Metric(
+    name="cardwire_effects",
+    kind="counter",
+    meaning="Effects that came to an end or to a failed attempt, by kind and status.",
+    labels=("kind", "status"),
+)
+# Waiting for the platform.
+CALL_SECONDS: Final = Metric(
+    name="cardwire_call_seconds",
+    kind="histogram",
+    meaning="Seconds that one call of the platform took, by API.",
+    labels=("api",),
+    buckets=ANSWER_BUCKETS,
+)
+# What people wait for.
+CLICK_TO_UPDATE_SECONDS: Final = Metric(
+    name="cardwire_click_to_update_seconds",
+    kind="histogram",
+    meaning="Seconds from the gateway's receipt of a click to the platform's acceptance of an effect, by kind.",
+    labels=("kind",),
+    buckets=EFFECT_BUCKETS,
+)
+# Which limit holds work back.
+BUDGET_WAIT_SECONDS: Final = Metric(
+    name="cardwire_budget_wait_seconds",
+    kind="histogram",
+    meaning="Seconds that a call waited for the platform's rate limit, by API.",
+    labels=("api",),
+    buckets=EFFECT_BUCKETS,
+)
+# Above 100,000 effects stop being performed, because they could no longer be told.
+OUTBOX: Final = Metric(name="cardwire_outbox_rows", kind="gauge", meaning="Rows committed and not yet in the log.")
+RELAYED: Final = Metric(name="cardwire_outbox_relayed", kind="counter", meaning="Outbox rows told to the log.")
+# User code that never came back.
+STUCK_THREADS: Final = Metric(name="cardwire_stuck_threads", kind="gauge", meaning="Threads hanging in handlers.")
+# Should be 0; each one is calls that were not made.
+BREAKER_OPEN: Final = Metric(
+    name="cardwire_platform_breaker_open",
+    kind="gauge",
+    meaning="1 while calls of an app are held back because the platform cannot be reached.",
+    labels=("app_id",),
+)
+
+WORKER_METRICS: Final = (
+    DECISIONS,
+    MARKS_SEEN,
+    FENCED,
+    EFFECTS,
+    CALL_SECONDS,
+    CLICK_TO_UPDATE_SECONDS,
+    BUDGET_WAIT_SECONDS,
+    OUTBOX,
+    RELAYED,
+    STUCK_THREADS,
+    BREAKER_OPEN,
+)
+"""What the worker's ``/metrics`` shows."""
+
 
 class Metrics:
     """The numbers of one process, in a registry of its own, so that several can share a test."""

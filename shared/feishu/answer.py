@@ -1,0 +1,93 @@
+"""
+What a callback is answered, in the form of its kind. Source: docs/reference/platform.md, "Answers".
+
+Answers are built from values, so a wrong shape (the client would show an error code) never leaves.
+"""
+
+from typing import Final, assert_never
+
+import msgspec
+
+from shared.core.cards import Toast
+from shared.core.events import Answer, InteractionKind
+from shared.core.json_text import JsonText
+from shared.feishu.members import Members, joined, members, repaired, string, utf8
+
+NOTHING: Final = b"{}"
+"""Leave everything as it is. An empty body would do for legacy callbacks only."""
+
+_NOT_RECORDED: Final = Answer(
+    rule="not_recorded",
+    toast=Toast(
+        type="error",
+        content="操作可能未被记录，请稍后确认或重试",
+        i18n={
+            "zh_cn": "操作可能未被记录，请稍后确认或重试",
+            "en_us": "Your action may not have been recorded. Please check, or try again.",
+            "ja_jp": "操作が記録されていない可能性があります。確認のうえ、もう一度お試しください。",
+        },
+    ),
+)
+
+
+def render(answer: Answer, kind: InteractionKind) -> bytes:
+    """
+    Return the response body for a callback of this kind; always a JSON object, sent with status 200.
+
+    A new-style callback takes ``{"toast", "card": {"type", "data"}}``, a legacy one the card's own members beside
+    ``toast``, a link preview only a card, an event nothing. A card that is no JSON object is left out.
+    """
+    match kind:
+        case "card_action":
+            return _body(_toast(answer.toast) | _wrapped(answer.card))
+        case "card_action_v1":
+            return _body(_card_members(answer.card) | _toast(answer.toast))
+        case "link_preview":
+            return _body(_wrapped(answer.card))
+        case "event":
+            return NOTHING
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def challenge(challenge: str) -> bytes:
+    """Return the response body that proves to the console that this URL is ours."""
+    return _body({"challenge": _raw(repaired(challenge))})
+
+
+def not_recorded() -> Answer:
+    """Return the answer for a click that could not be written to the log: it may or may not have been recorded."""
+    return _NOT_RECORDED
+
+
+def _toast(toast: Toast | None) -> Members:
+    if toast is None:
+        return {}
+    shown: dict[str, object] = {"type": toast.type, "content": repaired(toast.content)}
+    if toast.i18n:
+        shown["i18n"] = {language: repaired(text) for language, text in toast.i18n.items()}
+    return {"toast": _raw(shown)}
+
+
+def _wrapped(card: JsonText | None) -> Members:
+    content = _card_members(card)
+    if not content:
+        return {}
+    data = msgspec.Raw(_body(content))
+    is_template = string(content.get("type")) == "template"
+    return {"card": data if is_template else _raw({"type": "raw", "data": data})}
+
+
+def _card_members(card: JsonText | None) -> Members:
+    try:
+        return {} if card is None else members(utf8(card.encode("utf-8", "surrogatepass"))) or {}
+    except ValueError:
+        return {}
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def _body(content: Members) -> bytes:
+    return joined(content).encode()

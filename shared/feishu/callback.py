@@ -1,0 +1,266 @@
+"""
+Callback bodies to values. Source: docs/reference/platform.md, "Callbacks".
+
+The only place that knows the names of the callbacks' JSON members. What the platform may send is an open set:
+unknown members are ignored, optional ones may be absent, ``null`` or of a type that no document mentions, and a
+click is still a click. Only a body whose kind cannot be told is unreadable.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
+
+from shared.core.events import Action, InteractionKind, Operator
+from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
+from shared.core.json_text import JsonText
+from shared.feishu.members import Members, boolean, exact, members, string, strings, utf8
+from shared.feishu.tokens import less_tokens
+
+
+class UnreadableCallback(ValueError):
+    """The body is not JSON, or not one of the platform's shapes. The text quotes nothing from the body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encrypted:
+    """A body whose content must be decrypted first: parse the plaintext again."""
+
+    encrypt: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """URL verification: the console wants `challenge` back. `token` is the Verification Token."""
+
+    challenge: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """
+    What a callback tells, each where its kind has it.
+
+    Attributes:
+        token: The Verification Token that the body carries.
+        created: The platform's time as it was written: see `shared.feishu.normalize`.
+        operator: Who clicked.
+        card_token: The card's update token (``c-…``).
+        text: The body less every token.
+    """
+
+    event_id: EventId | None = None
+    token: str | None = field(default=None, repr=False)
+    app_id: AppId | None = None
+    tenant_key: TenantKey | None = None
+    created: str | None = None
+    operator: Operator = field(default_factory=Operator, repr=False)
+    message_id: MessageId | None = None
+    chat_id: ChatId | None = None
+    host: str | None = None
+    delivery_type: str | None = None
+    url: str | None = field(default=None, repr=False)
+    action: Action = field(default_factory=Action, repr=False)
+    event_type: str | None = None
+    card_token: str | None = field(default=None, repr=False)
+    preview_token: str | None = field(default=None, repr=False)
+    text: JsonText = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardAction(_Facts):
+    """Somebody used a card: ``card.action.trigger``."""
+
+    kind: ClassVar[InteractionKind] = "card_action"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyCardAction(_Facts):
+    """Somebody used a card: the flat ``card.action.trigger_v1``, which has neither an id nor the app's id."""
+
+    kind: ClassVar[InteractionKind] = "card_action_v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPreview(_Facts):
+    """A client wants to show a link: ``url.preview.get``. Without a message while the link is being typed."""
+
+    kind: ClassVar[InteractionKind] = "link_preview"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribedEvent(_Facts):
+    """Something that the app subscribed to happened, in either envelope; `event_type` says what."""
+
+    kind: ClassVar[InteractionKind] = "event"
+    event_type: str
+
+
+Interactive = CardAction | LegacyCardAction | LinkPreview | SubscribedEvent
+"""Callbacks that are facts worth recording."""
+
+Callback = Encrypted | Challenge | Interactive
+
+_Id = TypeVar("_Id", bound=str)
+_AtCard = TypeVar("_AtCard", CardAction, LinkPreview)
+
+
+def parse(body: bytes) -> Callback:
+    """
+    Return what a body says.
+
+    Args:
+        body: The raw body, or the plaintext of an encrypted one.
+
+    Raises:
+        UnreadableCallback: Not UTF-8, not JSON, nested too deeply, or of no shape that the platform sends.
+    """
+    try:
+        root = members(utf8(body))
+        if root is not None:
+            return _read(root)
+    except UnreadableCallback:
+        raise
+    except ValueError as error:
+        raise UnreadableCallback("the body is not JSON") from error
+    raise UnreadableCallback("the body is not a JSON object")
+
+
+def _read(root: Members) -> Callback:
+    if (encrypt := string(root.get("encrypt"))) is not None:
+        return Encrypted(encrypt=encrypt)
+    kind = string(root.get("type"))
+    if kind == "url_verification":
+        return _challenge(root)
+    if "schema" in root or "header" in root:
+        return _enveloped(root)
+    if kind == "event_callback":
+        return _first_version_event(root)
+    if "action" in root:
+        return _legacy(root)
+    raise UnreadableCallback("the body has no shape of the platform's")
+
+
+def _challenge(root: Members) -> Challenge:
+    challenge = string(root.get("challenge"))
+    if challenge is None:
+        raise UnreadableCallback("url_verification without a challenge")
+    return Challenge(challenge=challenge, token=_id(root, "token", str))
+
+
+def _enveloped(root: Members) -> CardAction | LinkPreview | SubscribedEvent:
+    header, event = _object(root, "header"), _object(root, "event")
+    event_type = _id(header, "event_type", str)
+    if event_type is None:
+        # Also the flat object of some documents: an SDK's view of the envelope, never sent over the wire.
+        raise UnreadableCallback("the envelope has no header with an event_type")
+    text = less_tokens(root)
+    match event_type:
+        case "card.action.trigger":
+            return _at_a_card(CardAction, header, event, text)
+        case "url.preview.get":
+            return _at_a_card(LinkPreview, header, event, text)
+        case _:
+            return SubscribedEvent(
+                event_id=_id(header, "event_id", EventId),
+                token=_id(header, "token", str),
+                app_id=_id(header, "app_id", AppId),
+                tenant_key=_id(header, "tenant_key", TenantKey),
+                created=_time(header, "create_time"),
+                event_type=event_type,
+                text=text,
+            )
+
+
+def _at_a_card(of: type[_AtCard], header: Members, event: Members, text: JsonText) -> _AtCard:
+    context, operator = _object(event, "context"), _object(event, "operator")
+    return of(
+        event_id=_id(header, "event_id", EventId),
+        token=_id(header, "token", str),
+        app_id=_id(header, "app_id", AppId),
+        tenant_key=_id(header, "tenant_key", TenantKey) or _id(operator, "tenant_key", TenantKey),
+        created=_time(header, "create_time"),
+        operator=_operator(operator),
+        message_id=_id(context, "open_message_id", MessageId),
+        chat_id=_id(context, "open_chat_id", ChatId),
+        host=string(event.get("host")),
+        delivery_type=string(event.get("delivery_type")),
+        url=string(context.get("url")),
+        action=_action(_object(event, "action")),
+        card_token=_id(event, "token", str),
+        preview_token=_id(context, "preview_token", str),
+        text=text,
+    )
+
+
+def _first_version_event(root: Members) -> SubscribedEvent:
+    event = _object(root, "event")
+    event_type = _id(event, "type", str)
+    if event_type is None:
+        raise UnreadableCallback("event_callback without an event type")
+    return SubscribedEvent(
+        event_id=_id(root, "uuid", EventId),
+        token=_id(root, "token", str),
+        app_id=_id(event, "app_id", AppId),
+        tenant_key=_id(event, "tenant_key", TenantKey),
+        created=_time(root, "ts"),
+        event_type=event_type,
+        text=less_tokens(root),
+    )
+
+
+def _legacy(root: Members) -> LegacyCardAction:
+    return LegacyCardAction(
+        tenant_key=_id(root, "tenant_key", TenantKey),
+        operator=_operator(root),
+        message_id=_id(root, "open_message_id", MessageId),
+        chat_id=_id(root, "open_chat_id", ChatId),
+        action=_action(_object(root, "action"), timezone=string(root.get("timezone"))),
+        card_token=_id(root, "token", str),
+        text=less_tokens(root),
+    )
+
+
+def _operator(person: Members) -> Operator:
+    return Operator(
+        open_id=_id(person, "open_id", OpenId),
+        user_id=_id(person, "user_id", str),
+        union_id=_id(person, "union_id", str),
+    )
+
+
+def _action(action: Members, *, timezone: str | None = None) -> Action:
+    return Action(
+        tag=string(action.get("tag")),
+        name=string(action.get("name")),
+        value=_any_json(action, "value"),
+        form_value=_any_json(action, "form_value"),
+        input_value=string(action.get("input_value")),
+        option=string(action.get("option")),
+        options=strings(action.get("options")),
+        checked=boolean(action.get("checked")),
+        timezone=string(action.get("timezone")) or timezone,
+    )
+
+
+def _any_json(found: Members, name: str) -> JsonText | None:
+    # The platform writes null for what is absent, so the two are one.
+    text = found.get(name)
+    return None if text is None or (value := exact(text)) == "null" else value
+
+
+def _time(found: Members, name: str) -> str | None:
+    # Documented as strings; a number would mean the same.
+    text = found.get(name)
+    return None if text is None else string(text) or exact(text)
+
+
+def _object(found: Members, name: str) -> Members:
+    text = found.get(name)
+    return {} if text is None else members(text) or {}
+
+
+def _id(found: Members, name: str, of: Callable[[str], _Id]) -> _Id | None:
+    # An empty id is how some callbacks write an absent one (a link that is still being typed has no message).
+    text = string(found.get(name))
+    return of(text) if text else None

@@ -23,7 +23,8 @@ def load_app(address: str) -> App:
             each other. The text names the setting, the place and an example.
     """
     module_name, colon, attribute = address.partition(":")
-    if not (colon and attribute.isidentifier() and all(part.isidentifier() for part in module_name.split("."))):
+    parts = [attribute, *module_name.split(".")]
+    if not (colon and all(part.isidentifier() for part in parts)) or parts[-1] == "py":
         raise ConfigError(f"CARDWIRE_APP is {address!r}: expected module:attribute, as in {EXAMPLE}")
     module = _imported(module_name)
     app = getattr(module, attribute, None)

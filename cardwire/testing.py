@@ -1,0 +1,256 @@
+"""
+Test handlers as what they are: functions from a click and a card to a decision.
+
+::
+
+    def test_the_first_press_renames_the_chat():
+        given(app).when(click("follow_up")).then([RenameChat("跟进中")], state={"presses": 1})
+
+Nothing is started and nothing is sent. Every handler is run twice, because the worker may do so after a crash: one
+that reads a clock, draws random numbers or remembers earlier clicks is caught as `Nondeterministic`.
+"""
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from shared.app.app import App
+from shared.app.decide import run
+from shared.app.handler import Handler
+from shared.app.interaction import Interaction
+from shared.core.cards import Toast
+from shared.core.decision import UNCHANGED, Card, Decision
+from shared.core.effects import Effect, UpdateCard
+from shared.core.errors import HandlerError
+from shared.core.events import Action, InteractionReceived, Operator
+from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
+from shared.core.json_text import JsonText, json_text, json_value
+
+__all__ = ["Given", "Nondeterministic", "Result", "card", "click", "event", "given"]
+
+NEW_YEAR: Final = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+class Nondeterministic(AssertionError):
+    """A handler decided differently when it was given the same click and card again."""
+
+
+def click(
+    action: str | None = None,
+    *,
+    value: Any = None,
+    open_id: str = "ou_ada",
+    message_id: str = "om_card",
+    chat_id: str | None = "oc_group",
+    tag: str = "button",
+    name: str | None = None,
+    form_value: Any = None,
+    input_value: str | None = None,
+    option: str | None = None,
+    options: Sequence[str] | None = None,
+    checked: bool | None = None,
+    at: datetime = NEW_YEAR,
+    event_id: str = "click-1",
+) -> Interaction:
+    """
+    Return a click on a card.
+
+    Args:
+        action: The action's name, under the key ``action`` of the value (with another ``action_key``: give `value`).
+        value: The component's value: any JSON; with `action` an object that is given the action besides.
+        open_id: Who clicks.
+        form_value: The submitted form, by component name.
+        at: When; the handler's ``click.now``.
+    """
+    whole = value if action is None else {"action": action, **(value or {})}
+    return Interaction(
+        InteractionReceived(
+            event_id=EventId(event_id),
+            kind="card_action",
+            app_id=AppId("cli_test"),
+            tenant_key=TenantKey("tenant"),
+            operator=Operator(open_id=OpenId(open_id)),
+            message_id=MessageId(message_id),
+            chat_id=None if chat_id is None else ChatId(chat_id),
+            action=Action(
+                tag=tag, name=name, value=_text(whole), form_value=_text(form_value), input_value=input_value,
+                option=option, options=None if options is None else tuple(options), checked=checked,
+            ),
+            occurred_at=_ms(at),
+            received_at=_ms(at),
+        )
+    )  # fmt: skip
+
+
+def event(event_type: str, body: Any = None, *, at: datetime = NEW_YEAR, event_id: str = "event-1") -> Interaction:
+    """Return a subscribed event whose callback holds ``body`` under ``event``."""
+    return Interaction(
+        InteractionReceived(
+            event_id=EventId(event_id),
+            kind="event",
+            app_id=AppId("cli_test"),
+            tenant_key=TenantKey("tenant"),
+            event_type=event_type,
+            callback=json_text({"event": body}),
+            occurred_at=_ms(at),
+            received_at=_ms(at),
+        )
+    )
+
+
+def card(*, state: Any = None, content: Any = None, version: int = 1) -> Card:
+    """Return a card as earlier decisions left it: their state, and the card JSON that we intend to show."""
+    return Card(version=version, state_text=_text(state), content_text=_text(content))
+
+
+def given(app: App, card: Card | None = None) -> "Given":
+    """
+    Start a test of an app's handlers on a card; without one, on a card that nothing was decided about yet.
+
+    Raises:
+        ConfigError: The app's handlers contradict each other.
+    """
+    app.check()
+    return Given(app=app, card=card)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """An app, and the card that is clicked next."""
+
+    app: App
+    card: Card | None
+
+    def when(self, interaction: Interaction) -> "Result":
+        """
+        Decide an interaction, twice.
+
+        Raises:
+            Nondeterministic: The second decision is not the first.
+        """
+        handler = self.app.handler_for(interaction.received)
+        if handler is None:
+            return Result(before=self.card, handler=None, decided=None)
+        first, second = (_decided(handler, interaction, self.card) for _ in range(2))
+        if _written(first) != _written(second):
+            raise Nondeterministic(
+                f"{handler.name} decided differently when it was given the same click and card again; handlers have "
+                f"no clock (use click.now), no chance and no memory (use state):\n{_difference(first, second)}"
+            )
+        return Result(before=self.card, handler=handler, decided=first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """
+    What was decided.
+
+    Attributes:
+        before: The card that the handler saw.
+        handler: Who decided; ``None`` if no handler matched.
+        decided: The decision, or why there is none.
+    """
+
+    before: Card | None
+    handler: Handler | None
+    decided: Decision | HandlerError | None
+
+    def then(self, effects: Sequence[Effect], *, state: Any = UNCHANGED) -> "Result":
+        """
+        Expect these effects, in this order, and this new state (without one: that the state was left alone).
+
+        Raises:
+            AssertionError: With the difference.
+        """
+        expected = Decision(effects=tuple(effects), state=state)
+        if _written(expected) != _written(self.decided):
+            difference = _difference(expected, self.decided)
+            raise AssertionError(f"{self._who} decided otherwise:\n{difference}") from self._error
+        return self
+
+    def answered(self, toast: Toast | None) -> "Result":
+        """Expect that the person who clicked is shown this toast at once."""
+        shown = self.handler.answer if self.handler is not None else None
+        if shown != toast:
+            raise AssertionError(f"{self._who} answered {shown}, expected {toast}")
+        return self
+
+    def ignored(self) -> "Result":
+        """Expect that no handler matched."""
+        if self.handler is not None:
+            raise AssertionError(f"{self._who} decided it, expected no handler to match")
+        return self
+
+    def failed(self, reason: str = "") -> "Result":
+        """Expect that the handler failed, for a reason that holds this text, as ``ValueError in follow_up``."""
+        if not isinstance(self.decided, HandlerError) or reason not in str(self.decided):
+            decided = _written(self.decided)
+            raise AssertionError(f"{self._who} was expected to fail with {reason!r}:\n{decided}") from self._error
+        return self
+
+    @property
+    def card(self) -> Card:
+        """The card after this decision, for the next click: ``given(app, result.card).when(…)``."""
+        before = self.before or Card()
+        if not isinstance(self.decided, Decision):
+            return before
+        updates = [effect.card for effect in self.decided.effects if isinstance(effect, UpdateCard)]
+        kept = self.decided.state is UNCHANGED
+        return Card(
+            version=before.version + 1,
+            state_text=before.state_text if kept else json_text(self.decided.state),
+            content_text=updates[-1] if updates else before.content_text,
+            chat_id=before.chat_id,
+            sent_at=before.sent_at,
+        )
+
+    @property
+    def _error(self) -> HandlerError | None:
+        return self.decided if isinstance(self.decided, HandlerError) else None
+
+    @property
+    def _who(self) -> str:
+        return "nobody" if self.handler is None else self.handler.name
+
+
+def _decided(handler: Handler, interaction: Interaction, card: Card | None) -> Decision | HandlerError:
+    try:
+        return run(handler, interaction, card)
+    except HandlerError as error:
+        return error
+
+
+def _written(decided: Decision | HandlerError | None) -> str:
+    """Return a decision as text that people compare; cards as JSON, not as text of JSON."""
+    match decided:
+        case None:
+            return "nothing: no handler matched"
+        case HandlerError():
+            return f"nothing: {decided}"
+        case Decision(effects=effects, state=state):
+            kept = {} if state is UNCHANGED else {"state": state}
+            whole = {"effects": [_fields(effect) for effect in effects], **kept}
+            return json.dumps(whole, ensure_ascii=False, indent=2, sort_keys=True)
+
+
+def _fields(effect: Effect) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(effect)
+    return {**fields, "card": json_value(fields["card"])} if "card" in fields else fields
+
+
+def _difference(expected: Decision | HandlerError | None, actual: Decision | HandlerError | None) -> str:
+    lines = (_written(expected).splitlines(), _written(actual).splitlines())
+    return "\n".join(difflib.unified_diff(*lines, "expected", "actual", lineterm="", n=2))
+
+
+def _text(value: Any) -> JsonText | None:
+    return None if value is None else json_text(value)
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

@@ -1,0 +1,200 @@
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cardwire.testing import click, event
+from shared.app.app import App
+from shared.app.decide import MAX_BYTES, MAX_EFFECTS, run
+from shared.app.handler import make_handler
+from shared.app.interaction import Interaction
+from shared.core.decision import UNCHANGED, Card, Decision
+from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.errors import HandlerError
+from shared.core.ids import ChatId
+from shared.core.json_text import JsonText
+
+CLICK = click("approve")
+EVENT = event("out_approval")
+
+
+def _run(decide: Callable[[Interaction, Card | None], Any], interaction: Interaction = CLICK) -> Decision:
+    return run(make_handler(decide, name="handler", answer=None), interaction, None)
+
+
+def _returning(returned: Any, interaction: Interaction = CLICK) -> Decision:
+    return _run(lambda click, card: returned, interaction)
+
+
+@pytest.mark.parametrize(
+    ("returned", "decided"),
+    [
+        (None, Decision(effects=())),
+        ([], Decision(effects=())),
+        ((RenameChat("x"),), Decision(effects=(RenameChat("x"),))),
+        ([RenameChat("x"), SendText("y")], Decision(effects=(RenameChat("x"), SendText("y")))),
+        (Decision(state={"n": 1}), Decision(effects=(), state={"n": 1})),
+        (Decision(effects=[SendText("y")], state=None), Decision(effects=(SendText("y"),), state=None)),
+    ],
+)
+def test_what_a_handler_may_return(returned: object, decided: Decision) -> None:
+    """Nothing, a list or a tuple of effects, or a Decision."""
+    assert decided == _returning(returned)
+
+
+def test_a_list_leaves_the_state_alone_and_none_is_a_state() -> None:
+    """Returning no Decision is not the same as returning an empty state."""
+    assert _returning([]).state is UNCHANGED
+    assert _returning(Decision(state=None)).state is None
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [RenameChat("x"), {"a": 1}, {1}, "x", 7, Decision, iter([]), Decision(effects=RenameChat("x"))],  # type: ignore[arg-type]
+)
+def test_what_a_handler_may_not_return(returned: object) -> None:
+    """Guessing what was meant would hide a mistake."""
+    with pytest.raises(HandlerError, match=r"handler returned .* expected None, a list of effects or a Decision"):
+        _returning(returned)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_coroutine_is_refused_and_closed() -> None:
+    """A handler may hide that it is asynchronous; it is found out when it returns."""
+    with pytest.raises(HandlerError, match="an object of type coroutine"):
+        _run(lambda click, card: asyncio.sleep(0))
+
+
+class _Mine(SendText, frozen=True):
+    """Not one of the effects that the worker knows."""
+
+
+@pytest.mark.parametrize(
+    ("effect", "told"),
+    [
+        ("x", "an effect of type str: expected UpdateCard, RenameChat, SendCard, SendText"),
+        (RenameChat, "an effect of type StructMeta"),
+        (_Mine("x"), "an effect of type _Mine"),
+        (RenameChat(7), "RenameChat with Expected `str`, got `int`"),  # type: ignore[arg-type]
+        (SendText("x", to=7), "SendText with Expected `str | null`, got `int`"),  # type: ignore[arg-type]
+        (UpdateCard("no JSON"), "UpdateCard with Expecting value"),
+        (SendCard("[]"), "SendCard with a card that is no JSON object"),
+        (UpdateCard('{"a": Infinity}'), "UpdateCard with a card that holds Infinity"),
+        (UpdateCard('{"a": ' + "[" * 100_000), "UpdateCard with "),
+    ],
+)
+def test_an_effect_that_could_not_be_performed(effect: object, told: str) -> None:
+    """What would fail in the worker fails where its author is named."""
+    with pytest.raises(HandlerError) as refused:
+        _returning([effect])
+    assert f"handler returned {told}" in str(refused.value)
+
+
+def test_half_characters_do_not_fail_a_handler() -> None:
+    """A handler that repeats what somebody typed is right, whatever that was."""
+    effects: tuple[Effect, ...] = (SendText("a\ud800\U0001f600"), RenameChat("x\x00"))
+    assert (SendText("a\ufffd\U0001f600"), RenameChat("x\x00")) == _returning(list(effects)).effects
+    assert (UpdateCard(JsonText('{"t":"\\ud800"}')),) == _returning([UpdateCard({"t": "\ud800"})]).effects
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), SystemExit(3), RecursionError(), asyncio.CancelledError()])
+def test_whatever_a_handler_raises_is_its_own_failure(error: BaseException) -> None:
+    """The reason names the type and the handler, the traceback is kept, what was typed is not told."""
+
+    def fail(click: Interaction, card: Card | None) -> None:
+        raise error
+
+    with pytest.raises(HandlerError) as failed:
+        _run(fail)
+    assert f"{type(error).__name__} in handler" == str(failed.value)
+    assert error is failed.value.__cause__
+
+
+def test_a_person_at_the_keyboard_can_still_interrupt() -> None:
+    """Control-C is no failure of the handler that was running."""
+
+    def interrupted(click: Interaction, card: Card | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _run(interrupted)
+
+
+def test_a_raising_predicate_fails_the_handler_it_belongs_to() -> None:
+    """The failure is recorded under that handler's name."""
+    app = App()
+    app.on_action(lambda click: click.value["missing"], handler_name="picky")(lambda click, card: None)
+    handler = app.handler_for(CLICK.received)
+    assert handler is not None
+    with pytest.raises(HandlerError, match=r"^KeyError in picky$"):
+        run(handler, CLICK, None)
+
+
+def test_state_must_be_json() -> None:
+    """State lies in a database and in the log."""
+    for state in (object(), {1, 2}, float("nan"), b"x"):
+        with pytest.raises(HandlerError, match="handler returned state that is not JSON: ValueError"):
+            _returning(Decision(state=state))
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        Decision(state="x" * MAX_BYTES),
+        [SendText("x" * MAX_BYTES)],
+        Decision(state="x" * (MAX_BYTES // 2), effects=[SendText("文" * (MAX_BYTES // 6 + 1))]),
+    ],
+)
+def test_a_decision_of_more_than_256_kb_is_refused(returned: object) -> None:
+    """State and effects count together, as UTF-8."""
+    with pytest.raises(HandlerError, match=r"handler decided \d+ bytes of state and effects: at most 262144"):
+        _returning(returned)
+
+
+def test_a_decision_just_within_the_limit_is_taken() -> None:
+    """The limit is a limit, not a guess."""
+    state = "x" * (MAX_BYTES - len('""'))
+    assert state == _returning(Decision(state=state)).state
+
+
+def test_the_number_of_effects_is_bounded() -> None:
+    """Their order is counted in steps of 1024."""
+    assert MAX_EFFECTS == len(_returning([SendText("x")] * MAX_EFFECTS).effects)
+    with pytest.raises(HandlerError, match="1024 effects: at most 1023"):
+        _returning([SendText("x")] * (MAX_EFFECTS + 1))
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (Decision(state=1), "returned state, but event is about no card"),
+        ([UpdateCard({})], "returned UpdateCard, but event is about no card"),
+        ([RenameChat("x")], "RenameChat without saying where: .* expected chat_id='oc_…'"),
+        ([SendText("x")], "SendText without saying where: .* expected to='oc_…'"),
+        ([SendCard({})], "SendCard without saying where"),
+    ],
+)
+def test_an_event_without_a_card_changes_no_card_and_no_unnamed_chat(returned: object, told: str) -> None:
+    """There is nothing that such an effect could act on."""
+    with pytest.raises(HandlerError, match=told):
+        _returning(returned, EVENT)
+
+
+def test_an_event_may_act_where_it_says() -> None:
+    """A chat or a person named in the effect needs no card."""
+    effects = (RenameChat("x", ChatId("oc_1")), SendText("y", to="ou_1"), SendCard({}, to="oc_1"))
+    assert effects == _returning(list(effects), EVENT).effects
+
+
+def test_a_click_without_a_known_chat_may_still_rename_it() -> None:
+    """The worker can ask the platform for the chat of a message."""
+    assert (RenameChat("x"),) == _returning([RenameChat("x")], click("approve", chat_id=None)).effects
+
+
+def test_a_handler_is_given_the_interaction_and_the_card() -> None:
+    """In this order, whatever their names."""
+    card = Card(version=3, state_text=JsonText('{"n":1}'))
+    seen: list[object] = []
+    run(make_handler(lambda c, k: seen.extend([c, k]), name=None, answer=None), CLICK, card)
+    assert [CLICK, card] == seen

@@ -1,0 +1,121 @@
+import itertools
+from typing import Any
+
+import pytest
+
+from cardwire.testing import Nondeterministic, Result, card, click, event, given
+from shared.app.app import App
+from shared.app.interaction import Interaction
+from shared.core.cards import Toast
+from shared.core.decision import Card, Decision
+from shared.core.effects import RenameChat, UpdateCard
+from shared.core.errors import ConfigError
+
+app = App()
+ticks = itertools.count()
+
+
+@app.on_action("count", answer=Toast.info("好"))
+def count(click: Interaction, card: Card | None) -> Decision:
+    """Count the clicks of a card, and show the count."""
+    n = 1 + (card.state["n"] if card and card.state else 0)
+    return Decision(effects=[UpdateCard({"n": n})], state={"n": n})
+
+
+@app.on_action("rename")
+def rename(click: Interaction, card: Card | None) -> list[RenameChat]:
+    """Leave the state alone."""
+    return [RenameChat(str(click.value["to"]))]
+
+
+@app.on_action("random")
+def random(click: Interaction, card: Card | None) -> list[RenameChat]:
+    """Remember earlier calls, which no handler should."""
+    return [RenameChat(f"tick {next(ticks)}")]
+
+
+@app.on_event("out_approval")
+def approved(interaction: Interaction, card: Card | None) -> Any:
+    """Do what an event without a card cannot."""
+    return Decision(state=interaction.callback["event"])
+
+
+def test_an_expected_decision_passes() -> None:
+    """Effects, state and answer are compared by value."""
+    result = given(app).when(click("count")).then([UpdateCard({"n": 1})], state={"n": 1})
+    result.answered(Toast.info("好"))
+
+
+def test_a_card_is_given_with_its_state() -> None:
+    """A test starts anywhere in a card's life."""
+    given(app, card(state={"n": 41})).when(click("count")).then([UpdateCard({"n": 42})], state={"n": 42})
+
+
+def test_the_card_after_a_decision_is_given_to_the_next_click() -> None:
+    """A story of several clicks is told as one."""
+    first = given(app).when(click("count"))
+    assert ({"n": 1}, {"n": 1}, 1) == (first.card.state, first.card.content, first.card.version)
+    second = given(app, first.card).when(click("rename", value={"to": "x"}))
+    assert ({"n": 1}, 2) == (second.card.state, second.card.version)
+
+
+@pytest.mark.parametrize(
+    ("effects", "state"),
+    [([], {"n": 1}), ([UpdateCard({"n": 2})], {"n": 1}), ([UpdateCard({"n": 1})], {"n": 2})],
+)
+def test_another_decision_fails_with_the_difference(effects: list[UpdateCard], state: object) -> None:
+    """The lines that differ are shown, expected and actual."""
+    with pytest.raises(AssertionError, match=r"count decided otherwise:\n--- expected\n\+\+\+ actual"):
+        given(app).when(click("count")).then(effects, state=state)
+
+
+def test_an_unexpected_state_fails() -> None:
+    """Leaving the state out means that it is left alone."""
+    with pytest.raises(AssertionError, match='"n": 1'):
+        given(app).when(click("count")).then([UpdateCard({"n": 1})])
+
+
+def test_a_handler_with_a_memory_is_found_out() -> None:
+    """A second run with the same click must decide the same."""
+    with pytest.raises(Nondeterministic, match=r"(?s)random decided differently .*tick 0.*tick 1"):
+        given(app).when(click("random"))
+
+
+def test_a_failing_handler_is_expected_by_its_reason() -> None:
+    """The reason is the one that the dead letter will tell."""
+    given(app).when(click("rename")).failed("KeyError in rename")
+    given(app).when(event("out_approval", {})).failed("returned state, but event is about no card")
+
+
+def test_an_unexpected_failure_shows_its_cause() -> None:
+    """The handler's own traceback is chained."""
+    with pytest.raises(AssertionError) as unexpected:
+        given(app).when(click("rename")).then([])
+    error = unexpected.value.__cause__
+    assert error is not None
+    assert isinstance(error.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    "expect", [Result.ignored, Result.failed, lambda result: result.answered(None), lambda result: result.then([])]
+)
+def test_a_wrong_expectation_fails(expect: Any) -> None:
+    """An expectation that cannot fail would be none."""
+    with pytest.raises(AssertionError, match="count"):
+        expect(given(app).when(click("count")))
+
+
+def test_a_click_that_nobody_handles_is_ignored() -> None:
+    """It is recorded, and decides nothing."""
+    given(app).when(click("unknown")).ignored()
+    with pytest.raises(AssertionError, match="no handler matched"):
+        given(app).when(click("unknown")).then([])
+
+
+def test_an_app_that_could_not_start_is_not_tested_either() -> None:
+    """The start's refusals are seen in the tests first."""
+    contradictory = App()
+    for name in ("one", "two"):
+        contradictory.on_action("a", handler_name=name)(rename)
+    with pytest.raises(ConfigError):
+        given(contradictory)

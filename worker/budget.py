@@ -28,6 +28,7 @@ and 45 calls of burst, never more than 1000 in any minute while ``J`` < 300 ms. 
 import math
 from dataclasses import dataclass
 
+from shared.feishu.limits import ApiRate
 from worker.ledger.port import Rate
 
 SPACING = 0.95
@@ -64,14 +65,19 @@ class Reservation:
     granted: bool
 
 
-def rate_of(*, per_second: float | None, per_minute: float | None) -> Rate:
-    """Return the spacing and burst that keep within these limits; ``None`` is no limit."""
+def rate_of(limit: ApiRate) -> Rate:
+    """Return the spacing and burst that keep within an API's two limits; an infinite limit is none."""
     return Rate(
-        second_us=_spacing_us(1_000_000, per_second),
-        second_burst=SECOND_BURST * (per_second or 0),
-        minute_us=_spacing_us(60_000_000, per_minute),
-        minute_burst=MINUTE_BURST * (per_minute or 0),
+        second_us=_spacing(1_000_000, limit.per_second),
+        second_burst=_burst(SECOND_BURST, limit.per_second),
+        minute_us=_spacing(60_000_000, limit.per_minute),
+        minute_burst=_burst(MINUTE_BURST, limit.per_minute),
     )
+
+
+def pace_ms(per_second: float) -> int:
+    """Return the distance of calls to one target, which follow each other and are never reserved (ms)."""
+    return _spacing(1000, per_second)
 
 
 def empty(now_us: int, rate: Rate) -> Tats:
@@ -111,5 +117,9 @@ def _slacks(rate: Rate, calls: int) -> Tats:
     )
 
 
-def _spacing_us(window_us: int, limit: float | None) -> int:
-    return 0 if limit is None else math.ceil(window_us / (SPACING * limit))
+def _spacing(window: int, limit: float) -> int:
+    return math.ceil(window / (SPACING * limit))
+
+
+def _burst(share: float, limit: float) -> float:
+    return share * limit if math.isfinite(limit) else 0.0

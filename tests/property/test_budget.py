@@ -1,5 +1,6 @@
 """Whatever asks, whenever: the platform never counts more calls than it allows, and few are left unused."""
 
+import math
 from bisect import bisect_left
 from itertools import accumulate, pairwise
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.feishu.limits import ApiRate
 from worker.budget import Tats, blocked, empty, rate_of, reserve
 from worker.ledger.port import Rate
 
@@ -61,7 +63,7 @@ def test_no_second_and_no_minute_holds_more_calls_than_allowed(
 ) -> None:
     """Not in any window, wherever it begins, though each call arrives up to 40 ms late."""
     per_second, per_minute = limits
-    starts = _starts(rate_of(per_second=per_second, per_minute=per_minute), gaps, sizes)
+    starts = _starts(rate_of(ApiRate(per_second=per_second, per_minute=per_minute)), gaps, sizes)
     assert _most_counted(starts, SECOND) <= per_second
     assert _most_counted(starts, MINUTE) <= per_minute
 
@@ -69,7 +71,7 @@ def test_no_second_and_no_minute_holds_more_calls_than_allowed(
 @given(per_second=st.integers(2, 1000), gaps=gaps, sizes=group_sizes)
 def test_a_burst_after_a_pause_stays_within_the_second(per_second: int, gaps: list[int], sizes: list[int]) -> None:
     """With no minute to hold it back, which is when the second's burst shows."""
-    starts = _starts(rate_of(per_second=per_second, per_minute=None), gaps, sizes)
+    starts = _starts(rate_of(ApiRate(per_second=per_second, per_minute=math.inf)), gaps, sizes)
     assert _most_counted(starts, SECOND) <= per_second
 
 
@@ -77,7 +79,9 @@ def test_a_burst_after_a_pause_stays_within_the_second(per_second: int, gaps: li
 @pytest.mark.parametrize("calls", [1, 2, 5, 16])
 def test_full_load_keeps_the_documented_limits_and_uses_nine_tenths(calls: int, quiet_us: int) -> None:
     """50/s and 1000/min, asked for without a pause for three minutes; from the start, and after a quiet while."""
-    starts = _saturated(rate_of(per_second=50, per_minute=1000), calls=calls, begin_us=quiet_us, for_us=3 * MINUTE)
+    starts = _saturated(
+        rate_of(ApiRate(per_second=50, per_minute=1000)), calls=calls, begin_us=quiet_us, for_us=3 * MINUTE
+    )
     assert _most_counted(starts, SECOND) <= 50
     assert _most_counted(starts, MINUTE) <= 1000
     assert len(starts) >= 3 * 900
@@ -87,7 +91,7 @@ def test_full_load_keeps_the_documented_limits_and_uses_nine_tenths(calls: int, 
 @settings(max_examples=25)
 def test_a_second_limit_alone_is_used_to_nine_tenths(per_second: int, calls: int) -> None:
     """Where the minute does not bind, as after a burst or with a raised tier."""
-    starts = _saturated(rate_of(per_second=per_second, per_minute=None), calls=calls, for_us=10 * SECOND)
+    starts = _saturated(rate_of(ApiRate(per_second=per_second, per_minute=math.inf)), calls=calls, for_us=10 * SECOND)
     assert _most_counted(starts, SECOND) <= per_second
     assert len(starts) >= 0.9 * 10 * per_second
 
@@ -97,7 +101,7 @@ def test_nothing_starts_while_the_platform_says_no(
     limits: tuple[int, int], gaps: list[int], sizes: list[int], until: int
 ) -> None:
     """A block holds for every later reservation, and what follows it comes spaced."""
-    rate = rate_of(per_second=limits[0], per_minute=limits[1])
+    rate = rate_of(ApiRate(per_second=limits[0], per_minute=limits[1]))
     tats = blocked(empty(0, rate), until_us=until, rate=rate)
     starts = list[int]()
     for nth, now in enumerate(accumulate(gaps)):
@@ -111,7 +115,7 @@ def test_nothing_starts_while_the_platform_says_no(
 @given(limits=limits, gaps=gaps)
 def test_time_reserved_never_goes_back(limits: tuple[int, int], gaps: list[int]) -> None:
     """Whoever reads the row later is never sent to a time that was given away."""
-    rate = rate_of(per_second=limits[0], per_minute=limits[1])
+    rate = rate_of(ApiRate(per_second=limits[0], per_minute=limits[1]))
     states = [empty(0, rate)]
     for now in accumulate(gaps):
         states.append(reserve(states[-1], now_us=now, calls=1, rate=rate, ahead_us=AHEAD_US).tats)

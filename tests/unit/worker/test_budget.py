@@ -1,9 +1,10 @@
 """The arithmetic of the reservation, by example."""
 
-from worker.budget import Reservation, Tats, blocked, empty, rate_of, reserve
+from shared.feishu.limits import Limits
+from worker.budget import Reservation, Tats, blocked, empty, pace_ms, rate_of, reserve
 from worker.ledger.port import Rate
 
-DOCUMENTED = rate_of(per_second=50, per_minute=1000)
+DOCUMENTED = rate_of(Limits().of("im.v1.message.patch"))
 NO_BURST = Rate(second_us=20_000, second_burst=0, minute_us=60_000, minute_burst=0)
 AHEAD_US = 2_000_000
 
@@ -15,7 +16,7 @@ def test_the_documented_limits_become_a_spacing_of_nineteen_twentieths() -> None
 
 def test_without_limits_nothing_waits() -> None:
     """No limit is a spacing of nothing."""
-    rate = rate_of(per_second=None, per_minute=None)
+    rate = rate_of(Limits().unlimited().api)
     expected = Reservation(tats=Tats(second=1000, minute=1000), wait_us=0, granted=True)
     assert expected == reserve(empty(0, rate), now_us=1000, calls=500, rate=rate, ahead_us=0)
 
@@ -69,3 +70,8 @@ def test_a_shorter_block_does_not_undo_a_longer_one() -> None:
     """Two workers may report the same refusal with different remainders."""
     long = blocked(empty(0, NO_BURST), until_us=900_000, rate=NO_BURST)
     assert long == blocked(long, until_us=100_000, rate=NO_BURST)
+
+
+def test_calls_to_one_target_keep_a_distance() -> None:
+    """Five a second, less the twentieth that is left to jitter; none where there is no limit."""
+    assert (211, 0) == (pace_ms(Limits().per_message), pace_ms(Limits().unlimited().per_message))

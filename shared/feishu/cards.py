@@ -1,0 +1,28 @@
+"""Cards on their way out, as exact text."""
+
+import msgspec
+
+from shared.core.json_text import JsonText
+from shared.feishu.members import joined, members, string, utf8
+
+
+def everybodys(card: JsonText) -> JsonText:
+    """
+    Return the card as one that everybody sees changing.
+
+    A 1.0 card is exclusive unless ``config.update_multi`` is true, and an exclusive card cannot be updated by its
+    message; so a card without the key gets it. An explicit ``false`` is the author's wish and stays; 2.0 cards are
+    always shared; templates and card entities say it where they are defined. Text that is no card at all is left
+    to the platform to refuse. Source: docs/reference/platform.md, "Shared and exclusive cards".
+    """
+    try:
+        content = members(utf8(card.encode("utf-8", "surrogatepass")))
+    except ValueError:
+        return card
+    if content is None or string(content.get("schema")) == "2.0" or string(content.get("type")) in {"template", "card"}:
+        return card
+    config = (members(content["config"]) if "config" in content else None) or {}
+    if "update_multi" in config:
+        return card
+    shared = joined({**config, "update_multi": msgspec.Raw(b"true")})
+    return joined({**content, "config": msgspec.Raw(shared.encode())})

@@ -1,0 +1,89 @@
+"""
+Every number that the platform documents, once. Sources: docs/reference/platform.md, the section named at each.
+
+Numbers that the platform may raise for an app are fields of `Limits`; the others are constants.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from shared.core.cards import CardFormat
+
+# "Deadlines": what the platform waits for, in seconds.
+CHALLENGE_DEADLINE_S: Final = 1.0
+CALLBACK_DEADLINE_S: Final = 3.0
+
+# "Validity": days of 24 hours since the platform created the message.
+DAY_MS: Final = 24 * 60 * 60 * 1000
+INTERACTIVE_DAYS: Final[Mapping[CardFormat, int]] = {"1.0": 30, "2.0": 14}
+UPDATABLE_DAYS: Final[Mapping[CardFormat, int]] = {"1.0": 14, "2.0": 14}
+
+# "Sizes": bytes of UTF-8. The documents say "KB"; we take 1,024, so that nothing acceptable is held back.
+CARD_BYTES: Final = 30 * 1024
+TEXT_BYTES: Final = 150 * 1024
+CHAT_NAME_CHARS: Final = 60
+"""A suggestion of the documents, not enforced."""
+
+# "Idempotency": a uuid makes a send unique for so long.
+UUID_CHARS: Final = 50
+UUID_VALID_MS: Final = 60 * 60 * 1000
+
+# "Access tokens": a request returns the cached token while it has more than this left, else a new one.
+TOKEN_REFRESH_S: Final = 30 * 60
+TOKEN_LIFE_S: Final = 2 * 60 * 60
+
+# "Card update tokens".
+CARD_TOKEN_VALID_MS: Final = 30 * 60 * 1000
+CARD_TOKEN_USES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRate:
+    """Two limits of one API that hold together: calls in any second, and calls in any minute."""
+
+    per_second: float = 50
+    per_minute: float = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    How often we may call. Source: docs/reference/platform.md, "Rate limits".
+
+    Attributes:
+        api: For each API, app and tenant; `apis` holds the exceptions by API name.
+        per_message: Updates of one message in a second.
+        per_chat: Sends to one chat in a second, shared by all bots in it.
+        per_user: Sends to one person in a second.
+    """
+
+    api: ApiRate = ApiRate()
+    apis: Mapping[str, ApiRate] = field(default_factory=dict)
+    per_message: float = 5
+    per_chat: float = 5
+    per_user: float = 5
+
+    def of(self, api: str) -> ApiRate:
+        """Return the limits of an API, by its budget name (``im.v1.message.patch``)."""
+        return self.apis.get(api, self.api)
+
+    def times(self, factor: float) -> "Limits":
+        """Return limits that are ``factor`` times as high: an app with a raised tier, or a test in a hurry."""
+        return replace(
+            self,
+            api=_times(self.api, factor),
+            apis={api: _times(rate, factor) for api, rate in self.apis.items()},
+            per_message=self.per_message * factor,
+            per_chat=self.per_chat * factor,
+            per_user=self.per_user * factor,
+        )
+
+    def unlimited(self) -> "Limits":
+        """Return limits that never hold anybody back: every rate is infinite."""
+        return self.times(math.inf)
+
+
+def _times(rate: ApiRate, factor: float) -> ApiRate:
+    return ApiRate(per_second=rate.per_second * factor, per_minute=rate.per_minute * factor)

@@ -20,7 +20,7 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.port import Consumer, EventLog, Polled, Topics
 from worker.batch import Batch, Taken, take
 from worker.decide import decide
-from worker.draft import Draft
+from worker.draft import SETTLE_MS, Draft
 from worker.handlers import HandlerThreads
 from worker.ledger.port import ClaimRace, DataRefused, Fenced, Known, Ledger, Write
 from worker.meter import Meter
@@ -58,9 +58,11 @@ class Consume:
         meter: Meter,
         committed: Committed,
         handlers: HandlerThreads,
+        settle_ms: int = SETTLE_MS,
     ) -> None:
         self._app, self._log, self._ledger, self._topics, self._group = app, event_log, ledger, topics, group
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
+        self._settle_ms = settle_ms
         self._next: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self.halted: NewerThanUs | None = None
@@ -156,7 +158,7 @@ class Consume:
         return await self._handlers.run(lambda call: decide(batch, known, self._app.handler_for, call))
 
     async def _store(self, draft: Draft) -> None:
-        write = draft.write(self._next, self._topics)
+        write = draft.write(self._next, self._topics, settle_ms=self._settle_ms)
         at = await self._ledger.write(write)
         for move in write.moves:
             self._next[move.partition] = move.next

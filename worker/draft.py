@@ -242,7 +242,7 @@ class Draft:
 
     # the write
 
-    def write(self, positions: Mapping[int, int], topics: Topics) -> Write:
+    def write(self, positions: Mapping[int, int], topics: Topics, *, settle_ms: int = SETTLE_MS) -> Write:
         """Return the draft as one transaction, given the positions that the batch was read from."""
         return Write(
             moves=[
@@ -252,7 +252,7 @@ class Draft:
             claims=[_claim_row(decided) for _, _, _, decided in self._claims.values()],
             cards=list(self._cards.values()),
             effects=[
-                _effect_row(click, effect, marked=key in self._marked)
+                _effect_row(click, effect, settle_ms if key in self._marked else None)
                 for key, (_, click, verdict, _) in self._claims.items()
                 for effect in verdict.effects
             ],
@@ -307,7 +307,8 @@ def _claim_row(decided: Decided) -> ClaimRow:
     )
 
 
-def _effect_row(click: InteractionReceived, planned: PlannedEffect, *, marked: bool) -> NewEffect:
+def _effect_row(click: InteractionReceived, planned: PlannedEffect, settle_ms: int | None) -> NewEffect:
+    """Return an effect's row; ``settle_ms`` is how long after its click's mark it waits, `None` without a mark yet."""
     waits = planned.eligibility == "after_answer"
     return NewEffect(
         app_id=click.app_id,
@@ -321,8 +322,8 @@ def _effect_row(click: InteractionReceived, planned: PlannedEffect, *, marked: b
         coalesce=planned.coalesce,
         eligibility=planned.eligibility,
         order=planned.order,
-        due_in_ms=(SETTLE_MS if marked else UNANSWERED_MS) if waits else 0,
-        marked=marked,
+        due_in_ms=(UNANSWERED_MS if settle_ms is None else settle_ms) if waits else 0,
+        marked=settle_ms is not None,
         occurred_at=click.occurred_at,
         received_at=click.received_at,
         payload=_JSON.encode(planned.effect),

@@ -1,0 +1,73 @@
+"""The admin port, the same for every process: ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from shared.core.errors import ConfigError
+from shared.observability.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probes:
+    """
+    What a process can say about itself.
+
+    Attributes:
+        alive: A restart would not help.
+        ready: Work is taken in.
+    """
+
+    alive: Callable[[], bool]
+    ready: Callable[[], bool | Awaitable[bool]]
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def serve_admin(host: str, port: int, probes: Probes) -> AsyncIterator[str]:
+    """
+    Serve the admin port until the block is left, and tell its address, as ``http://127.0.0.1:9101``.
+
+    Raises:
+        ConfigError: The port is taken; the text names CARDWIRE_ADMIN_PORT.
+    """
+    runner = web.AppRunner(_application(probes), access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise ConfigError(
+                f"CARDWIRE_ADMIN_PORT: cannot listen on {host}:{port} ({error.strerror or 'address in use'}); "
+                "expected a free port, for example CARDWIRE_ADMIN_PORT=9109"
+            ) from error
+        bound = runner.addresses[0]
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        yield f"http://{shown}:{bound[1]}"
+    finally:
+        await runner.cleanup()
+
+
+def _application(probes: Probes) -> web.Application:
+    async def healthz(_: web.Request) -> web.Response:
+        return _verdict(good=probes.alive())
+
+    async def readyz(_: web.Request) -> web.Response:
+        ready = probes.ready()
+        return _verdict(good=await ready if inspect.isawaitable(ready) else bool(ready))
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=probes.metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+    application = web.Application()
+    application.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    return application
+
+
+def _verdict(*, good: bool) -> web.Response:
+    return web.Response(text="ok\n" if good else "no\n", status=200 if good else 503)

@@ -1,0 +1,121 @@
+"""What a pump does next for a target."""
+
+from dataclasses import replace
+
+from shared.core.ids import AppId, EventId, MessageId, TenantKey, chat_target, message_target
+from shared.core.ids import ChatId as Chat
+from worker.choose import choose
+from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
+
+APP = AppId("cli_a")
+CARD = MessageId("om_1")
+NOW = 1_000_000
+
+
+def head(event: str, *, index: int = 1, order: int, due: int = NOW, **changes: object) -> Head:
+    """Return a pending card update, changed as told."""
+    base = Head(
+        app_id=APP,
+        event_id=EventId(event),
+        index=index,
+        tenant_key=TenantKey("t"),
+        message_id=CARD,
+        kind="UpdateCard",
+        target=message_target(CARD),
+        audience="*",
+        coalesce="card",
+        order=order,
+        due=due,
+        occurred_at=order,
+        received_at=order,
+        decided_at=order,
+        k=0,
+        attempts=0,
+        begun_at=None,
+        marked_at=None,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def text(event: str, *, index: int = 1, order: int, due: int = NOW) -> Head:
+    """Return a pending text message."""
+    return head(event, index=index, order=order, due=due, kind="SendText", coalesce=None)
+
+
+def rename(event: str, *, order: int, occurred_at: int, index: int = 1) -> Head:
+    """Return a pending chat rename."""
+    return head(event, order=order, index=index, kind="RenameChat", coalesce="name", occurred_at=occurred_at)
+
+
+def leased(*heads: Head, **changes: object) -> Leased:
+    """Return a target with these pending effects."""
+    base = Leased(key=TargetKey(APP, message_target(CARD)), heads=heads)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def chosen(target: Leased) -> tuple[list[str], str | None]:
+    """Return the superseded events and the event to perform."""
+    choice = choose(target, NOW)
+    return [one.head.event_id for one in choice.superseded], choice.call.event_id if choice.call else None
+
+
+def test_only_the_newest_eligible_card_is_sent() -> None:
+    """Older whole cards are superseded by the newest that may start."""
+    assert (["a", "b"], "c") == chosen(leased(head("a", order=1), head("b", order=2), head("c", order=3)))
+
+
+def test_a_card_that_may_not_start_yet_supersedes_nothing() -> None:
+    """An update whose click was not answered yet takes nobody's place."""
+    assert ([], "a") == chosen(leased(head("a", order=1), head("b", order=2, due=NOW + 1)))
+
+
+def test_an_update_that_comes_too_late_is_superseded_by_the_shown_one() -> None:
+    """A newer click's mark came first and its card is shown: the older card is never sent."""
+    face = FaceRow(app_id=APP, message_id=CARD, shown="x", shown_order=5)
+    applied = Applied(occurred_at=5, received_at=5, event_id=EventId("new"), index=1)
+    assert (["old"], None) == chosen(leased(head("old", order=4), face=face, applied=applied))
+
+
+def test_texts_are_sent_in_log_order_one_by_one() -> None:
+    """Messages are never superseded."""
+    assert ([], "a") == chosen(leased(text("a", order=1), text("b", order=2)))
+
+
+def test_an_effect_never_overtakes_an_earlier_one_of_its_event() -> None:
+    """While the first text backs off, the second of the same event waits; another event's does not."""
+    waiting = text("a", index=1, order=1, due=NOW + 5_000)
+    assert ([], "b") == chosen(leased(waiting, text("a", index=2, order=2), text("b", order=3)))
+
+
+def test_an_effect_behind_a_superseded_one_of_its_event_is_free() -> None:
+    """What was superseded holds nobody back."""
+    target = leased(head("a", index=1, order=1), text("a", index=2, order=2), head("b", order=3))
+    assert (["a"], "a") == chosen(target)
+    assert choose(target, NOW).call == target.heads[1]
+
+
+def test_names_go_by_the_time_of_the_click() -> None:
+    """Two cards of different partitions name one chat: the later click wins, whatever the log order."""
+    key = TargetKey(APP, chat_target(Chat("oc_1")))
+    target = leased(rename("late", order=1, occurred_at=20), rename("early", order=9, occurred_at=10), key=key)
+    assert (["early"], "late") == chosen(target)
+
+
+def test_a_name_older_than_the_applied_one_is_superseded_at_once() -> None:
+    """A click that was decided late must not rename the chat back."""
+    applied = Applied(occurred_at=20, received_at=20, event_id=EventId("new"), index=1)
+    assert (["old"], None) == chosen(leased(rename("old", order=9, occurred_at=10), applied=applied))
+
+
+def test_the_newest_state_is_sent_once_more_when_nothing_newer_waits() -> None:
+    """After an ambiguous call, the applied update is repeated; a newer pending one makes that needless."""
+    again = head("shown", order=3)
+    alone = choose(leased(resend=again), NOW)
+    assert (again, True) == (alone.call, alone.again)
+    newer = choose(leased(head("new", order=4), resend=again), NOW)
+    assert ("new", False) == (newer.call.event_id if newer.call else None, newer.again)
+
+
+def test_with_more_effects_than_shown_nothing_full_is_sent_yet() -> None:
+    """The newest card may be among those that were not shown."""
+    assert (["a"], None) == chosen(leased(head("a", order=1), head("b", order=2), more=True))

@@ -1,0 +1,214 @@
+"""The worker, put together: the only module of it that knows which back ends there are."""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from shared.admin import Probes, serve_admin
+from shared.app.app import App
+from shared.clock import Clock, SystemClock
+from shared.core.json_text import EpochMs
+from shared.eventlog.open import open_log
+from shared.eventlog.port import EventLog, Topics
+from shared.feishu.limits import Limits
+from worker.alarm import Alarm
+from worker.attempt import Attempts
+from worker.client import HttpPlatform, Platform
+from worker.consume import Consume
+from worker.handlers import HandlerThreads
+from worker.ledger.open import open_ledger
+from worker.ledger.port import Ledger, Write
+from worker.meter import Meter
+from worker.pump import Pump
+from worker.relay import Relay
+from worker.settings import WorkerSettings
+from worker.settle import Settler
+from worker.start import compare
+
+STALLED_S: Final = 30.0
+"""A consumer that polled nothing for so long, and is not paused on purpose, is not alive."""
+
+log = structlog.get_logger("cardwire.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stages:
+    """The loops, in the order they are stopped in: nobody's work is left to one that has gone."""
+
+    consume: Consume
+    pump: Pump
+    settler: Settler
+    relay: Relay
+
+
+class RunningWorker:
+    """A worker at work. Leaving `serve` stops it."""
+
+    def __init__(self, stages: _Stages, tasks: dict[str, asyncio.Task[None]], clock: Clock, meter: Meter) -> None:
+        self._stages, self._tasks, self._clock = stages, tasks, clock
+        self.metrics = meter.metrics
+        self.admin_url = ""
+
+    def is_ready(self) -> bool:
+        """Say whether clicks are decided and effects performed: log and ledger answer, and nothing stands still."""
+        stages = self._stages
+        waits = stages.consume.pausing or stages.consume.halted or stages.pump.away or stages.relay.full
+        return not waits and self.is_alive()
+
+    def is_alive(self) -> bool:
+        """Say whether a restart would not help: all loops run, and the consumer polls unless paused on purpose."""
+        consume = self._stages.consume
+        polls = self._clock.monotonic() - consume.progress < STALLED_S
+        return not self._broken() and bool(polls or consume.pausing or consume.halted)
+
+    async def failed(self) -> BaseException | None:
+        """Wait until a loop ends by an error, and return the error: the process cannot go on. `None` once stopped."""
+        await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
+        return self._broken()
+
+    def _broken(self) -> BaseException | None:
+        ended = [task for task in self._tasks.values() if task.done() and not task.cancelled()]
+        return next((error for task in ended if (error := task.exception()) is not None), None)
+
+    async def stop(self) -> None:
+        """Stop polling, finish the calls under way, settle, relay; each stage only when the one before has ended."""
+        stages = self._stages
+        for name, stop in (
+            ("consume", stages.consume.stop),
+            ("pump", stages.pump.stop),
+            ("settler", stages.settler.stop),
+            ("relay", stages.relay.stop),
+        ):
+            stop()
+            await asyncio.wait([self._tasks[name]])
+
+
+@asynccontextmanager
+async def serve(
+    settings: WorkerSettings,
+    app: App,
+    *,
+    event_log: EventLog | None = None,
+    ledger: Ledger | None = None,
+    platform: Platform | None = None,
+    clock: Clock | None = None,
+    rng: random.Random | None = None,
+) -> AsyncIterator[RunningWorker]:
+    """
+    Run a worker until the block is left. Back ends that are given are used and left open; others are made and closed.
+
+    Raises:
+        StartRefused: Log and ledger do not tell the same history.
+        SchemaMismatch: The database's schema is not this program's.
+        LedgerUnavailable, LogUnavailable: They cannot be reached at start.
+    """
+    clock = clock or SystemClock()
+    topics = Topics.prefixed(settings.log.topic_prefix)
+    async with AsyncExitStack() as stack:
+        if ledger is None:
+            ledger = await open_ledger(settings.ledger.reveal(), settle_ms=settings.settle_ms)
+            stack.push_async_callback(ledger.close)
+        if event_log is None:
+            event_log = await open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
+            stack.push_async_callback(event_log.close)
+        if platform is None:
+            platform = await stack.enter_async_context(HttpPlatform.of(settings, clock))
+        await ledger.check()
+        for passed in await compare(event_log, ledger, topics):
+            log.error("records_lost_to_retention", partition=passed.partition, at=passed.position, begin=passed.begin)
+        meter = Meter()
+        stages = _stages(
+            settings,
+            app,
+            event_log,
+            ledger,
+            platform,
+            topics=topics,
+            clock=clock,
+            meter=meter,
+            rng=rng or random.Random(),
+        )
+        running = RunningWorker(stages, _start(stages), clock, meter)
+        stack.push_async_callback(running.stop)
+        probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=meter.metrics)
+        running.admin_url = await stack.enter_async_context(
+            serve_admin(settings.admin_host, settings.admin_port, probes)
+        )
+        yield running
+
+
+def _stages(
+    settings: WorkerSettings,
+    app: App,
+    event_log: EventLog,
+    ledger: Ledger,
+    platform: Platform,
+    *,
+    topics: Topics,
+    clock: Clock,
+    meter: Meter,
+    rng: random.Random,
+) -> _Stages:
+    owner = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(32):08x}"
+    limits = Limits().unlimited() if settings.limits is None else Limits().times(settings.limits)
+    alarm = Alarm(clock)
+    relay = Relay(event_log=event_log, ledger=ledger, owner=owner, clock=clock, meter=meter)
+
+    def committed(write: Write, at: EpochMs) -> None:
+        alarm.learn(at)
+        for effect in write.effects:
+            alarm.at(at + effect.due_in_ms)
+        if write.marks:
+            alarm.at(at + settings.settle_ms)
+        relay.nudge()
+
+    def settled() -> None:
+        alarm.now()
+        relay.nudge()
+
+    settler = Settler(ledger=ledger, owner=owner, clock=clock, settled=settled)
+    return _Stages(
+        consume=Consume(
+            app=app,
+            event_log=event_log,
+            ledger=ledger,
+            topics=topics,
+            group=settings.group,
+            clock=clock,
+            meter=meter,
+            committed=committed,
+            handlers=HandlerThreads(),
+            settle_ms=settings.settle_ms,
+        ),
+        pump=Pump(
+            ledger=ledger,
+            attempts=Attempts(
+                platform=platform, topics=topics, limits=limits, alarm=alarm, clock=clock, meter=meter, rng=rng
+            ),
+            settler=settler,
+            relay=relay,
+            alarm=alarm,
+            clock=clock,
+            owner=owner,
+            concurrency=settings.concurrency,
+        ),
+        settler=settler,
+        relay=relay,
+    )
+
+
+def _start(stages: _Stages) -> dict[str, asyncio.Task[None]]:
+    loops: dict[str, Coroutine[Any, Any, None]] = {
+        "consume": stages.consume.run(),
+        "pump": stages.pump.run(),
+        "settler": stages.settler.run(),
+        "relay": stages.relay.run(),
+    }
+    return {name: asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()}

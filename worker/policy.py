@@ -1,0 +1,127 @@
+"""
+What is not even tried (pure).
+
+A call that is known to fail costs budget, log lines and somebody's patience, so it is refused here with a reason.
+What is not known is tried once, and the platform believed.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, assert_never
+
+import msgspec
+
+from shared.core.cards import as_sent
+from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.ids import ChatId, MessageId
+from shared.core.json_text import EpochMs
+from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
+from shared.feishu.validity import clicked_too_late, fits, update_too_late
+from worker.ledger.port import FaceRow, Head
+
+Reason = Literal["expired", "too_large", "no_chat"]
+"""Why a call is refused: the card is past its time, the content is past its size, nobody can say which chat."""
+
+UUID_MARGIN_MS: Final = 60_000
+"""
+How long before a send's ``uuid`` lapses we stop repeating it. The call has yet to reach the platform (reservation,
+token and call: up to 12 s), and the platform's hour is not ours to the second.
+"""
+
+CHAT: Final = "chat:"
+CHAT_OF: Final = "chat-of:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Go:
+    """Perform it. `effect` is as it is to be sent: a card that should be everybody's says so."""
+
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """It belongs to this chat's target, and is performed from there."""
+
+    chat_id: ChatId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindChat:
+    """Ask the platform in which chat this message lies; then it belongs to that chat's target."""
+
+    message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """No call: it is known to fail. The outcome is ``refused``."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """No call: an earlier one may have been performed, and the platform no longer tells a repetition from a second."""
+
+
+Ruling = Go | Move | FindChat | Refuse | Unknown
+
+
+def before(effect: Effect, *, head: Head, face: FaceRow | None, now: EpochMs) -> Ruling:
+    """
+    Return what to do with an effect whose turn it is.
+
+    Args:
+        face: Of the card that the effect changes or descends from.
+        now: The ledger's time, right before the call (ms).
+    """
+    if head.target.startswith(CHAT_OF):
+        return _chat_of(head, face)
+    match effect:
+        case UpdateCard(card=card):
+            if face and update_too_late(face.sent_at, face.card_format or "1.0", now):
+                return Refuse(reason="expired")
+            sent = as_sent(card)
+            return Go(effect=UpdateCard(sent)) if fits(sent) else Refuse(reason="too_large")
+        case SendCard(card=card):
+            if _lapsed(head, now):
+                return Unknown()
+            sent = as_sent(card)
+            return Go(effect=msgspec.structs.replace(effect, card=sent)) if fits(sent) else Refuse(reason="too_large")
+        case SendText(text=text):
+            if _lapsed(head, now):
+                return Unknown()
+            return Go(effect=effect) if len(text.encode()) <= TEXT_BYTES else Refuse(reason="too_large")
+        case RenameChat():
+            return Go(effect=effect)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def refuse_click(face: FaceRow | None, occurred_at: EpochMs) -> Literal["expired"] | None:
+    """
+    Return why a click is not decided, or ``None``.
+
+    Only if our own send is known and the click came more than an hour after the platform's limit, both by the
+    platform's times: a click at the border is decided.
+    """
+    if face and clicked_too_late(face.sent_at, face.card_format or "1.0", occurred_at):
+        return "expired"
+    return None
+
+
+def chat_in(head: Head) -> ChatId | None:
+    """Return the chat that an effect's target is, if it is one."""
+    return ChatId(head.target.removeprefix(CHAT)) if head.target.startswith(CHAT) else None
+
+
+def _chat_of(head: Head, face: FaceRow | None) -> Ruling:
+    if face is not None and face.chat_id is not None:
+        return Move(chat_id=face.chat_id)
+    if head.message_id is None:
+        return Refuse(reason="no_chat")
+    return FindChat(message_id=head.message_id)
+
+
+def _lapsed(head: Head, now: EpochMs) -> bool:
+    return head.begun_at is not None and now >= head.begun_at + UUID_VALID_MS - UUID_MARGIN_MS

@@ -1,0 +1,70 @@
+"""Group commit of settlements: the outcomes of all targets that finished together are stored in one transaction."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from shared.clock import Clock
+from shared.core.errors import LedgerUnavailable
+from worker.ledger.port import Ledger, Settlement
+
+GATHER_S: Final = 0.002
+"""How long to wait for company: 820 to 950 effects/s on one core pair, against 190 to 230 one by one."""
+
+AWAY_S: Final = 0.5
+
+log = structlog.get_logger("cardwire.worker")
+
+
+class Settler:
+    """
+    Stores settlements.
+
+    Guarantees: what is not stored (crash, absent ledger) is found again when its lease is over, and performed
+    again under the same idempotency key.
+    """
+
+    def __init__(self, *, ledger: Ledger, owner: str, clock: Clock, settled: Callable[[], None]) -> None:
+        self._ledger, self._owner, self._clock, self._settled = ledger, owner, clock, settled
+        self._waiting: list[Settlement] = []
+        self._news = asyncio.Event()
+        self._stopping = False
+        self._busy = False
+
+    def put(self, settlement: Settlement) -> None:
+        """Store this one with the next transaction."""
+        self._waiting.append(settlement)
+        self._news.set()
+
+    def stop(self) -> None:
+        """Store what is there and return from `run`."""
+        self._stopping = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Store settlements until stopped; an absent ledger is waited for."""
+        while not (self._stopping and not self._waiting):
+            await self._news.wait()
+            if not self._stopping:
+                await asyncio.sleep(GATHER_S)
+            self._news.clear()
+            settlements, self._waiting = self._waiting, []
+            if settlements:
+                await self._store(settlements)
+                self._settled()
+
+    async def _store(self, settlements: list[Settlement]) -> None:
+        while True:
+            try:
+                lost = await self._ledger.settle(self._owner, settlements)
+            except LedgerUnavailable as error:
+                log.warning("settling_waits", error=type(error).__name__, reason=str(error))
+                if self._stopping:
+                    return  # Their leases end; another worker performs them again.
+                await self._clock.sleep(AWAY_S)
+                continue
+            if lost:
+                log.warning("leases_lost", targets=len(lost))
+            return

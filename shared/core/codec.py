@@ -23,13 +23,15 @@ Headers = Sequence[tuple[str, bytes]]
 PREFIX: Final = "lark.card."
 VERSION: Final = 1
 
-_OURS: Final[Mapping[str, type[InteractionReceived | InteractionAnswered | Decided | EffectOutcome]]] = {
-    "interaction.received": InteractionReceived,
-    "interaction.answered": InteractionAnswered,
-    "decided": Decided,
-    **{f"effect.{status}": EffectOutcome for status in OUTCOME_STATUSES},
+RECORD_TYPES: Final[Mapping[str, type[InteractionReceived | InteractionAnswered | Decided | EffectOutcome]]] = {
+    f"{PREFIX}interaction.received.v{VERSION}": InteractionReceived,
+    f"{PREFIX}interaction.answered.v{VERSION}": InteractionAnswered,
+    f"{PREFIX}decided.v{VERSION}": Decided,
+    **{f"{PREFIX}effect.{status}.v{VERSION}": EffectOutcome for status in OUTCOME_STATUSES},
 }
-_DECODERS: Final = {f"{PREFIX}{name}.v{VERSION}": msgspec.json.Decoder(of) for name, of in _OURS.items()}
+"""Every ``ce_type`` that is written today, and the type of its value."""
+
+_DECODERS: Final = {ce_type: msgspec.json.Decoder(of) for ce_type, of in RECORD_TYPES.items()}
 _ENCODER: Final = msgspec.json.Encoder()
 
 Upcaster = Callable[[bytes], bytes]

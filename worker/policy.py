@@ -8,12 +8,10 @@ What is not known is tried once, and the platform believed.
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-import msgspec
-
-from shared.core.cards import as_sent
 from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import EpochMs
+from shared.feishu.cards import everybodys
 from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
 from shared.feishu.validity import clicked_too_late, fits, update_too_late
 from worker.ledger.port import FaceRow, Head
@@ -33,9 +31,7 @@ CHAT_OF: Final = "chat-of:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """Perform it. `effect` is as it is to be sent: a card that should be everybody's says so."""
-
-    effect: Effect
+    """Perform it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +77,13 @@ def before(effect: Effect, *, head: Head, face: FaceRow | None, now: EpochMs) ->
         case UpdateCard(card=card):
             if face and update_too_late(face.sent_at, face.card_format or "1.0", now):
                 return Refuse(reason="expired")
-            sent = as_sent(card)
-            return Go(effect=UpdateCard(sent)) if fits(sent) else Refuse(reason="too_large")
+            return _if_small(fits(everybodys(card)))
         case SendCard(card=card):
-            if _lapsed(head, now):
-                return Unknown()
-            sent = as_sent(card)
-            return Go(effect=msgspec.structs.replace(effect, card=sent)) if fits(sent) else Refuse(reason="too_large")
+            return Unknown() if _lapsed(head, now) else _if_small(fits(everybodys(card)))
         case SendText(text=text):
-            if _lapsed(head, now):
-                return Unknown()
-            return Go(effect=effect) if len(text.encode()) <= TEXT_BYTES else Refuse(reason="too_large")
+            return Unknown() if _lapsed(head, now) else _if_small(len(text.encode()) <= TEXT_BYTES)
         case RenameChat():
-            return Go(effect=effect)
+            return Go()
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -121,6 +111,10 @@ def _chat_of(head: Head, face: FaceRow | None) -> Ruling:
     if head.message_id is None:
         return Refuse(reason="no_chat")
     return FindChat(message_id=head.message_id)
+
+
+def _if_small(is_small: bool) -> Ruling:  # noqa: FBT001  the only thing it is about
+    return Go() if is_small else Refuse(reason="too_large")
 
 
 def _lapsed(head: Head, now: EpochMs) -> bool:

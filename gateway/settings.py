@@ -9,6 +9,7 @@ from shared.settings import (
     CallbackSettings,
     LogSettings,
     ObservabilitySettings,
+    admin_host,
     admin_port,
     app_id,
     handlers,
@@ -44,6 +45,7 @@ class GatewaySettings:
         meaning="Record the decoded callback, less its tokens, so that new fields can be derived from old events.",
         example="false",
     )
+    admin_host: str = admin_host()
     admin_port: int = admin_port(9101)
     observability: ObservabilitySettings = section(ObservabilitySettings)
 

@@ -10,6 +10,7 @@ from shared.settings import (
     LogSettings,
     ObservabilitySettings,
     PlatformSettings,
+    admin_host,
     admin_port,
     app_id,
     handlers,
@@ -65,6 +66,7 @@ class WorkerSettings:
         unit="ms",
         meaning="How long after its answer a click's card update waits, because clients revert earlier ones.",
     )
+    admin_host: str = admin_host()
     admin_port: int = admin_port(9102)
     observability: ObservabilitySettings = section(ObservabilitySettings)
 

@@ -54,6 +54,17 @@ def admin_port(default: int) -> int:
     )
 
 
+def admin_host() -> str:
+    """Declare where health and metrics are bound."""
+    return setting(
+        TEXT,
+        "CARDWIRE_ADMIN_HOST",
+        default="127.0.0.1",
+        meaning="Address that /healthz, /readyz and /metrics are bound to.",
+        example="0.0.0.0",  # noqa: S104 -- what one writes in a container
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackSettings:
     """How callbacks prove that they come from the platform."""
@@ -205,11 +216,4 @@ class ObservabilitySettings:
         default="auto",
         meaning="Log lines as JSON or as coloured text; auto is text on a terminal, else JSON.",
         example="json",
-    )
-    admin_host: str = setting(
-        TEXT,
-        "CARDWIRE_ADMIN_HOST",
-        default="127.0.0.1",
-        meaning="Address that /healthz, /readyz and /metrics are bound to.",
-        example="0.0.0.0",  # noqa: S104 what one writes in a container
     )

@@ -196,7 +196,7 @@ def test_missed_deadlines_suspend_a_handler_and_a_success_forgives_them() -> Non
     @app.on_action("follow_up", handler_name="slow")
     def slow(given: Interaction, card: Card | None) -> list[Effect]:
         if given.event_id.startswith("hang"):
-            raise MissedDeadline("slow")
+            raise Hang
         return []
 
     hanging = drafted([click("hang1"), click("hang2"), click("hang3"), click("e4")], app=app)

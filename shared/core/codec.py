@@ -68,9 +68,16 @@ def encode(event: Event, *, traceparent: str | None = None) -> Encoded:
     return Encoded(key=key, headers=tuple(headers), value=_ENCODER.encode(event), timestamp=at)
 
 
-def decode(headers: Headers, value: bytes | None) -> Event:
+def decode(
+    headers: Headers, value: bytes | None, *, upcasters: Mapping[str, tuple[str, Upcaster]] = UPCASTERS
+) -> Event:
     """
     Return the event of a record.
+
+    Args:
+        headers: Of the record; types unknown to ``upcasters`` are read as they are.
+        value: Of the record.
+        upcasters: How older versions become today's.
 
     Raises:
         NewerThanUs: The type or its version is one that this program does not know yet.
@@ -79,8 +86,8 @@ def decode(headers: Headers, value: bytes | None) -> Event:
     ce_type = header(headers, "ce_type")
     if ce_type is None or value is None:
         raise Undecodable("the record has no ce_type header or no value")
-    while ce_type in UPCASTERS:
-        ce_type, lift = UPCASTERS[ce_type]
+    while ce_type in upcasters:
+        ce_type, lift = upcasters[ce_type]
         value = lift(value)
     decoder = _DECODERS.get(ce_type)
     if decoder is None:

@@ -1,13 +1,44 @@
 """
 Durable, event-sourced card interactions for Feishu and Lark.
 
-What a handlers module imports. These names come from `shared` alone, so that loading handlers starts no process.
+What a handlers module imports. These names come from `shared` alone, so that loading handlers starts no process; they
+are looked up when they are asked for, so that the command line can first see whether `shared` is ours.
 """
 
-from shared.app.app import App
-from shared.app.interaction import Interaction
-from shared.core.cards import Toast
-from shared.core.decision import Card, Decision
-from shared.core.effects import RenameChat, SendCard, SendText, UpdateCard
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.app.app import App
+    from shared.app.interaction import Interaction
+    from shared.core.cards import Toast
+    from shared.core.decision import Card, Decision
+    from shared.core.effects import RenameChat, SendCard, SendText, UpdateCard
 
 __all__ = ["App", "Card", "Decision", "Interaction", "RenameChat", "SendCard", "SendText", "Toast", "UpdateCard"]
+
+_HOMES = {
+    "App": "shared.app.app",
+    "Card": "shared.core.decision",
+    "Decision": "shared.core.decision",
+    "Interaction": "shared.app.interaction",
+    "RenameChat": "shared.core.effects",
+    "SendCard": "shared.core.effects",
+    "SendText": "shared.core.effects",
+    "Toast": "shared.core.cards",
+    "UpdateCard": "shared.core.effects",
+}
+
+if not TYPE_CHECKING:  # a type checker shall find a misspelt name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        from cardwire.ours import shadowed
+
+        if problems := shadowed(("shared",)):
+            raise ImportError(problems[0])
+        found = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = found
+        return found

@@ -1,0 +1,108 @@
+"""The commands, their options and what each hands over to."""
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer(
+    name="cardwire",
+    help="Durable, event-sourced card interactions for Feishu and Lark.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+topics = typer.Typer(no_args_is_help=True, help="Make and compare the log's topics.")
+db = typer.Typer(no_args_is_help=True, help="Look after the ledger's database.")
+cli.add_typer(topics, name="topics")
+cli.add_typer(db, name="db")
+
+AppOption = Annotated[str | None, typer.Option("--app", metavar="MODULE:ATTR", help="Your handlers (CARDWIRE_APP).")]
+PortOption = Annotated[int | None, typer.Option("--port", help="Port for callbacks, 0: any free one (CARDWIRE_PORT).")]
+ParentOption = Annotated[int | None, typer.Option(hidden=True)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")]
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 -- typer calls it with the option's value
+    if asked:
+        typer.echo(f"cardwire {version('cardwire')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Durable, event-sourced card interactions for Feishu and Lark."""
+
+
+@cli.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Click once, print what happened, and end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Click a card and watch it change: gateway, worker and simulator on this machine, no account needed."""
+    from cardwire.cli.demo import run_demo
+
+    raise SystemExit(run_demo(once=once, as_json=as_json))
+
+
+@cli.command()
+def run(app: AppOption = None, port: PortOption = None) -> None:
+    """Run gateway and worker on this machine, on SQLite files, as two processes that are kept running."""
+    from cardwire.cli.run import run_both
+
+    run_both(environment(app=app, port=port))
+
+
+@cli.command()
+def gateway(app: AppOption = None, port: PortOption = None, parent: ParentOption = None) -> None:
+    """Receive callbacks, record them, answer them."""
+    from cardwire.cli.processes import run_gateway
+
+    run_gateway(environment(app=app, port=port), parent=parent)
+
+
+@cli.command()
+def worker(app: AppOption = None, parent: ParentOption = None) -> None:
+    """Decide what was recorded, and update cards and chats."""
+    from cardwire.cli.processes import run_worker
+
+    run_worker(environment(app=app), parent=parent)
+
+
+@topics.command("create")
+def topics_create(*, as_json: JsonOption = False) -> None:
+    """Create the topics that do not exist; leave the others as they are."""
+    from cardwire.cli.topics import create
+
+    create(os.environ, as_json=as_json)
+
+
+@topics.command("check")
+def topics_check(*, as_json: JsonOption = False) -> None:
+    """Compare the topics with what Cardwire needs; exit 1 if they differ."""
+    from cardwire.cli.topics import check
+
+    if not check(os.environ, as_json=as_json):
+        raise SystemExit(1)
+
+
+@db.command("upgrade")
+def db_upgrade(*, as_json: JsonOption = False) -> None:
+    """Bring the ledger's schema up to date; safe to run by several machines at once."""
+    from cardwire.cli.database import upgrade
+
+    upgrade(os.environ, as_json=as_json)
+
+
+def environment(*, app: str | None = None, port: int | None = None) -> Mapping[str, str]:
+    """Return the environment as the options change it: what is given on the command line counts."""
+    given = {"CARDWIRE_APP": app, "CARDWIRE_PORT": None if port is None else str(port)}
+    return {**os.environ, **{name: text for name, text in given.items() if text is not None}}

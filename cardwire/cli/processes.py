@@ -1,0 +1,59 @@
+"""Start a gateway or a worker from the environment's settings, and say in one line that it is ready."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import typer
+
+from cardwire.cli import process
+from shared.app.load import load_app
+from shared.observability import configure_logs
+
+
+class Failing(Protocol):
+    """A running process that can end by itself."""
+
+    async def failed(self) -> BaseException | None:
+        """Wait until it cannot go on, and return why."""
+
+
+def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
+    """Run a gateway until it is told to stop. Raises what keeps it from starting."""
+    from gateway.app import RunningGateway, serve
+    from gateway.settings import GatewaySettings
+
+    settings = GatewaySettings.load(env)
+    configure_logs(settings.observability.level, settings.observability.format)
+    app = load_app(settings.handlers)
+
+    def announce(running: RunningGateway) -> None:
+        ready("gateway", callbacks=running.url, admin=running.admin_url)
+
+    process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent))
+
+
+def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
+    """Run a worker until it is told to stop. Raises what keeps it from starting or from going on."""
+    from worker.app import RunningWorker, serve
+    from worker.settings import WorkerSettings
+
+    settings = WorkerSettings.load(env)
+    configure_logs(settings.observability.level, settings.observability.format)
+    app = load_app(settings.handlers)
+
+    def announce(running: RunningWorker) -> None:
+        ready("worker", admin=running.admin_url)
+
+    process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent))
+
+
+async def ended(running: Failing) -> None:
+    """Raise what ends a process, when it does."""
+    error = await running.failed()
+    if error is not None:
+        raise error
+
+
+def ready(name: str, **addresses: str) -> None:
+    """Print a process's ready line: ``gateway ready callbacks=http://… admin=http://…``."""
+    typer.echo(" ".join([name, "ready", *(f"{what}={address}" for what, address in addresses.items())]))

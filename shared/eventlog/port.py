@@ -34,6 +34,27 @@ PARTITIONS: Final = 12
 RETENTION_MS: Final = 33 * 24 * 3_600_000
 """How long records are kept: the platform's 30 days of validity, and a margin."""
 
+MAX_RECORD_BYTES: Final = 1_000_000
+"""Key, headers and value of one record together; a little under the 1 MiB that brokers take by default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """
+    What a back end can do beyond the contract, told by the back end itself.
+
+    Attributes:
+        shares: A group may have several consumers, and the partitions are dealt among them. Where it may not, the
+            second consumer is refused with `LogUnavailable`.
+        outlives_processes: Records are still there for the next process.
+        makes_topics: A topic comes into being with its first record or consumer; elsewhere only `EventLog.create`
+            makes it, and until then appending and consuming raise `LogUnavailable`.
+    """
+
+    shares: bool
+    outlives_processes: bool
+    makes_topics: bool
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topics:
@@ -48,6 +69,10 @@ class Topics:
         """Return the topics of a deployment that shares its broker with others, each name behind ``prefix``."""
         names = cls()
         return cls(interactions=prefix + names.interactions, outcomes=prefix + names.outcomes, dead=prefix + names.dead)
+
+
+TOPICS: Final = Topics()
+"""The topics of a deployment that shares its log with nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,28 @@
+"""Records that no log would ever take are refused before anything of their call is written."""
+
+from collections.abc import Sequence
+
+from shared.core.errors import RecordRefused
+from shared.eventlog.port import NewRecord
+
+
+def refuse_unfit(records: Sequence[NewRecord], max_record_bytes: int) -> None:
+    """
+    Return if every record may be appended.
+
+    Raises:
+        RecordRefused: One is larger than ``max_record_bytes``, or its key or a header's name is no Unicode text. The
+            error says how large, never what it holds.
+    """
+    for record in records:
+        try:
+            size = _size(record)
+        except UnicodeEncodeError as error:
+            raise RecordRefused(f"a record for {record.topic} has a key or header that is not Unicode text") from error
+        if size > max_record_bytes:
+            raise RecordRefused(f"a record for {record.topic} has {size} bytes; the log takes {max_record_bytes}")
+
+
+def _size(record: NewRecord) -> int:
+    headers = sum(len(name.encode()) + len(value) for name, value in record.headers)
+    return len(record.key.encode()) + len(record.value) + headers

@@ -1,0 +1,165 @@
+"""
+The one thread of a log that writes: what many callers append at a time becomes one transaction.
+
+A commit costs an fsync, whatever it holds. While one is under way, further appends queue up, and the next commit takes
+them all: under load the cost is shared, and a lone append waits for nobody.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.clock import Clock
+from shared.core.errors import LogUnavailable
+from shared.core.json_text import EpochMs
+from shared.eventlog.port import NewRecord
+from shared.eventlog.sqlite import file
+
+COMMIT_RECORDS: Final = 2_000
+"""Records after which a commit waits for no more callers: more would only lengthen everybody's wait."""
+
+PRUNE_EVERY_MS: Final = 60_000
+PRUNE_RECORDS: Final = 500
+"""Few at a time, so that no append waits long: 500 a minute are more than 8/s, day and night, for each topic."""
+
+Connect = Callable[[str], sqlite3.Connection]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """One caller's records of one topic; none means: say whether the topic can be written. ``done`` is its loop's."""
+
+    topic: str
+    records: Sequence[NewRecord]
+    done: "asyncio.Future[None]"
+
+
+class Writer:
+    """
+    A thread that commits what is handed to `write`, in the order it was handed over.
+
+    Attributes:
+        listeners: Called in the writer's thread after each commit.
+    """
+
+    def __init__(self, connect: Connect, *, clock: Clock, retention_ms: int) -> None:
+        self.listeners: set[Callable[[], None]] = set()
+        self._connect = connect
+        self._clock = clock
+        self._retention_ms = retention_ms
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._pruned: dict[str, EpochMs] = {}
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def write(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[None]":
+        """Return a future that is done when the records are on the disk, or fails with `LogUnavailable`."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="sqlite-log-writer", daemon=True)
+            self._thread.start()
+        job = Job(topic=topic, records=records, done=asyncio.get_running_loop().create_future())
+        job.done.add_done_callback(_seen)
+        self._queue.put(job)
+        return job.done
+
+    def close(self, timeout_s: float) -> None:
+        """Commit what is queued and end the thread; blocks. Nothing may be handed over afterwards."""
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (job := self._queue.get()) is not None:
+            jobs, ended = self._gather(job)
+            for topic in dict.fromkeys(each.topic for each in jobs):
+                self._commit(topic, [each for each in jobs if each.topic == topic])
+            if ended:
+                break
+        for connection in self._connections.values():
+            connection.close()
+
+    def _gather(self, first: Job) -> tuple[list[Job], bool]:
+        """Return ``first`` and what queued up behind it, and whether the end did too."""
+        jobs, records = [first], len(first.records)
+        while records < COMMIT_RECORDS:
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+            records += len(job.records)
+        return jobs, False
+
+    def _commit(self, topic: str, jobs: Sequence[Job]) -> None:
+        try:
+            connection = self._connection(topic)
+            file.append(connection, (record for job in jobs for record in job.records), now=self._clock.now())
+        except (sqlite3.Error, OSError, LogUnavailable) as error:
+            self._drop(topic)
+            _finish(jobs, unavailable(topic, error))
+            return
+        _finish(jobs, None)
+        for listener in tuple(self.listeners):
+            listener()
+        self._prune(topic, connection)
+
+    def _connection(self, topic: str) -> sqlite3.Connection:
+        if topic not in self._connections:
+            self._connections[topic] = self._connect(topic)
+        return self._connections[topic]
+
+    def _drop(self, topic: str) -> None:
+        """Close a connection on which something failed: a fresh one has no memory of it."""
+        connection = self._connections.pop(topic, None)
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _prune(self, topic: str, connection: sqlite3.Connection) -> None:
+        now = self._clock.now()
+        if now - self._pruned.get(topic, 0) < PRUNE_EVERY_MS:
+            return
+        self._pruned[topic] = now
+        try:
+            file.prune(connection, before=now - self._retention_ms, limit=PRUNE_RECORDS)
+        except sqlite3.Error:  # the next round will do it
+            self._drop(topic)
+
+
+def unavailable(topic: str, error: Exception) -> LogUnavailable:
+    """Return ``error`` as what it means to a caller: the log did not take, or give, records."""
+    if isinstance(error, LogUnavailable):
+        return error
+    return LogUnavailable(f"the SQLite log of {topic}: {error}")
+
+
+def _seen(done: "asyncio.Future[None]") -> None:
+    """Take note of an error, so that one whose caller has given up is not reported as forgotten."""
+    if not done.cancelled():
+        done.exception()
+
+
+def _finish(jobs: Iterable[Job], error: LogUnavailable | None) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.done.get_loop(), []).append(job.done)
+    for loop, futures in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, futures, error)
+
+
+def _settle(futures: Iterable["asyncio.Future[None]"], error: LogUnavailable | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(LogUnavailable(*error.args))  # each caller's own: raising it writes into it

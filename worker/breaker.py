@@ -17,6 +17,7 @@ from typing import Final, assert_never
 
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
+from worker.performed import Done, Found, NoToken, Performed, Rejected, Unreached, Unsure
 
 FAILING_TARGETS: Final = 3
 """So many different targets have to fail in a row."""
@@ -26,6 +27,8 @@ FIRST_PAUSE_MS: Final = 500
 
 LONGEST_PAUSE_MS: Final = 30_000
 """How late we may notice that an outage is over; one probe in so long is no load for anybody."""
+
+HTTP_SERVER_ERROR: Final = 500
 
 PROBE_MS: Final = 10_000
 """A probe that has not come back after so long (a lease) is taken for lost."""
@@ -81,7 +84,22 @@ def called(breaker: Breaker, *, now: EpochMs) -> Breaker:
             assert_never(unreachable)
 
 
-def answered(_breaker: Breaker) -> Breaker:
+def heard(breaker: Breaker, performed: Performed | Found, *, target: Target, now: EpochMs) -> Breaker:
+    """Return the breaker after a call to ``target`` that came to this: an answer, or a failure to get one."""
+    match performed:
+        case Done() | Found():
+            return answered()
+        case NoToken() | Unreached():
+            return failed(breaker, target=None, now=now)
+        case Rejected(error=error) | Unsure(error=error):
+            is_answer = error is not None and error.code is not None and error.http_status < HTTP_SERVER_ERROR
+            is_limit = error is not None and error.verdict == "rate_limit"
+            return answered() if is_answer or is_limit else failed(breaker, target=target, now=now)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def answered() -> Breaker:
     """Return the breaker after the platform answered a call, with whatever verdict on its target."""
     return CLOSED
 

@@ -1,9 +1,15 @@
 """The breaker of an app: stops what cannot work, and never because of one card."""
 
-from shared.core.ids import Target
-from worker.breaker import CLOSED, Breaker, Closed, Open, Probing, answered, called, failed, may_call, retry_at
+import pytest
+
+from shared.core.ids import ChatId, Target
+from shared.feishu.codes import Verdict
+from shared.feishu.openapi import PlatformError
+from worker.breaker import CLOSED, Breaker, Closed, Open, Probing, called, failed, heard, may_call, retry_at
+from worker.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
 
 CARD, OTHER, THIRD = Target("message:om_1"), Target("message:om_2"), Target("message:om_3")
+ONE_FAILING = Closed(failing=frozenset({CARD}))
 OPEN = Open(until=1_500, pause_ms=500)
 
 
@@ -11,7 +17,7 @@ def test_calls_are_made_as_long_as_the_platform_answers() -> None:
     """A closed breaker lets everything pass and stays as it is."""
     assert may_call(CLOSED, now=0)
     assert CLOSED == called(CLOSED, now=0)
-    assert CLOSED == answered(CLOSED)
+    assert CLOSED == heard(CLOSED, Done(http_status=200), target=CARD, now=0)
     assert retry_at(CLOSED) is None
 
 
@@ -38,7 +44,7 @@ def test_three_targets_failing_in_a_row_open_it() -> None:
 def test_a_good_answer_in_between_clears_what_failed_before() -> None:
     """Failures have to come in a row."""
     breaker = failed(failed(CLOSED, target=CARD, now=1), target=OTHER, now=2)
-    assert CLOSED == answered(breaker)
+    assert CLOSED == heard(breaker, Done(http_status=200), target=CARD, now=3)
 
 
 def test_nothing_is_called_before_the_pause_is_over() -> None:
@@ -59,7 +65,7 @@ def test_one_probe_is_let_through_after_the_pause() -> None:
 
 def test_a_good_probe_closes_it() -> None:
     """All is well again."""
-    assert CLOSED == answered(called(OPEN, now=1_500))
+    assert CLOSED == heard(called(OPEN, now=1_500), Done(http_status=200), target=CARD, now=1_600)
 
 
 def test_each_failing_probe_doubles_the_pause_up_to_half_a_minute() -> None:
@@ -70,3 +76,43 @@ def test_each_failing_probe_doubles_the_pause_up_to_half_a_minute() -> None:
         breaker = failed(called(breaker, now=0), target=CARD, now=0)
         pauses.append(retry_at(breaker))
     assert [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000] == pauses
+
+
+def _error(verdict: Verdict, *, code: int | None = 1, status: int = 400) -> PlatformError:
+    return PlatformError(code=code, http_status=status, verdict=verdict)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Done(http_status=200),
+        Found(chat_id=ChatId("oc_1")),
+        Rejected(error=_error("target_final")),
+        Rejected(error=_error("configuration")),
+        Rejected(error=_error("rate_limit", code=None, status=429)),
+        Unsure(error=_error("retry")),
+    ],
+)
+def test_whatever_the_platform_itself_says_is_an_answer(answer: Done | Found | Failure) -> None:
+    """Bad news about one card is good news about the connection."""
+    assert CLOSED == heard(ONE_FAILING, answer, target=OTHER, now=0)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Unsure(reason="no answer within 5 s"),
+        Unsure(error=_error("retry", status=500)),
+        Unsure(error=_error("retry", code=None, status=200)),
+        Rejected(error=_error("configuration", code=None, status=403)),
+    ],
+)
+def test_a_failure_that_may_be_the_targets_own_is_held_against_it(failure: Failure) -> None:
+    """A server error, silence, a page of some proxy's: other targets have to confirm it."""
+    assert ONE_FAILING == heard(CLOSED, failure, target=CARD, now=0)
+
+
+@pytest.mark.parametrize("failure", [Unreached(reason="refused"), NoToken(error=_error("configuration"))])
+def test_a_failure_of_the_whole_app_opens_it(failure: Failure) -> None:
+    """No connection and no token concern every target alike."""
+    assert OPEN == heard(CLOSED, failure, target=CARD, now=1_000)

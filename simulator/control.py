@@ -1,0 +1,240 @@
+"""
+The control interface, ``/_sim/``: how tests and people make things happen, and see what happened.
+
+JSON in, JSON out. A mistake of the caller's is answered 400 (404 for what does not exist) with one line in ``error``.
+The table of calls: docs/reference/simulator.md.
+"""
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+from aiohttp import web
+
+from simulator.answers import CallbackStyle
+from simulator.callbacks import Person
+from simulator.deliver import Deliverer, Seen
+from simulator.faults import FaultRule, Faults
+from simulator.history import PAGE, Trail
+from simulator.platform import Platform, UnknownThing
+from simulator.refusals import Refused
+from simulator.requests import (
+    MoveClock,
+    NewCard,
+    NewChat,
+    NewClick,
+    NewEvent,
+    NewFaults,
+    NewLimits,
+    NewPreview,
+    NewReceivers,
+    Nothing,
+    OneChat,
+    OneMessage,
+    Operator,
+    Repeated,
+)
+from simulator.sending import Copies, Sender
+from simulator.settings import limits_of
+from simulator.stories import story_of_chat, story_of_message
+from simulator.wire_json import json_bytes
+
+PREFIX: Final = "/_sim/"
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_DEFAULT_ACTION: Final = b'{"tag":"button"}'
+
+
+class Control:
+    """Carries out what is asked for under ``/_sim/``, on the addresses that may ask."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        deliverer: Deliverer,
+        sender: Sender,
+        faults: Faults,
+        *,
+        control_host: str,
+        style: CallbackStyle,
+    ) -> None:
+        self._platform = platform
+        self._deliverer = deliverer
+        self._sender = sender
+        self._faults = faults
+        self._control_host = control_host
+        self._style = style
+        self._posts: dict[str, tuple[type[Any], Callable[[Any], Awaitable[Mapping[str, Any]]]]] = {
+            "chats": (NewChat, self._new_chat),
+            "cards": (NewCard, self._new_card),
+            "click": (NewClick, self._click),
+            "events": (NewEvent, self._event),
+            "previews": (NewPreview, self._preview),
+            "challenge": (Nothing, self._challenge),
+            "recall": (OneMessage, self._recall),
+            "dissolve": (OneChat, self._dissolve),
+            "clock": (MoveClock, self._move_clock),
+            "faults": (NewFaults, self._new_faults),
+            "limits": (NewLimits, self._new_limits),
+            "callback": (NewReceivers, self._new_receivers),
+            "revoke_tokens": (Nothing, self._revoke_tokens),
+        }
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        if not self._may_ask(request):
+            return _json({"error": "the control interface answers on another address: see --control-host"}, status=403)
+        path, _, query = request.raw_path.partition("?")
+        name = unquote(path).removeprefix(PREFIX)
+        try:
+            if request.method == "GET":
+                return _json(self._read(name, query))
+            kind, perform = self._posts.get(name, (Nothing, _no_such_call))
+            return _json(await perform(_request(await request.read(), kind)))
+        except UnknownThing as unknown:
+            return _json({"error": f"there is no {unknown}"}, status=404)
+        except (ValueError, msgspec.ValidationError, Refused) as mistake:
+            return _json({"error": str(mistake)}, status=400)
+
+    def _may_ask(self, request: web.BaseRequest) -> bool:
+        # Judged by the address that was called: a connection to a loopback address comes from this machine.
+        if self._control_host in _EVERYWHERE:
+            return True
+        name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+        host = str(name[0]) if name else ""
+        return host == self._control_host or (bool(host) and ip_address(host.partition("%")[0]).is_loopback)
+
+    def _read(self, name: str, query: str) -> Any:
+        kind, _, one = name.partition("/")
+        given = {key: values[-1] for key, values in parse_qs(query).items()}
+        match kind, one:
+            case "messages", "":
+                chat = self._platform.chat(given.get("chat_id", ""))
+                messages = [self._platform.messages[message_id] for message_id in chat.message_ids]
+                return [story_of_message(message, with_versions=False) for message in messages]
+            case "messages", _:
+                return story_of_message(self._platform.message(one))
+            case "chats", _:
+                return story_of_chat(self._platform.chat(one))
+            case "calls", "":
+                return _page(self._platform.history.calls, given)
+            case "clicks", "":
+                return _page(self._platform.history.clicks, given)
+            case "violations", "":
+                return [asdict(each) for each in self._platform.judge.violations[_whole(given, "after", 0) :]]
+            case _:
+                raise UnknownThing("such call: see docs/reference/simulator.md")
+
+    async def _new_chat(self, asked: NewChat) -> Mapping[str, Any]:
+        return {"chat_id": self._platform.new_chat(asked.name, edit_permission=asked.edit_permission).chat_id}
+
+    async def _new_card(self, asked: NewCard) -> Mapping[str, Any]:
+        text = asked.card if isinstance(asked.card, str) else json_bytes(asked.card).decode()
+        message = self._platform.put_card(asked.chat_id, text, sent_at=asked.sent_at_ms)
+        return {"message_id": message.message_id}
+
+    async def _click(self, asked: NewClick) -> Mapping[str, Any]:
+        if asked.again is not None:
+            return _seen(await self._deliverer.again(asked.again, _copies(asked)))
+        action = _DEFAULT_ACTION if asked.action is None else json_bytes(asked.action)
+        if asked.action_json is not None:
+            json.loads(asked.action_json)
+            action = asked.action_json.encode()
+        seen = await self._deliverer.click(
+            asked.message_id or "",
+            operator=_person(asked.operator),
+            action=action,
+            style=asked.style or self._style,
+            copies=_copies(asked),
+        )
+        return _seen(seen)
+
+    async def _event(self, asked: NewEvent) -> Mapping[str, Any]:
+        return _seen(await self._deliverer.event(asked.schema, asked.type, asked.event, _copies(asked)))
+
+    async def _preview(self, asked: NewPreview) -> Mapping[str, Any]:
+        seen = await self._deliverer.preview(
+            asked.url, operator=_person(asked.operator), message_id=asked.message_id, copies=_copies(asked)
+        )
+        return _seen(seen)
+
+    async def _challenge(self, _: Nothing) -> Mapping[str, Any]:
+        seen, is_met = await self._deliverer.challenge()
+        return {**_seen(seen), "verified": is_met}
+
+    async def _recall(self, asked: OneMessage) -> Mapping[str, Any]:
+        self._platform.message(asked.message_id).is_recalled = True
+        return {}
+
+    async def _dissolve(self, asked: OneChat) -> Mapping[str, Any]:
+        self._platform.chat(asked.chat_id).is_dissolved = True
+        return {}
+
+    async def _move_clock(self, asked: MoveClock) -> Mapping[str, Any]:
+        self._platform.clock.advance(asked.advance_s)
+        return {"now_ms": self._platform.clock.now()}
+
+    async def _new_faults(self, asked: NewFaults) -> Mapping[str, Any]:
+        rules = [FaultRule(path=rule.path, kind=rule.kind, p=rule.p, ms=rule.ms) for rule in asked.rules]
+        self._faults.set(asked.seed, rules)
+        return {}
+
+    async def _new_limits(self, asked: NewLimits) -> Mapping[str, Any]:
+        self._platform.limits = limits_of(asked.factor)
+        return {}
+
+    async def _new_receivers(self, asked: NewReceivers) -> Mapping[str, Any]:
+        self._sender.urls = tuple(asked.urls)
+        return {"urls": asked.urls}
+
+    async def _revoke_tokens(self, _: Nothing) -> Mapping[str, Any]:
+        self._platform.access_tokens.revoke()
+        return {}
+
+
+async def _no_such_call(_: Nothing) -> Mapping[str, Any]:
+    raise UnknownThing("such call: see docs/reference/simulator.md")
+
+
+def _request(body: bytes, kind: type[Any]) -> Any:
+    # The standard library's parser: a person's form may hold what faster ones refuse.
+    content = json.loads(body or b"{}", parse_float=_finite)
+    return msgspec.convert(content, kind)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond floating point: send the action as text, in action_json")
+    return number
+
+
+def _person(operator: Operator) -> Person:
+    return msgspec.convert(msgspec.to_builtins(operator), Person)
+
+
+def _copies(asked: Repeated) -> Copies:
+    return Copies(copies=asked.copies, has_same_request_id=asked.same_request_id)
+
+
+def _page(trail: Trail[Any], given: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [asdict(each) for each in trail.after(_whole(given, "after", 0), _whole(given, "limit", PAGE))]
+
+
+def _whole(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{name}: expected a whole number, for example {name}=0")
+    return int(text)
+
+
+def _seen(seen: Seen) -> dict[str, Any]:
+    return asdict(seen)
+
+
+def _json(content: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=json_bytes(content), content_type="application/json", charset="utf-8")

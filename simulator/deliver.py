@@ -1,0 +1,189 @@
+"""
+Deliveries: callbacks leave by HTTP, and what the person's client made of the answer is told.
+
+A callback is delivered once and never repeated by the platform; only a test asks for copies, or for the bytes of an
+earlier click again. Three seconds after the bytes left nobody waits any more.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.core.ids import EventId
+from shared.feishu.limits import CHALLENGE_DEADLINE_S
+from simulator.answers import (
+    CALL_FAILED,
+    Answered,
+    CallbackStyle,
+    Heard,
+    NotAnswered,
+    Reaction,
+    is_challenge_met,
+    react_to_event,
+    react_to_preview,
+)
+from simulator.callbacks import Callbacks, Click, Delivery, Person
+from simulator.history import ClickSeen
+from simulator.platform import Expired, Platform, UnknownThing
+from simulator.sending import ONCE, AllHeard, Copies, Sender
+from simulator.wire_json import json_bytes
+
+KEPT_DELIVERIES: Final = 50_000
+EXPIRED_TEXT: Final = "该卡片发送时间已超过 30 天，无法进行互动"
+"""What the platform's client says of a card that is too old; its text for 2.0 cards is not documented."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """
+    What the person's client saw.
+
+    Attributes:
+        event_id: What the receiver knows the event by; ``None`` if nothing was sent.
+        status: Of the HTTP answer, and `body` its text.
+        client_error: The code that the client shows, ``"expired"`` for a card too old to be clicked, or ``None``.
+        client_text: The toast, or what else the client says.
+        deliveries: What came back from each copy: a status, or the client's code.
+    """
+
+    event_id: EventId | None
+    status: int | None = None
+    body: str | None = None
+    client_error: int | str | None = None
+    client_text: str | None = None
+    answered_in_ms: int = 0
+    deliveries: tuple[Mapping[str, int | None], ...] = ()
+
+
+class Deliverer:
+    """Makes callbacks, sends them, and lets the platform see what came back."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        callbacks: Callbacks,
+        sender: Sender,
+    ) -> None:
+        self._platform = platform
+        self._callbacks = callbacks
+        self._sender = sender
+        self._delivered: OrderedDict[EventId, tuple[Click, Delivery]] = OrderedDict()
+
+    async def click(
+        self, message_id: str, *, operator: Person, action: bytes, style: CallbackStyle, copies: Copies = ONCE
+    ) -> Seen:
+        """
+        Click a card and return what the person saw.
+
+        Raises:
+            UnknownThing: There is no such card.
+        """
+        try:
+            click = self._platform.open_click(message_id, operator=operator, action=action, style=style)
+        except Expired:
+            return Seen(event_id=None, client_error="expired", client_text=EXPIRED_TEXT)
+        delivery = self._callbacks.click(click, wall=self._platform.clock.wall())
+        self._delivered[delivery.event_id] = (click, delivery)
+        if len(self._delivered) > KEPT_DELIVERIES:
+            self._delivered.popitem(last=False)
+        return await self._await_click(click, delivery, copies, is_again=False)
+
+    async def again(self, event_id: str, copies: Copies = ONCE) -> Seen:
+        """
+        Deliver the bytes of an earlier click again, signed headers included.
+
+        Raises:
+            UnknownThing: No such click is remembered.
+        """
+        known = self._delivered.get(EventId(event_id))
+        if known is None:
+            raise UnknownThing(f"click {event_id}")
+        return await self._await_click(*known, copies, is_again=True)
+
+    async def event(self, schema: str, kind: str, event: Mapping[str, Any], copies: Copies = ONCE) -> Seen:
+        """Push a subscribed event of schema ``p1`` or ``p2``."""
+        clock, event_id = self._platform.clock, self._platform.names.event()
+        created, wall = clock.now(), clock.wall()
+        if schema == "p1":
+            delivery = self._callbacks.event_p1(event_id, kind, event, created=created, wall=wall)
+        else:
+            delivery = self._callbacks.event_p2(event_id, kind, json_bytes(event), created=str(created), wall=wall)
+        heard = await self._sender.deliver(delivery, copies)
+        return _seen(delivery.event_id, heard, react_to_event(heard.first))
+
+    async def preview(self, url: str, *, operator: Person, message_id: str | None, copies: Copies = ONCE) -> Seen:
+        """Ask for the preview of a link, in a message or while it is still being typed."""
+        platform = self._platform
+        message = platform.message(message_id) if message_id is not None else None
+        context: dict[str, str] = {"url": url, "open_message_id": "", "open_chat_id": ""}
+        if message is not None:
+            context |= {"open_message_id": message.message_id, "open_chat_id": message.chat_id}
+            context["preview_token"] = platform.names.preview_token()
+        people = {"tenant_key": platform.app.tenant_key, "user_id": operator.user_id, "open_id": operator.open_id}
+        event = json_bytes({"operator": people, "host": "im_message", "context": context})
+        delivery = self._callbacks.event_p2(
+            platform.names.event(), "url.preview.get", event,
+            created=str(platform.clock.now() * 1000), wall=platform.clock.wall(),
+        )  # fmt: skip
+        heard = await self._sender.deliver(delivery, copies)
+        return _seen(delivery.event_id, heard, react_to_preview(heard.first))
+
+    async def challenge(self) -> tuple[Seen, bool]:
+        """Verify the receiver's address as the console does; return also whether that succeeded."""
+        challenge = self._platform.names.request()
+        delivery = self._callbacks.challenge(challenge, wall=self._platform.clock.wall())
+        heard = await self._sender.deliver(delivery, ONCE, within_s=CHALLENGE_DEADLINE_S)
+        return _seen(None, heard, react_to_event(heard.first)), is_challenge_met(heard.first, challenge)
+
+    async def _await_click(self, click: Click, delivery: Delivery, copies: Copies, *, is_again: bool) -> Seen:
+        platform = self._platform
+        began = platform.clock.now()
+        reactions: list[Reaction] = []
+
+        def close(heard: Heard) -> None:
+            reactions.append(platform.close_click(click, heard))
+            platform.history.clicks.add(
+                ClickSeen(
+                    n=platform.history.clicks.next_n(), event_id=delivery.event_id, message_id=click.message_id,
+                    style=click.style, deliveries=copies.copies, is_again=is_again, began_at_ms=began,
+                    ended_at_ms=platform.clock.now(), status=_status(heard), client_error=reactions[0].client_error,
+                )
+            )  # fmt: skip
+
+        platform.await_answer(click)
+        try:
+            heard = await self._sender.deliver(delivery, copies, at_first=close)
+        finally:
+            # Cancelled: a click that nobody waits for any more is over.
+            if not reactions:
+                close(NotAnswered(code=CALL_FAILED))
+        return _seen(delivery.event_id, heard, reactions[0])
+
+
+def _seen(event_id: EventId | None, heard: AllHeard, reaction: Reaction) -> Seen:
+    first = heard.first
+    return Seen(
+        event_id=event_id,
+        status=_status(first),
+        body=first.body.decode(errors="replace") if isinstance(first, Answered) else None,
+        client_error=reaction.client_error,
+        client_text=_text(reaction.toast),
+        answered_in_ms=heard.in_ms,
+        deliveries=tuple(
+            {"status": _status(each), "client_error": each.code if isinstance(each, NotAnswered) else None}
+            for each in heard.all
+        ),
+    )
+
+
+def _status(heard: Heard) -> int | None:
+    return heard.status if isinstance(heard, Answered) else None
+
+
+def _text(toast: Mapping[str, Any] | None) -> str | None:
+    """Return the toast's text as a client set to Chinese shows it."""
+    if toast is None:
+        return None
+    text = (toast.get("i18n") or {}).get("zh_cn") or toast.get("content")
+    return text if isinstance(text, str) else None

@@ -1,0 +1,126 @@
+"""Messages and the cards in them: who sees what, and every version there was."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from shared.core.ids import ChatId, MessageId, OpenId
+from shared.core.json_text import EpochMs, JsonText
+from simulator.cards import CardRead, is_updatable
+from simulator.refusals import Refused
+
+ChangedBy = Literal["sent", "answer", "token", "patch", "cardkit", "revert"]
+"""What made a version; ``revert``: an update that came before the click's answer was undone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What a card showed from a time on; `audience` is one person for a change that only they see."""
+
+    at_ms: EpochMs
+    by: ChangedBy
+    card: JsonText
+    audience: OpenId | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Message:
+    """
+    One message.
+
+    Attributes:
+        content: The JSON text of the content as sent; for a card, what everybody sees now stands in `card`.
+        views: What single people see instead of `card`.
+        clicks_open: Clicks whose callback is not answered yet.
+        is_answered: Some click was answered since the last update by message id, so that the next one has a cause.
+        before_early: What was shown before an update that came too early; shown again at the answer.
+    """
+
+    message_id: MessageId
+    chat_id: ChatId
+    msg_type: str
+    content: str
+    sent_at: EpochMs
+    updated_at: EpochMs
+    uuid: str | None = None
+    card: CardRead | None = None
+    is_recalled: bool = False
+    is_others: bool = False
+    views: dict[OpenId, CardRead] = field(default_factory=dict)
+    versions: list[Version] = field(default_factory=list)
+    clicks_open: int = 0
+    is_answered: bool = False
+    before_early: CardRead | None = None
+
+    def seen_by(self, person: OpenId) -> CardRead | None:
+        """Return the card that this person sees."""
+        return self.views.get(person, self.card)
+
+    def check_patch(self, *, now: EpochMs) -> CardRead:
+        """
+        Return the card that an update by message id would replace.
+
+        Raises:
+            Refused: 230011 recalled; 230071 not our message; 230001 not a card, or not a shared one; 230031 too old.
+        """
+        if self.is_recalled:
+            raise Refused(230011)
+        if self.is_others:
+            raise Refused(230071)
+        if self.card is None:
+            raise Refused(230001, "This message is NOT a card.")
+        if not is_updatable(self.sent_at, self.card.format, now):
+            raise Refused(230031, "Message can only be updated within fourteen days.")
+        return self.card
+
+    def patch(self, new: CardRead, *, now: EpochMs) -> bool:
+        """
+        Show another card to everybody; return whether that came before the answer of the click behind it.
+
+        Which click is behind an update by message id is not written on it. It counts as too early when a click of
+        this card waits for its answer, none was answered since the last update, and the card would change: an
+        update repeated after a lost reply changes nothing and is never too early.
+
+        Raises:
+            Refused: 230001 one of the two cards is not shared.
+        """
+        old = self.card
+        if old is None or not (old.shared and new.shared):
+            raise Refused(230001, "This message is NOT a shared card: config.update_multi must be true.")
+        is_early = self.clicks_open > 0 and not self.is_answered and new.text != old.text
+        self._hold_early(is_early=is_early)
+        self.show(new, by="patch", now=now)
+        self.is_answered = False
+        return is_early
+
+    def update_by_token(self, new: CardRead, people: tuple[OpenId, ...], *, now: EpochMs, is_early: bool) -> None:
+        """Show another card to everybody, or to these people."""
+        self._hold_early(is_early=is_early)
+        if not people:
+            self.show(new, by="token", now=now)
+        for person in people:
+            self.show_to(person, new, by="token", now=now)
+
+    def show(self, new: CardRead, *, by: ChangedBy, now: EpochMs) -> None:
+        """Let everybody see this card."""
+        self.card = new
+        self.views.clear()
+        self.updated_at = now
+        self.versions.append(Version(at_ms=now, by=by, card=new.text))
+
+    def show_to(self, person: OpenId, new: CardRead, *, by: ChangedBy, now: EpochMs) -> None:
+        """Let one person see this card."""
+        self.views[person] = new
+        self.updated_at = now
+        self.versions.append(Version(at_ms=now, by=by, card=new.text, audience=person))
+
+    def close_click(self, *, now: EpochMs) -> None:
+        """Note that a click was answered, or that the platform gave it up; undo what came too early."""
+        self.clicks_open -= 1
+        self.is_answered = True
+        if self.before_early is not None:
+            self.show(self.before_early, by="revert", now=now)
+            self.before_early = None
+
+    def _hold_early(self, *, is_early: bool) -> None:
+        if is_early and self.before_early is None:
+            self.before_early = self.card

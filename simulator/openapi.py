@@ -1,0 +1,200 @@
+"""
+The OpenAPI: one call in, one answer out.
+
+Every call is traced, counted and judged here; what each API does stands in `simulator.apis`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from simulator.apis import (
+    Calling,
+    app_access_token,
+    create_message,
+    get_chat,
+    get_message,
+    no_such_api,
+    patch_message,
+    rename_chat,
+    tenant_access_token,
+    update_card_by_token,
+)
+from simulator.history import CallSeen
+from simulator.platform import Platform
+from simulator.refusals import FREQUENCY_LIMIT, Refused
+from simulator.wire_json import any_json, json_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall:
+    """A call as it arrived."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    authorization: str | None = field(default=None, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAnswer:
+    """An answer as it leaves. Its body is JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Api:
+    name: str | None
+    perform: Callable[[Calling], Mapping[str, Any]]
+    is_public: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    api: _Api
+    target: str | None = None
+
+
+class OpenApi:
+    """
+    Answers calls on one `Platform`.
+
+    A refusal changes nothing but counters. Every answer carries ``X-Tt-Logid``, and a refusal repeats it in its
+    body, as production does. Sources: docs/reference/platform.md, "Calling the OpenAPI" and "Rate limits".
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def call(self, call: ApiCall, *, fault: str | None = None) -> ApiAnswer:
+        """
+        Do what a call asks for and answer it.
+
+        Args:
+            call: The call.
+            fault: An injected fault that concerns this call, for the trace. A call that the network doubled is
+                neither counted nor judged: its caller did nothing wrong.
+        """
+        route = _route(call)
+        now = self._platform.clock.now()
+        log_id = self._platform.names.log(now)
+        calling = Calling(platform=self._platform, query=call.query, now=now, target=route.target)
+        try:
+            content = self._perform(call, route.api, calling, is_counted=fault != "duplicate")
+            answer = ApiAnswer(status=200, headers={"X-Tt-Logid": log_id}, body=json_bytes(content))
+            code = 0
+        except Refused as refused:
+            code = refused.code
+            answer = _refusal(refused, log_id)
+        self._trace(call, calling, code=code, status=answer.status, fault=fault)
+        return answer
+
+    def refuse(self, call: ApiCall, refused: Refused, *, fault: str) -> ApiAnswer:
+        """Answer a call with an injected refusal; nothing is done and nothing is judged."""
+        calling = self._unread(call)
+        answer = _refusal(refused, self._platform.names.log(calling.now))
+        self._trace(call, calling, code=refused.code, status=answer.status, fault=fault)
+        return answer
+
+    def drop(self, call: ApiCall, *, fault: str) -> None:
+        """Note a call whose connection was dropped before anything was done."""
+        self._trace(call, self._unread(call), code=None, status=None, fault=fault)
+
+    def _unread(self, call: ApiCall) -> Calling:
+        now = self._platform.clock.now()
+        return Calling(platform=self._platform, query=call.query, now=now, target=_route(call).target)
+
+    def _perform(self, call: ApiCall, api: _Api, calling: Calling, *, is_counted: bool) -> Mapping[str, Any]:
+        calling.is_counted = is_counted
+        if not api.is_public:
+            calling.app_id = self._platform.access_tokens.check(call.authorization, now=calling.now)
+            self._count(api, calling)
+        calling.body = _body(call)
+        return api.perform(calling)
+
+    def _count(self, api: _Api, calling: Calling) -> None:
+        platform = self._platform
+        if not calling.is_counted or api.name is None:
+            return
+        rate = platform.limits.of(api.name)
+        # Limits count real time, also when the platform's clock is moved.
+        wall = platform.clock.wall()
+        key = (api.name, calling.app_id, platform.app.tenant_key)
+        in_second = platform.by_second.count(key, rate.per_second, now=wall)
+        in_minute = platform.by_minute.count(key, rate.per_minute, now=wall)
+        if in_minute is not None:
+            calling.note("api_per_minute")
+            raise Refused(FREQUENCY_LIMIT, wait_s=in_minute.wait_s, quota=in_minute.quota)
+        if in_second is not None:
+            calling.note("api_per_second")
+            raise Refused(FREQUENCY_LIMIT, wait_s=in_second.wait_s, quota=in_second.quota)
+
+    def _trace(
+        self, call: ApiCall, calling: Calling, *, code: int | None, status: int | None, fault: str | None
+    ) -> None:
+        calls = self._platform.history.calls
+        calls.add(
+            CallSeen(
+                n=calls.next_n(), at_ms=calling.now, method=call.method, path=call.path, api=_route(call).api.name,
+                app_id=calling.app_id, tenant_key=self._platform.app.tenant_key if calling.app_id else None,
+                target=calling.target, code=code, status=status, fault=fault,
+            )
+        )  # fmt: skip
+
+
+def _route(call: ApiCall) -> _Route:
+    exact = _APIS.get((call.method, call.path))
+    if exact is not None:
+        return _Route(api=exact)
+    folder, _, target = call.path.rpartition("/")
+    return _Route(api=_APIS_OF_ONE.get((call.method, folder), _UNKNOWN), target=target)
+
+
+_UNKNOWN: Final = _Api(name=None, perform=no_such_api, is_public=True)
+
+_APIS: Final = {
+    ("POST", "/open-apis/im/v1/messages"): _Api(name="im.v1.message.create", perform=create_message),
+    ("POST", "/open-apis/interactive/v1/card/update"): _Api(
+        name="interactive.v1.card.update", perform=update_card_by_token
+    ),
+    ("POST", "/open-apis/auth/v3/tenant_access_token/internal"): _Api(
+        name="auth.v3.tenant_access_token.internal", perform=tenant_access_token, is_public=True
+    ),
+    ("POST", "/open-apis/auth/v3/app_access_token/internal"): _Api(
+        name="auth.v3.app_access_token.internal", perform=app_access_token, is_public=True
+    ),
+}
+
+_APIS_OF_ONE: Final = {
+    ("PATCH", "/open-apis/im/v1/messages"): _Api(name="im.v1.message.patch", perform=patch_message),
+    ("GET", "/open-apis/im/v1/messages"): _Api(name="im.v1.message.get", perform=get_message),
+    ("PUT", "/open-apis/im/v1/chats"): _Api(name="im.v1.chat.update", perform=rename_chat),
+    ("GET", "/open-apis/im/v1/chats"): _Api(name="im.v1.chat.get", perform=get_chat),
+}
+
+
+def _body(call: ApiCall) -> Mapping[str, Any]:
+    # The official SDK's token calls carry no Content-Type, so only the bytes count.
+    if not call.body:
+        return {}
+    try:
+        content = any_json(call.body)
+    except ValueError as error:
+        raise Refused(99992402, "the body is not JSON") from error
+    if not isinstance(content, dict):
+        raise Refused(99992402, "the body is not a JSON object")
+    return content
+
+
+def _refusal(refused: Refused, log_id: str) -> ApiAnswer:
+    headers = {"X-Tt-Logid": log_id}
+    if refused.wait_s is not None:
+        headers["x-ogw-ratelimit-limit"] = str(refused.quota)
+        headers["x-ogw-ratelimit-reset"] = str(refused.wait_s)
+    error = {"log_id": log_id, "troubleshooter": f"https://open.feishu.cn/search?log_id={log_id}&code={refused.code}"}
+    body = json_bytes({"code": refused.code, "msg": refused.message, "error": error})
+    return ApiAnswer(status=refused.http_status, headers=headers, body=body)

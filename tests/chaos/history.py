@@ -1,0 +1,240 @@
+"""
+The three histories of a run, and the ledger: values that can be kept in a folder and read back.
+
+Times are epoch milliseconds; all processes of a run share one machine's clock.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.eventlog.port import Record
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One delivery of a click's bytes, as the load client saw it.
+
+    Attributes:
+        status: HTTP status of the answer; ``None``: there was no answer.
+        client_error: The code that the client showed.
+        toast: The type of the toast that it showed.
+        answered_in_ms: How long the answer took.
+    """
+
+    at: int
+    status: int | None = None
+    client_error: int | None = None
+    toast: str | None = None
+    answered_in_ms: int | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """The person was told that the click counts."""
+        return self.status == 200 and self.client_error is None and self.toast != "error"
+
+
+class Clicked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One click of a person: the same bytes, as often as it took.
+
+    Attributes:
+        event_id: Absent if the click never left the person's client.
+        intended_at: When the schedule wanted it to happen.
+        copies: How often each attempt delivered it.
+    """
+
+    message_id: str
+    event_id: str | None = None
+    intended_at: int
+    copies: int = 1
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def is_accepted(self) -> bool:
+        """Some attempt was accepted."""
+        return any(attempt.is_accepted for attempt in self.attempts)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of the log."""
+
+    partition: int
+    offset: int
+    key: str
+    headers: tuple[tuple[str, str], ...]
+    value: str
+
+    @classmethod
+    def of(cls, record: Record) -> "Line":
+        """Return a record as it is kept."""
+        headers = tuple((name, value.decode()) for name, value in record.headers)
+        return cls(
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            headers=headers,
+            value=record.value.decode(),
+        )
+
+    @property
+    def ce_id(self) -> str:
+        """The record's CloudEvents id."""
+        return dict(self.headers).get("ce_id", "")
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """What a card showed from a time on, and what made it so."""
+
+    at: int
+    by: str
+    card: str
+
+
+class CardSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A card of the run, as the platform has it."""
+
+    message_id: str
+    chat_id: str
+    versions: tuple[Version, ...]
+
+
+class ChatSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat of the run: every name it had, and the texts in it."""
+
+    chat_id: str
+    names: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+
+
+class Delivered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One delivery of a click's bytes, as the platform saw it.
+
+    Attributes:
+        ended_at: When the first answer was there, or nobody waited for one any more.
+    """
+
+    event_id: str
+    began_at: int
+    ended_at: int
+    status: int | None = None
+    client_error: int | None = None
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An OpenAPI call that arrived at the platform."""
+
+    n: int
+    at: int
+    method: str
+    path: str
+    target: str | None = None
+    code: int | None = None
+    status: int | None = None
+
+
+class RuleBroken(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of the platform that a caller broke, as the simulator judged."""
+
+    at: int
+    rule: str
+    api: str
+    target: str | None
+
+
+class FaultDone(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A fault that was done.
+
+    Attributes:
+        kind: What was done: ``kill``, ``restart`` …
+        role: To which sort of process: ``gateway``, ``worker``, ``broker``.
+        name: To which one.
+    """
+
+    at: int
+    kind: str
+    role: str
+    name: str
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that ended though nobody ended it."""
+
+    at: int
+    name: str
+    code: int
+    last_line: str
+
+
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row that the ledger holds, of the columns that the log can restore."""
+
+    table: str
+    key: tuple[str | int, ...]
+    columns: dict[str, Any]
+
+
+class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What a run must have been like to prove anything.
+
+    Attributes:
+        accepted: The least part of all clicks that must have been accepted.
+        kills: The least number of kills of each role, within the sending phase.
+    """
+
+    accepted: float = 0.9
+    kills: dict[str, int] = {}
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    All that a run left behind.
+
+    Attributes:
+        began_at: When the first click was sent; `ended_at`: when the last one was over.
+        ended: Processes that ended by themselves.
+        unquiet: What still had to be done when waiting was given up; empty: nothing.
+    """
+
+    began_at: int
+    ended_at: int
+    demands: Demands
+    clicks: Sequence[Clicked]
+    interactions: Sequence[Line]
+    outcomes: Sequence[Line]
+    cards: Sequence[CardSeen]
+    chats: Sequence[ChatSeen]
+    deliveries: Sequence[Delivered]
+    calls: Sequence[Call]
+    broken: Sequence[RuleBroken]
+    faults: Sequence[FaultDone]
+    ended: Sequence[Ended]
+    unquiet: Sequence[str]
+    ledger: Sequence[LedgerRow]
+
+
+_LISTS = {field.name for field in msgspec.structs.fields(History)} - {"began_at", "ended_at", "demands", "unquiet"}
+_RUN = "run.json"
+
+
+def keep(history: History, folder: Path) -> None:
+    """Write a history into a folder: one file of JSON lines for each list, and one for the rest."""
+    encoder = msgspec.json.Encoder()
+    for name in _LISTS:
+        (folder / f"{name}.jsonl").write_bytes(encoder.encode_lines(getattr(history, name)))
+    rest = {field: getattr(history, field) for field in History.__struct_fields__ if field not in _LISTS}
+    (folder / _RUN).write_bytes(encoder.encode(rest))
+
+
+def kept(folder: Path) -> History:
+    """Read a history back that `keep` wrote."""
+    whole = msgspec.json.decode((folder / _RUN).read_bytes())
+    for name in _LISTS:
+        lines = (folder / f"{name}.jsonl").read_bytes().splitlines()
+        whole[name] = [msgspec.json.decode(line) for line in lines]
+    return msgspec.convert(whole, History)

@@ -1,0 +1,75 @@
+"""
+``fold(outcomes) == ledger``: what the outcomes topic says must be what the database holds, column by column.
+
+Run it once the outbox is empty: rows that are not relayed yet are in the ledger alone. Left out, because the log
+does not promise them: positions, leases, budgets, pacing, and when a pending effect is due.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import msgspec
+
+from shared.core.fold import Folded, FoldedFace
+
+Key = tuple[str | int, ...]
+Rows = Mapping[tuple[str, Key], Mapping[str, Any]]
+"""Table and key to columns, in plain JSON values."""
+
+_UNKNOWN_FACE = {field.name: None for field in fields(FoldedFace)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """
+    Where the two part.
+
+    Attributes:
+        column: ``*`` where one of them lacks the whole row.
+        folded: What the outcomes say; ``None``: nothing.
+        ledger: What the database holds; ``None``: nothing.
+    """
+
+    table: str
+    key: Key
+    column: str
+    folded: Any
+    ledger: Any
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.table}{list(self.key)}.{self.column}: folded {self.folded!r}, ledger {self.ledger!r}"
+
+
+def rows(folded: Folded) -> Rows:
+    """Return a folded ledger, or a dumped one, as rows; faces of which nothing is known are left out."""
+    found: dict[tuple[str, Key], Mapping[str, Any]] = {}
+    for table in fields(folded):
+        for key, row in getattr(folded, table.name).items():
+            columns = msgspec.to_builtins(row)
+            if columns != _UNKNOWN_FACE:
+                found[table.name, tuple(key)] = columns
+    return found
+
+
+def differences(folded: Rows, ledger: Rows) -> list[Difference]:
+    """Return every column that is not the same in both."""
+    found = []
+    for table, key in sorted(folded.keys() | ledger.keys(), key=repr):
+        ours, theirs = folded.get((table, key)), ledger.get((table, key))
+        if ours is None or theirs is None:
+            found.append(Difference(table=table, key=key, column="*", folded=ours, ledger=theirs))
+            continue
+        found += [
+            Difference(table=table, key=key, column=column, folded=ours.get(column), ledger=theirs.get(column))
+            for column in sorted(ours.keys() | theirs.keys())
+            if ours.get(column) != theirs.get(column)
+        ]
+    return found
+
+
+def assert_fold_equals_ledger(folded: Folded, dumped: Folded) -> None:
+    """Fail with the first differences, if there are any."""
+    found = differences(rows(folded), rows(dumped))
+    assert not found, f"{len(found)} differences between fold and ledger:\n" + "\n".join(map(str, found[:10]))

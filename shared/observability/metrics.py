@@ -37,7 +37,7 @@ class Metric:
 CALLBACKS: Final = Metric(
     name="cardwire_callbacks",
     kind="counter",
-    meaning="Callbacks answered, by kind and outcome: recorded, not_recorded, parked, ignored, challenge, rejected.",
+    meaning="Callbacks answered, by kind and outcome: recorded, not_recorded, parked, ignored, verified, rejected.",
     labels=("kind", "outcome"),
 )
 # Who tried to get in and why not: an attack, or a wrong key.
@@ -73,11 +73,26 @@ APPENDS_IN_FLIGHT: Final = Metric(
 MARKS: Final = Metric(
     name="cardwire_marks",
     kind="counter",
-    meaning="Answered marks, by outcome: appended, lost (effects then wait 3 s), undelivered (appended, client gone).",
+    meaning="Answered marks, by outcome: appended, or lost (effects then wait 3 s).",
     labels=("outcome",),
 )
 
-GATEWAY_METRICS: Final = (CALLBACKS, REFUSALS, ANSWER_SECONDS, APPEND_SECONDS, APPENDS_IN_FLIGHT, MARKS)
+# The caller had gone: it was too slow a gateway, or a bad line.
+UNDELIVERED: Final = Metric(
+    name="cardwire_answers_undelivered",
+    kind="counter",
+    meaning="Answers whose caller had gone before they were written.",
+)
+
+GATEWAY_METRICS: Final = (
+    CALLBACKS,
+    REFUSALS,
+    ANSWER_SECONDS,
+    APPEND_SECONDS,
+    APPENDS_IN_FLIGHT,
+    MARKS,
+    UNDELIVERED,
+)
 """What the gateway's ``/metrics`` shows."""
 
 EFFECT_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 600.0)

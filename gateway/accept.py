@@ -1,0 +1,271 @@
+"""
+The one pipeline that every callback takes, whatever front end it arrived at.
+
+admit → normalize → choose the answer → append → answer; then, once the front end has written the answer, the mark.
+
+Guarantees
+    A click that is answered with its handler's toast is in the log. One that is not, is answered with a toast that
+    says so, or with 503 where the platform repeats what failed (events). Nothing that a caller sends makes it raise.
+    *Crash* before the answer: the caller got none, and the click may be in the log. After it: the mark may be
+    missing, and the click's effects wait three seconds for it.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final, Literal, assert_never
+
+import msgspec
+import structlog
+
+from gateway.admission import Admission, Admitted, CallbackHeaders, Illegible, Verification
+from gateway.append import Appender
+from shared.app.app import App
+from shared.clock import Clock
+from shared.core.codec import encode
+from shared.core.errors import CallbackRejected, LogUnavailable, RecordRefused
+from shared.core.events import CARD_ACTIONS, Answer, InteractionAnswered, InteractionReceived
+from shared.core.ids import AppId
+from shared.core.json_text import EpochMs
+from shared.eventlog.port import NewRecord, Topics
+from shared.feishu.answer import NOTHING, challenge, not_recorded, render
+from shared.feishu.callback import UnreadableCallback
+from shared.feishu.normalize import delivery_key, normalize
+from shared.observability.metrics import ANSWER_SECONDS, CALLBACKS, REFUSALS, UNDELIVERED, Metrics
+
+REJECTED: Final = b'{"error":"rejected"}'
+"""The one body of every refusal: who is not let in learns nothing from it."""
+
+UNAVAILABLE: Final = b'{"error":"unavailable"}'
+
+Outcome = Literal["recorded", "not_recorded", "parked", "ignored", "verified", "rejected"]
+
+log = structlog.get_logger("cardwire.gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """
+    A request as a front end received it.
+
+    Attributes:
+        body: Raw bytes, exactly as on the wire.
+        started: When the request began, by the clock's `monotonic`: budgets count from here.
+    """
+
+    body: bytes = field(repr=False)
+    headers: CallbackHeaders
+    started: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """
+    What the front end is to write; then it calls `Gate.answered`.
+
+    Attributes:
+        status: HTTP status.
+        body: JSON, always.
+        received: What was recorded, if anything was.
+        cause: Why not, in a few words of ours.
+        hint: Which setting could be the matter.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    outcome: Outcome
+    kind: str = "unknown"
+    received: InteractionReceived | None = None
+    cause: str | None = None
+    hint: str | None = None
+    request_id: str | None = None
+    started: float
+
+
+class Gate:
+    """Takes callbacks of one app in, and gives answers out."""
+
+    def __init__(
+        self,
+        *,
+        app_id: AppId,
+        admission: Admission,
+        app: App,
+        appender: Appender,
+        topics: Topics,
+        clock: Clock,
+        metrics: Metrics,
+        keep_callback: bool = True,
+    ) -> None:
+        self._app_id, self._admission, self._app, self._appender = app_id, admission, app, appender
+        self._topics, self._clock, self._metrics, self._keep_callback = topics, clock, metrics, keep_callback
+
+    async def accept(self, arrival: Arrival) -> Reply:
+        """Return what to answer; what had to be recorded is durable by then, or the answer says that it may not be."""
+        now = self._clock.now()
+        try:
+            came = self._admission.admit(arrival.body, arrival.headers, now=now)
+        except CallbackRejected as error:
+            return rejected(error, arrival.headers, arrival.started)
+        match came:
+            case Admitted():
+                return await self._record(came, arrival, now)
+            case Verification():
+                return _reply(arrival, challenge(came.challenge), "verified", kind="challenge")
+            case Illegible():
+                return await self._park(came.reason, arrival, now)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def answered(self, reply: Reply, *, delivered: bool) -> None:
+        """Take note that a reply was written, or that its caller had gone: marks, counts, and the one log line."""
+        received = reply.received
+        if received is not None and reply.outcome == "recorded" and received.kind in CARD_ACTIONS:
+            self._appender.mark(NewRecord.of(self._topics.interactions, encode(self._mark(received, delivered))))
+        seconds = self._clock.monotonic() - reply.started
+        self._metrics.count(CALLBACKS, reply.kind, reply.outcome)
+        self._metrics.observe(ANSWER_SECONDS, seconds, reply.kind)
+        if reply.outcome == "rejected" and reply.cause:
+            self._metrics.count(REFUSALS, reply.cause)
+        if not delivered:
+            self._metrics.count(UNDELIVERED)
+        _tell(reply, seconds, delivered)
+
+    async def _record(self, came: Admitted, arrival: Arrival, now: EpochMs) -> Reply:
+        try:
+            received = normalize(
+                came.callback,
+                app_id=self._app_id,
+                received_at=now,
+                request_id=arrival.headers.request_id,
+                delivery_key=delivery_key(arrival.headers.request_id, arrival.body),
+                signature=came.signature,
+                signed_at=came.signed_at,
+                keep_callback=self._keep_callback,
+            )
+        except UnreadableCallback as error:
+            return await self._park(str(error), arrival, now)
+        if not self._is_wanted(received):
+            return _reply(arrival, NOTHING, "ignored", kind=received.kind, received=received)
+        received = msgspec.structs.replace(received, answer=self._answer(received))
+        try:
+            record = NewRecord.of(self._topics.interactions, encode(received))
+            await self._appender.append(record, started=arrival.started)
+        except (LogUnavailable, RecordRefused) as error:
+            return _not_recorded(received, str(error), arrival)
+        body = render(received.answer, received.kind)
+        return _reply(arrival, body, "recorded", kind=received.kind, received=received)
+
+    def _is_wanted(self, received: InteractionReceived) -> bool:
+        match received.kind:
+            case "card_action" | "card_action_v1":
+                # Also without a handler: what people pressed is worth knowing, and a handler may come later.
+                return True
+            case "event":
+                return received.event_type is not None and self._app.wants_event(received.event_type)
+            case "link_preview":
+                return self._app.handler_for(received) is not None
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _answer(self, received: InteractionReceived) -> Answer:
+        try:
+            return self._app.answer_for(received)
+        except Exception:
+            # A predicate of the user's may stumble over a value; the click is recorded and answered all the same.
+            log.exception("answer_failed", event_id=received.event_id)
+            return Answer()
+
+    async def _park(self, reason: str, arrival: Arrival, now: EpochMs) -> Reply:
+        """Keep an honest body that we cannot read, as it came, for a person to look at."""
+        record = NewRecord(
+            topic=self._topics.dead,
+            key=f"{self._app_id}:{hashlib.sha256(arrival.body).hexdigest()}",
+            value=arrival.body,
+            headers=(("dlq_source", b"gateway"), ("dlq_reason", reason.encode("utf-8", "replace"))),
+            timestamp=now,
+        )
+        try:
+            await self._appender.append(record, started=arrival.started)
+        except (LogUnavailable, RecordRefused) as error:
+            # It may be an event, which the platform repeats if told so.
+            return _reply(arrival, UNAVAILABLE, "not_recorded", status=503, cause=f"{reason}; {error}")
+        return _reply(arrival, render(not_recorded(), "card_action"), "parked", cause=reason)
+
+    def _mark(self, received: InteractionReceived, delivered: bool) -> InteractionAnswered:  # noqa: FBT001 -- private
+        return InteractionAnswered(
+            event_id=received.event_id,
+            app_id=received.app_id,
+            tenant_key=received.tenant_key,
+            message_id=received.message_id,
+            delivered=delivered,
+            answered_at=self._clock.now(),
+        )
+
+
+def rejected(error: CallbackRejected, headers: CallbackHeaders, started: float) -> Reply:
+    """Return the reply of a refusal: a status, the uniform body, and the cause for our own eyes."""
+    return Reply(
+        status=error.http_status,
+        body=REJECTED,
+        outcome="rejected",
+        cause=error.cause,
+        hint=error.hint,
+        request_id=headers.request_id,
+        started=started,
+    )
+
+
+def _not_recorded(received: InteractionReceived, cause: str, arrival: Arrival) -> Reply:
+    if received.kind in CARD_ACTIONS:
+        # Card callbacks are never repeated: the person must know.
+        body = render(not_recorded(), received.kind)
+        return _reply(arrival, body, "not_recorded", kind=received.kind, received=received, cause=cause)
+    return _reply(arrival, UNAVAILABLE, "not_recorded", status=503, kind=received.kind, received=received, cause=cause)
+
+
+def _reply(
+    arrival: Arrival,
+    body: bytes,
+    outcome: Outcome,
+    *,
+    status: int = 200,
+    kind: str = "unknown",
+    received: InteractionReceived | None = None,
+    cause: str | None = None,
+) -> Reply:
+    return Reply(
+        status=status,
+        body=body,
+        outcome=outcome,
+        kind=kind,
+        received=received,
+        cause=cause,
+        request_id=arrival.headers.request_id,
+        started=arrival.started,
+    )
+
+
+def _tell(reply: Reply, seconds: float, delivered: bool) -> None:  # noqa: FBT001 -- private
+    """Write the one line of a callback."""
+    line: dict[str, object] = {
+        "kind": reply.kind,
+        "outcome": reply.outcome,
+        "status": reply.status,
+        "ms": round(seconds * 1000, 1),
+        "delivered": delivered,
+        "cause": reply.cause,
+        "hint": reply.hint,
+        "request_id": reply.request_id,
+    }
+    if reply.received is not None:
+        line |= {
+            "event_id": reply.received.event_id,
+            "open_message_id": reply.received.message_id,
+            "event_type": reply.received.event_type,
+            "rule": reply.received.answer.rule,
+        }
+    told = {key: value for key, value in line.items() if value is not None}
+    if reply.outcome in {"not_recorded", "parked", "rejected"}:
+        log.warning("callback_answered", **told)
+    else:
+        log.info("callback_answered", **told)

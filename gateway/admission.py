@@ -1,0 +1,274 @@
+"""
+Who gets in: raw bytes and headers to a callback that the platform made, or a refusal.
+
+Pure. Sources: docs/reference/platform.md, "Signatures", "Encryption", "URL verification". The rules:
+
+==========================  ======================================================================================
+body                        comes in when
+==========================  ======================================================================================
+encrypted                   SHA-256 with an Encrypt Key, checked before decryption; clicks and previews within 10
+                            minutes of the signed time (events are repeated for hours)
+plaintext, no Encrypt Key   its Verification Token is ours; the signature's key is empty then and proves nothing
+plaintext, Encrypt Key set  never: leaving the encryption out must not be a way in
+legacy click                SHA-1 with a Verification Token, within 10 minutes, if ``LARK_CALLBACKS`` says so
+plaintext challenge         its Verification Token is ours, signed or not: only the challenge is given back
+encrypted challenge         as any encrypted body if signed; unsigned if it decrypts to a challenge with our token
+==========================  ======================================================================================
+
+Several keys may be active, while they are being changed. Whatever names another app than the route's is refused.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, assert_never
+
+from gateway.credentials import Credentials
+from shared.core.errors import CallbackRejected
+from shared.core.json_text import EpochMs
+from shared.feishu.callback import (
+    Callback,
+    CardAction,
+    Challenge,
+    Encrypted,
+    Interactive,
+    LegacyCardAction,
+    LinkPreview,
+    SubscribedEvent,
+    UnreadableCallback,
+    parse,
+)
+from shared.feishu.crypto import Cipher, Undecryptable
+from shared.feishu.signature import is_signed, sign, sign_legacy, signed_at
+
+MAX_BODY: Final = 256 * 1024
+"""Bytes of a body; real ones have a few thousand (a form with every field filled, some ten thousand)."""
+
+MAX_AGE_MS: Final = 10 * 60 * 1000
+"""How far from now a click may have been signed. The platform names no window; this one forgives bad clocks."""
+
+Cause = Literal[
+    "body_too_large",
+    "body_too_slow",
+    "body_incomplete",
+    "unreadable",
+    "signature_missing",
+    "signature_mismatch",
+    "timestamp_malformed",
+    "timestamp_out_of_window",
+    "plaintext_downgrade",
+    "encrypted_without_key",
+    "token_mismatch",
+    "app_mismatch",
+    "legacy_not_expected",
+    "new_not_expected",
+]
+"""Every reason for a refusal, for the log line and the metric; the caller never learns which it was."""
+
+_SECONDS: Final = re.compile(r"[0-9]{10}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackHeaders:
+    """The headers that matter, as received; ``None`` where absent."""
+
+    signature: str | None = field(default=None, repr=False)
+    timestamp: str | None = None
+    nonce: str | None = field(default=None, repr=False)
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """
+    A callback that the platform made.
+
+    Attributes:
+        signature: The verified digest (hex); ``None`` where there was none to verify.
+        signed_at: The time in the signed header (ms), where it has one that can be read.
+    """
+
+    callback: Interactive
+    signature: str | None = field(default=None, repr=False)
+    signed_at: EpochMs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The console wants its challenge back."""
+
+    challenge: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Illegible:
+    """A body that was correctly signed and cannot be read: an honest click in a shape that we do not know."""
+
+    reason: str
+
+
+class Admission:
+    """Judges callbacks of one app. Holds its keys, and nothing that changes."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._app_id = credentials.app_id
+        self._style = credentials.style
+        self._keys = tuple((key.reveal(), Cipher(key.reveal())) for key in credentials.encrypt_keys)
+        self._tokens = tuple(token.reveal() for token in credentials.verification_tokens)
+
+    def admit(self, body: bytes, headers: CallbackHeaders, *, now: EpochMs) -> Admitted | Verification | Illegible:
+        """
+        Return what came in.
+
+        Args:
+            body: The raw body, exactly as it was on the wire.
+
+        Raises:
+            CallbackRejected: With its `Cause`, and in `hint` the setting that could be the matter.
+        """
+        try:
+            outer = parse(body)
+        except UnreadableCallback as error:
+            return self._unreadable(body, headers, str(error), now)
+        match outer:
+            case Challenge():
+                return self._challenge(outer)
+            case Encrypted():
+                return self._encrypted(outer, body, headers, now)
+            case LegacyCardAction():
+                return self._legacy(outer, body, headers, now)
+            case CardAction() | LinkPreview() | SubscribedEvent():
+                return self._plaintext(outer, body, headers)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _challenge(self, challenge: Challenge) -> Verification:
+        if not self._is_ours(challenge.token):
+            raise _refused("token_mismatch", hint="compare LARK_VERIFICATION_TOKEN with the developer console")
+        return Verification(challenge=challenge.challenge)
+
+    def _encrypted(
+        self, outer: Encrypted, body: bytes, headers: CallbackHeaders, now: EpochMs
+    ) -> Admitted | Verification | Illegible:
+        if not self._keys:
+            raise _refused("encrypted_without_key", hint="the console has an Encrypt Key: set LARK_ENCRYPT_KEY")
+        if not headers.signature:
+            return self._unsigned_challenge(outer)
+        digest, cipher = self._verified(body, headers)
+        try:
+            inner = parse(cipher.decrypt(outer.encrypt))
+        except (Undecryptable, UnreadableCallback) as error:
+            return Illegible(reason=str(error))
+        match inner:
+            case Challenge():
+                return Verification(challenge=inner.challenge)
+            case SubscribedEvent():
+                return self._admitted(inner, digest, signed_at(headers.timestamp or ""))
+            case CardAction() | LinkPreview():
+                return self._admitted(inner, digest, self._fresh(headers, now))
+            case Encrypted() | LegacyCardAction():
+                # Neither is ever sent encrypted, so something changed at the platform: keep it for a person to see.
+                return Illegible(reason=f"an encrypted {type(inner).__name__}")
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _unsigned_challenge(self, outer: Encrypted) -> Verification:
+        for _, cipher in self._keys:
+            inner = _opened(cipher, outer)
+            # Without a token to compare, having encrypted it is the proof of knowing the Encrypt Key.
+            if isinstance(inner, Challenge) and (not self._tokens or self._is_ours(inner.token)):
+                return Verification(challenge=inner.challenge)
+        raise _refused("signature_missing")
+
+    def _legacy(self, click: LegacyCardAction, body: bytes, headers: CallbackHeaders, now: EpochMs) -> Admitted:
+        if self._style == "new":
+            raise _refused("legacy_not_expected", hint="LARK_CALLBACKS=both lets legacy card callbacks in")
+        if not headers.signature:
+            raise _refused("signature_missing")
+        digest = self._verified_legacy(body, headers)
+        if digest is None:
+            raise _refused("signature_mismatch", hint="compare LARK_VERIFICATION_TOKEN with the developer console")
+        at = signed_at(headers.timestamp or "")
+        if at is None:
+            raise _refused("timestamp_malformed")
+        return self._admitted(click, digest, _within(at, now))
+
+    def _plaintext(
+        self, callback: CardAction | LinkPreview | SubscribedEvent, body: bytes, headers: CallbackHeaders
+    ) -> Admitted:
+        if self._keys:
+            raise _refused("plaintext_downgrade", hint="the console has no Encrypt Key, but LARK_ENCRYPT_KEY is set")
+        if not self._is_ours(callback.token):
+            raise _refused("token_mismatch", hint="compare LARK_VERIFICATION_TOKEN with the developer console")
+        # Proves nothing about who signed, but still tells one delivery from another.
+        digest = _digest(body, headers, encrypt_key="")
+        told = headers.signature if is_signed(headers.signature, digest) else None
+        return self._admitted(callback, told, signed_at(headers.timestamp or "") if told else None)
+
+    def _unreadable(self, body: bytes, headers: CallbackHeaders, reason: str, now: EpochMs) -> Illegible:
+        if headers.signature and any(self._new_digests(body, headers)):
+            return Illegible(reason=reason)
+        if headers.signature and self._style != "new" and self._verified_legacy(body, headers):
+            at = signed_at(headers.timestamp or "")
+            if at is not None and _within(at, now):
+                return Illegible(reason=reason)
+        raise _refused("unreadable")
+
+    def _admitted(self, callback: Interactive, digest: str | None, at: EpochMs | None) -> Admitted:
+        if callback.app_id is not None and callback.app_id != self._app_id:
+            raise _refused("app_mismatch", hint="the callback is another app's: compare LARK_APP_ID")
+        if isinstance(callback, CardAction) and self._style == "legacy":
+            raise _refused("new_not_expected", hint="LARK_CALLBACKS=both lets new card callbacks in")
+        return Admitted(callback=callback, signature=digest, signed_at=at)
+
+    def _verified(self, body: bytes, headers: CallbackHeaders) -> tuple[str, Cipher]:
+        for digest, cipher in zip(self._new_digests(body, headers), (cipher for _, cipher in self._keys), strict=True):
+            if digest:
+                return digest, cipher
+        raise _refused("signature_mismatch", hint="compare LARK_ENCRYPT_KEY with the developer console")
+
+    def _new_digests(self, body: bytes, headers: CallbackHeaders) -> Sequence[str]:
+        """Return for each Encrypt Key the digest if it is the one that came, else the empty string."""
+        made = (_digest(body, headers, encrypt_key=key) for key, _ in self._keys)
+        return [digest if is_signed(headers.signature, digest) else "" for digest in made]
+
+    def _verified_legacy(self, body: bytes, headers: CallbackHeaders) -> str | None:
+        for token in self._tokens:
+            digest = sign_legacy(
+                body, timestamp=headers.timestamp or "", nonce=headers.nonce or "", verification_token=token
+            )
+            if is_signed(headers.signature, digest):
+                return digest
+        return None
+
+    def _is_ours(self, token: str | None) -> bool:
+        # A list: all are compared, so that the time taken does not tell which.
+        return any([is_signed(token, ours) for ours in self._tokens])  # noqa: C419
+
+    def _fresh(self, headers: CallbackHeaders, now: EpochMs) -> EpochMs:
+        # Exactly ten digits: time and nonce are signed as one text, so that a time of another length could be a
+        # signed one with some of the nonce's digits, or without some of its own.
+        if not _SECONDS.fullmatch(headers.timestamp or ""):
+            raise _refused("timestamp_malformed")
+        return _within(int(headers.timestamp or "") * 1000, now)
+
+
+def _digest(body: bytes, headers: CallbackHeaders, *, encrypt_key: str) -> str:
+    return sign(body, timestamp=headers.timestamp or "", nonce=headers.nonce or "", encrypt_key=encrypt_key)
+
+
+def _opened(cipher: Cipher, outer: Encrypted) -> Callback | None:
+    try:
+        return parse(cipher.decrypt(outer.encrypt))
+    except (Undecryptable, UnreadableCallback):
+        return None
+
+
+def _within(at: EpochMs, now: EpochMs) -> EpochMs:
+    if abs(now - at) > MAX_AGE_MS:
+        raise _refused("timestamp_out_of_window", hint="is this machine's clock right?")
+    return at
+
+
+def _refused(cause: Cause, *, hint: str | None = None) -> CallbackRejected:
+    return CallbackRejected(cause, hint=hint)

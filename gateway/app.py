@@ -1,0 +1,138 @@
+"""The gateway, put together: the only module of it that knows which back ends there are."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+from shared.eventlog.open import open_log
+
+from gateway.accept import Gate
+from gateway.admission import Admission
+from gateway.append import Appender
+from gateway.credentials import Credentials
+from gateway.settings import GatewaySettings
+from gateway.webhook import Webhook
+from shared.admin import Probes, serve_admin
+from shared.app.app import App
+from shared.clock import Clock, SystemClock
+from shared.core.errors import ConfigError
+from shared.eventlog.port import EventLog, Topics
+from shared.observability.metrics import GATEWAY_METRICS, Metrics
+
+FINISH_S: Final = 3.0
+"""How long requests under way may take to finish at the end: the platform waits no longer for any."""
+
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted: an alert that a whole company clicks comes all at once."""
+
+
+class RunningGateway:
+    """A gateway at work. Leaving `serve` stops it."""
+
+    def __init__(self, event_log: EventLog, appender: Appender, metrics: Metrics) -> None:
+        self._log, self._appender = event_log, appender
+        self._stopped = asyncio.Event()
+        self.metrics = metrics
+        self.url = ""
+        self.admin_url = ""
+
+    def is_alive(self) -> bool:
+        """Say whether a restart would not help."""
+        return self._appender.is_alive()
+
+    async def is_ready(self) -> bool:
+        """Say whether a callback would be recorded now."""
+        return not self._stopped.is_set() and await self._log.ready()
+
+    async def failed(self) -> BaseException | None:
+        """Wait until it cannot go on, and return why; `None` once it was stopped."""
+        stopped = asyncio.create_task(self._stopped.wait())
+        try:
+            return await self._appender.failed(unless=stopped)
+        finally:
+            stopped.cancel()
+
+    def stop(self) -> None:
+        """Be unready from now on."""
+        self._stopped.set()
+
+
+@asynccontextmanager
+async def serve(
+    settings: GatewaySettings,
+    app: App,
+    *,
+    event_log: EventLog | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[RunningGateway]:
+    """
+    Run a gateway until the block is left: then it is unready, finishes its requests, flushes marks, and closes.
+
+    A log that is given is used and left open; another is opened and closed. A log that cannot be reached does not
+    keep the gateway from starting: it is unready, says so to whoever clicks, and recovers by itself.
+
+    Raises:
+        ConfigError: A port is taken, or the settings do not allow to tell the platform from anybody else.
+    """
+    clock = clock or SystemClock()
+    credentials = Credentials.of(settings.app_id, settings.callbacks)
+    topics = Topics.prefixed(settings.log.topic_prefix)
+    metrics = Metrics(*GATEWAY_METRICS)
+    async with AsyncExitStack() as stack:
+        if event_log is None:
+            event_log = await open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
+            stack.push_async_callback(event_log.close)
+        appender = Appender(event_log, clock=clock, metrics=metrics)
+        appender.start()
+        running = RunningGateway(event_log, appender, metrics)
+        probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=metrics)
+        running.admin_url = await stack.enter_async_context(
+            serve_admin(settings.admin_host, settings.admin_port, probes)
+        )
+        stack.push_async_callback(appender.close)
+        gate = Gate(
+            app_id=settings.app_id,
+            admission=Admission(credentials),
+            app=app,
+            appender=appender,
+            topics=topics,
+            clock=clock,
+            metrics=metrics,
+            keep_callback=settings.keep_callback,
+        )
+        running.url = await stack.enter_async_context(_listen(settings, Webhook(gate, clock=clock)))
+        stack.callback(running.stop)
+        yield running
+
+
+@asynccontextmanager
+async def _listen(settings: GatewaySettings, webhook: Webhook) -> AsyncIterator[str]:
+    # The low-level server: routing by a set of paths costs nothing, and bodies stay as they are on the wire.
+    server = web.Server(webhook, access_log=None, auto_decompress=False)
+    runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
+    await runner.setup()
+    try:
+        await _bind(web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG), settings)
+        host, port = runner.addresses[0][:2]
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def _bind(site: web.TCPSite, settings: GatewaySettings) -> None:
+    where = f"{settings.host}:{settings.port}"
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            why = "is taken" if error.errno == errno.EADDRINUSE else "is not for us"
+            raise ConfigError(
+                f"CARDWIRE_PORT: {where} {why}: expected a free port, for example CARDWIRE_PORT=7778, or 0 for any"
+            ) from error
+        raise ConfigError(
+            f"CARDWIRE_HOST: cannot listen on {where} ({error.strerror or 'unknown address'}): expected an address of "
+            "this machine, for example CARDWIRE_HOST=0.0.0.0"
+        ) from error

@@ -1,0 +1,226 @@
+"""
+The way into the log: bounded, in order, many callbacks in one append.
+
+Theory of operation. One task writes. While one append is under way, what arrives meanwhile gathers and is the next
+one, so a busy gateway writes large groups and an idle one writes at once. One append at a time also keeps the
+order of every card without any bookkeeping. Each caller waits with its own deadline, counted from the start of its
+request; whoever has not been served by then leaves, and what nobody waits for any more is not written.
+
+Marks ride behind: a mark is handed over only after its interaction's append returned, so it lies behind it in the
+same partition. They join the next group; when nothing else is to be written they wait a few milliseconds for each
+other.
+
+Guarantees
+    *append* returned: the records are durable. It raised: they may be in the log all the same, now or later.
+    *mark*: at most once, best effort; a lost one costs its effects three seconds of waiting, nothing else.
+    *Crash*: loses callers' waiting requests, which were not answered, and marks.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from shared.clock import Clock
+from shared.core.errors import LogUnavailable, RecordRefused
+from shared.eventlog.port import EventLog, NewRecord
+from shared.observability.metrics import APPEND_SECONDS, APPENDS_IN_FLIGHT, MARKS, Metrics
+
+BUDGET_S: Final = 1.2
+"""Of the platform's 3 s, from the start of a request: leaves room for an answer, the network and a slow machine."""
+
+MAX_IN_FLIGHT: Final = 256
+"""Records of callers in one append: a broker in trouble is not given more than this."""
+
+MAX_WAITING: Final = 4096
+"""Callers that may wait for their turn; at 256 per append they are served well within the budget, or not at all."""
+
+MAX_MARKS: Final = 8192
+"""Marks kept while the log is away; beyond that the oldest are given up."""
+
+GATHER_MARKS_S: Final = 0.005
+"""How long marks alone wait for each other, or for a click that takes them along."""
+
+RETRY_MARKS_S: Final = 0.25
+"""How long marks alone wait after the log did not take them."""
+
+STUCK_S: Final = 2.5
+"""After so long an append is given up, whatever the log promised: or one hang would be the last append ever."""
+
+log = structlog.get_logger("cardwire.gateway")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Waiting:
+    record: NewRecord
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Appender:
+    """Writes records to the log on behalf of many callers."""
+
+    def __init__(self, event_log: EventLog, *, clock: Clock, metrics: Metrics) -> None:
+        self._log, self._clock, self._metrics = event_log, clock, metrics
+        self._waiting: deque[_Waiting] = deque()
+        self._marks: deque[NewRecord] = deque()
+        self._work = asyncio.Event()
+        self._clicks = asyncio.Event()
+        self._closing = False
+        self._in_flight = 0
+        self._riding = 0
+        self._is_away = False
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write; to be called on the loop that callers run on."""
+        self._writer = asyncio.create_task(self._write())
+
+    async def append(self, record: NewRecord, *, started: float) -> None:
+        """
+        Make a record durable.
+
+        Args:
+            record: What to append.
+            started: When its request began, by the clock's `monotonic`.
+
+        Raises:
+            LogUnavailable: Not within `BUDGET_S` of ``started``, or too many are waiting. It may be in the log.
+            RecordRefused: The log will never take it.
+        """
+        left = BUDGET_S - (self._clock.monotonic() - started)
+        if left <= 0 or self._closing or self._in_flight >= MAX_WAITING:
+            raise LogUnavailable("no time or no room left for an append")
+        waiting = _Waiting(record=record)
+        self._waiting.append(waiting)
+        self._work.set()
+        self._clicks.set()
+        self._now_in_flight(+1)
+        try:
+            async with asyncio.timeout(left):
+                await waiting.done
+        except TimeoutError as error:
+            raise LogUnavailable("the log did not take the record in time") from error
+        finally:
+            self._now_in_flight(-1)
+
+    def mark(self, record: NewRecord) -> None:
+        """Append a mark soon; nobody waits for it."""
+        if len(self._marks) >= MAX_MARKS:
+            self._marks.popleft()
+            self._metrics.count(MARKS, "lost")
+        self._marks.append(record)
+        self._work.set()
+
+    def is_alive(self) -> bool:
+        """Say whether there is still somebody who writes."""
+        return self._writer is not None and not self._writer.done()
+
+    async def failed(self, *, unless: asyncio.Task[object]) -> BaseException | None:
+        """Wait until nobody writes any more and return why, or ``None`` when ``unless`` is done before."""
+        writer = self._writer
+        if writer is None:
+            return None
+        await asyncio.wait({writer, unless}, return_when=asyncio.FIRST_COMPLETED)
+        return writer.exception() if writer.done() and not writer.cancelled() else None
+
+    async def close(self, *, within_s: float = 2.0) -> None:
+        """Write what is waiting, marks included, for so long; then stop."""
+        self._closing = True
+        self._work.set()
+        self._clicks.set()
+        if self._writer is None:
+            return
+        try:
+            async with asyncio.timeout(within_s):
+                await self._writer
+        except TimeoutError:
+            lost = len(self._marks) + self._riding
+            self._metrics.count(MARKS, "lost", by=lost)
+            log.warning("marks_lost", marks=lost, reason="the log did not take them before the end")
+
+    def _now_in_flight(self, change: int) -> None:
+        self._in_flight += change
+        self._metrics.set(APPENDS_IN_FLIGHT, self._in_flight)
+
+    async def _write(self) -> None:
+        while self._waiting or self._marks or not self._closing:
+            await self._work.wait()
+            if self._marks and not self._waiting and not self._closing:
+                await self._gather_marks()
+            self._work.clear()
+            self._clicks.clear()
+            group = self._next_group()
+            marks = [self._marks.popleft() for _ in range(min(len(self._marks), MAX_IN_FLIGHT))]
+            if group or marks:
+                await self._append_group(group, marks)
+            if self._waiting or self._marks or self._closing:
+                self._work.set()
+
+    async def _gather_marks(self) -> None:
+        try:
+            async with asyncio.timeout(RETRY_MARKS_S if self._is_away else GATHER_MARKS_S):
+                await self._clicks.wait()
+        except TimeoutError:
+            return
+
+    def _next_group(self) -> list[_Waiting]:
+        """Take the callers whose turn it is, less those who gave up."""
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_IN_FLIGHT))]
+        return [waiting for waiting in group if not waiting.done.done()]
+
+    async def _append_group(self, group: Sequence[_Waiting], marks: list[NewRecord]) -> None:
+        self._riding = len(marks)
+        failed = await self._try([*(waiting.record for waiting in group), *marks])
+        if isinstance(failed, RecordRefused) and len(group) + len(marks) > 1:
+            # One of them can never be appended, and takes those beside it along: each for itself, then.
+            for waiting in group:
+                _settle(waiting, await self._try([waiting.record]))
+            failed = await self._try(marks)
+        for waiting in group:
+            _settle(waiting, failed)
+        self._riding = 0
+        self._is_away = isinstance(failed, LogUnavailable)
+        self._count_marks(marks, failed)
+
+    def _count_marks(self, marks: list[NewRecord], failed: Exception | None) -> None:
+        if failed is None:
+            self._metrics.count(MARKS, "appended", by=len(marks))
+        elif isinstance(failed, RecordRefused) or self._closing:
+            self._metrics.count(MARKS, "lost", by=len(marks))
+        else:
+            # Before younger ones, as far as there is room. A second mark of an event is ignored by the worker.
+            room = MAX_MARKS - len(self._marks)
+            self._marks.extendleft(reversed(list(islice(marks, room))))
+            self._metrics.count(MARKS, "lost", by=max(0, len(marks) - room))
+
+    async def _try(self, records: Sequence[NewRecord]) -> LogUnavailable | RecordRefused | None:
+        began = self._clock.monotonic()
+        outcome: LogUnavailable | RecordRefused | None = None
+        try:
+            if records:
+                async with asyncio.timeout(STUCK_S):
+                    await self._log.append(records)
+        except TimeoutError:
+            outcome = LogUnavailable("the log gave no answer")
+        except (LogUnavailable, RecordRefused) as error:
+            outcome = error
+        except Exception as error:
+            # Whatever a back end raises, later callers must still be served.
+            log.exception("append_failed")
+            outcome = LogUnavailable(f"the log raised {type(error).__name__}")
+        label = "ok" if outcome is None else "refused" if isinstance(outcome, RecordRefused) else "unavailable"
+        self._metrics.observe(APPEND_SECONDS, self._clock.monotonic() - began, label)
+        return outcome
+
+
+def _settle(waiting: _Waiting, failed: Exception | None) -> None:
+    if waiting.done.done():
+        return
+    if failed is None:
+        waiting.done.set_result(None)
+    else:
+        waiting.done.set_exception(failed)

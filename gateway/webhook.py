@@ -1,0 +1,126 @@
+"""
+The webhook: HTTP in, `Gate.accept`, HTTP out.
+
+Nothing is decided here. A body is read within bounds of size and time, exactly as it is on the wire; the reply is
+written by ourselves rather than by the framework, because the mark may follow only when its last byte has left.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from gateway.accept import UNAVAILABLE, Arrival, Gate, rejected
+from gateway.admission import MAX_BODY, CallbackHeaders, Cause
+from shared.clock import Clock
+from shared.core.errors import CallbackRejected
+
+PATHS: Final = frozenset({"/webhook/card", "/webhook/event", "/card", "/event"})
+"""Ours, and those of the platform's tutorials. All the same: the body says what it is."""
+
+BODY_S: Final = 2.0
+"""How long a body may take. The platform gives up after 3 s, so a later one could not be answered in time."""
+
+MAX_REQUEST_ID: Final = 128
+"""Characters of ``X-Request-Id`` that are kept; real ones have 36."""
+
+log = structlog.get_logger("cardwire.gateway")
+
+
+class Webhook:
+    """A front end of a `Gate`: what `aiohttp.web.Server` calls for each request."""
+
+    def __init__(self, gate: Gate, *, clock: Clock) -> None:
+        self._gate, self._clock = gate, clock
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path not in PATHS:
+            return web.Response(status=404)
+        if request.method != "POST":
+            return web.Response(status=405, headers={"Allow": "POST"})
+        try:
+            return await self._answer(request)
+        except Exception:
+            # Ours, whatever it was: the caller gets no trace of it, and events are sent again.
+            log.exception("callback_failed")
+            return _response(503, UNAVAILABLE)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        started = self._clock.monotonic()
+        headers = _headers(request.headers)
+        try:
+            body = await _body(request)
+        except CallbackRejected as error:
+            reply = rejected(error, headers, started)
+        else:
+            reply = await self._gate.accept(Arrival(body=body, headers=headers, started=started))
+        response = _response(reply.status, reply.body)
+        if reply.status in {408, 413}:
+            response.force_close()
+        self._gate.answered(reply, delivered=await _written(request, response))
+        return response
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """
+    Read the whole body.
+
+    Raises:
+        CallbackRejected: It is too large (413), comes too slowly (408), or its sender went away.
+    """
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            # Piece by piece: a chunked body does not say how long it will be.
+            while piece := await request.content.readany():
+                body += piece
+                if len(body) > MAX_BODY:
+                    raise _too_large()
+    except TimeoutError as error:
+        raise _refused("body_too_slow", 408) from error
+    except (
+        aiohttp.ClientError,
+        aiohttp.web.RequestPayloadError,
+        ConnectionError,
+        asyncio.IncompleteReadError,
+    ) as error:
+        raise _refused("body_incomplete", 401) from error
+    return bytes(body)
+
+
+async def _written(request: web.BaseRequest, response: web.StreamResponse) -> bool:
+    """Write the response to its last byte, and say whether there was still somebody to write to."""
+    try:
+        await response.prepare(request)
+        await response.write_eof()
+    except (ConnectionError, aiohttp.ClientError):
+        return False
+    transport = request.transport
+    return transport is not None and not transport.is_closing()
+
+
+def _headers(given: Mapping[str, str]) -> CallbackHeaders:
+    request_id = given.get("X-Request-Id")
+    return CallbackHeaders(
+        signature=given.get("X-Lark-Signature"),
+        timestamp=given.get("X-Lark-Request-Timestamp"),
+        nonce=given.get("X-Lark-Request-Nonce"),
+        request_id=request_id[:MAX_REQUEST_ID] if request_id else None,
+    )
+
+
+def _response(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _too_large() -> CallbackRejected:
+    return _refused("body_too_large", 413)
+
+
+def _refused(cause: Cause, status: int) -> CallbackRejected:
+    return CallbackRejected(cause, http_status=status)

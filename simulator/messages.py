@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.core.ids import ChatId, MessageId, OpenId
+from shared.core.ids import ChatId, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
 from simulator.cards import CardRead, is_updatable
 from simulator.refusals import Refused
@@ -30,8 +30,8 @@ class Message:
     Attributes:
         content: The JSON text of the content as sent; for a card, what everybody sees now stands in `card`.
         views: What single people see instead of `card`.
-        clicks_open: Clicks whose callback is not answered yet.
-        is_answered: Some click was answered since the last update by message id, so that the next one has a cause.
+        open_clicks: Clicks whose callback is not answered yet, by event id.
+        causes: Clicks that were answered, less updates by message id: how many more updates have a click behind them.
         before_early: What was shown before an update that came too early; shown again at the answer.
     """
 
@@ -47,8 +47,8 @@ class Message:
     is_others: bool = False
     views: dict[OpenId, CardRead] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)
-    clicks_open: int = 0
-    is_answered: bool = False
+    open_clicks: set[EventId] = field(default_factory=set)
+    causes: int = 0
     before_early: CardRead | None = None
 
     def seen_by(self, person: OpenId) -> CardRead | None:
@@ -76,9 +76,9 @@ class Message:
         """
         Show another card to everybody; return whether that came before the answer of the click behind it.
 
-        Which click is behind an update by message id is not written on it. It counts as too early when a click of
-        this card waits for its answer, none was answered since the last update, and the card would change: an
-        update repeated after a lost reply changes nothing and is never too early.
+        Which click that is, is not written on an update. While some click of this card waits for its answer, an
+        update comes too early if the card names that click's event id, or if fewer clicks were answered than updates
+        came. An update repeated after a lost reply changes nothing and is never too early.
 
         Raises:
             Refused: 230001 one of the two cards is not shared.
@@ -86,10 +86,12 @@ class Message:
         old = self.card
         if old is None or not (old.shared and new.shared):
             raise Refused(230001, "This message is NOT a shared card: config.update_multi must be true.")
-        is_early = self.clicks_open > 0 and not self.is_answered and new.text != old.text
+        if new.text == old.text:
+            return False
+        is_early = self._is_early(new)
         self._hold_early(is_early=is_early)
+        self.causes = max(0, self.causes - 1)
         self.show(new, by="patch", now=now)
-        self.is_answered = False
         return is_early
 
     def update_by_token(self, new: CardRead, people: tuple[OpenId, ...], *, now: EpochMs, is_early: bool) -> None:
@@ -113,13 +115,18 @@ class Message:
         self.updated_at = now
         self.versions.append(Version(at_ms=now, by=by, card=new.text, audience=person))
 
-    def close_click(self, *, now: EpochMs) -> None:
+    def close_click(self, event_id: EventId, *, now: EpochMs) -> None:
         """Note that a click was answered, or that the platform gave it up; undo what came too early."""
-        self.clicks_open -= 1
-        self.is_answered = True
+        if event_id not in self.open_clicks:
+            return
+        self.open_clicks.discard(event_id)
+        self.causes += 1
         if self.before_early is not None:
             self.show(self.before_early, by="revert", now=now)
             self.before_early = None
+
+    def _is_early(self, new: CardRead) -> bool:
+        return any(event_id in new.text for event_id in self.open_clicks) or bool(self.open_clicks and not self.causes)
 
     def _hold_early(self, *, is_early: bool) -> None:
         if is_early and self.before_early is None:

@@ -1,0 +1,39 @@
+"""Everything of the ledger that the log can restore, for comparing the two: claims, cards, faces, effects."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from worker.ledger.engine import Database
+from worker.ledger.tables import cards, claims, effects, faces
+
+Row = dict[str, Any]
+"""A row's columns by name; JSON as bytes, times in ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dump:
+    """The rows of the tables that a fold makes, each list in key order, all as of one moment."""
+
+    claims: list[Row]
+    cards: list[Row]
+    faces: list[Row]
+    effects: list[Row]
+
+
+async def dump(database: Database) -> Dump:
+    """Return all rows. They all go into memory: for tests and tools, not for a large ledger."""
+    async with database.snapshot() as connection:
+        return Dump(
+            claims=await _rows(connection, claims),
+            cards=await _rows(connection, cards),
+            faces=await _rows(connection, faces),
+            effects=await _rows(connection, effects),
+        )
+
+
+async def _rows(connection: AsyncConnection, of: Table) -> list[Row]:
+    found = await connection.execute(select(*of.c).order_by(*of.primary_key.columns))
+    return [dict(row) for row in found.mappings()]

@@ -1,0 +1,198 @@
+"""A pump takes what is due: targets for a bounded time, and what it must know to choose the next call."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Integer, String, and_, bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.core.ids import MessageId
+from shared.core.json_text import EpochMs
+from worker.ledger.engine import Database
+from worker.ledger.port import Applied, CardKey, EffectKey, FaceRow, Head, Lease, Leased, TargetKey
+from worker.ledger.reads import FACE_COLUMNS, face
+from worker.ledger.sql import Given, earliest, greatest, keys
+from worker.ledger.tables import PENDING, Key, effects, faces, targets
+from worker.ledger.targets import Releasing, unchanged
+
+HEADS: Final = 2_000
+"""Pending effects that are shown of one target. A hot card's older updates are superseded this many at a time."""
+
+_HEAD: Final = tuple(
+    effects.c[name]
+    for name in (
+        "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce", "order",
+        "due", "occurred_at", "received_at", "decided_at", "k", "attempts", "begun_at", "marked_at",
+    )
+)  # fmt: skip
+_OF_A_CARD: Final = ("message:", "chat-of:")
+
+
+class Leases:
+    """The transaction in which a pump takes targets, and what it asks about them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._targets = keys(dialect, app_id=Key, target=Key)
+        self._effects = keys(dialect, app_id=Key, event_id=Key, index=Integer())
+        self._cards = keys(dialect, app_id=Key, message_id=Key)
+        self._pick = _pick(database)
+        self._take = _take(self._targets, database)
+        self._heads = _heads(self._targets)
+        row = self._effects.table.c
+        same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
+        self._applied = select(*_HEAD).join(self._effects.table, same)
+        self._payloads = select(effects.c.app_id, effects.c.event_id, effects.c.index, effects.c.payload).join(
+            self._effects.table, same
+        )
+        self._hold = _hold(self._effects, same)
+        begun_at = func.coalesce(effects.c.begun_at, database.now)
+        self._begin = update(effects).where(same).values(begun_at=begun_at)
+        card = self._cards.table.c
+        self._faces = select(*FACE_COLUMNS).join(
+            self._cards.table, and_(faces.c.app_id == card.app_id, faces.c.message_id == card.message_id)
+        )
+        self._releasing = Releasing(database)
+        self._next_due = _next_due(database)
+
+    async def lease(self, owner: str, *, limit: int, ttl_ms: int) -> Lease:
+        async with self._database.transaction() as connection:
+            picked = (await connection.execute(self._pick, {"limit": limit})).all()
+            if not picked:
+                at = (await connection.execute(select(self._database.now))).scalar_one()
+                return Lease(now=int(at))
+            chosen = [TargetKey(row.app_id, row.target) for row in picked]
+            parameters = {"by": owner, "ttl_ms": ttl_ms, **self._targets.parameters(chosen)}
+            taken = {TargetKey(row.app_id, row.target): row for row in await connection.execute(self._take, parameters)}
+            now = int(taken[chosen[0]].leased_at)
+            leased = await self._look(connection, {key: taken[key] for key in chosen}, now)
+            idle = [one.key for one in leased if _is_idle(one, now)]
+            await self._releasing.run(connection, [unchanged(key) for key in idle])
+        return Lease(now=now, targets=[one for one in leased if one.key not in set(idle)])
+
+    async def payloads(self, wanted: Iterable[EffectKey]) -> Mapping[EffectKey, bytes]:
+        async with self._database.snapshot() as connection:
+            found = await self._effects.fetch(connection, self._payloads, sorted(wanted))
+        return {EffectKey(*row[:3]): row.payload for row in found}  # a row's `index` is a method
+
+    async def begun(self, wanted: Iterable[EffectKey]) -> None:
+        values = sorted(wanted)
+        async with self._database.transaction() as connection:
+            await self._effects.fetch(connection, self._hold, values)
+            await self._effects.execute(connection, self._begin, values)
+
+    async def next_due(self) -> EpochMs | None:
+        async with self._database.snapshot() as connection:
+            found: EpochMs | None = (await connection.execute(self._next_due)).scalar()
+        return found
+
+    async def _look(
+        self, connection: AsyncConnection, taken: Mapping[TargetKey, Any], now: EpochMs
+    ) -> Sequence[Leased]:
+        heads: dict[TargetKey, list[Head]] = {key: [] for key in taken}
+        for row in await self._targets.fetch(connection, self._heads, list(taken)):
+            heads[TargetKey(row.app_id, row.target)].append(_head(row))
+        applied = {key: _applied(row) for key, row in taken.items()}
+        resends = await self._resends(connection, taken, applied, now)
+        of_cards = await self._faces_of(connection, taken)
+        return [
+            Leased(
+                key=key,
+                heads=heads[key][:HEADS],
+                more=len(heads[key]) > HEADS,
+                applied=applied[key],
+                resend=resends.get(key),
+                face=of_cards.get(key),
+            )
+            for key in taken
+        ]
+
+    async def _resends(
+        self,
+        connection: AsyncConnection,
+        taken: Mapping[TargetKey, Any],
+        applied: Mapping[TargetKey, Applied | None],
+        now: EpochMs,
+    ) -> Mapping[TargetKey, Head]:
+        wanted = {
+            EffectKey(key.app_id, newest.event_id, newest.index): key
+            for key, row in taken.items()
+            if (newest := applied[key]) is not None and row.resend_at is not None and row.resend_at <= now
+        }
+        found = map(_head, await self._effects.fetch(connection, self._applied, list(wanted)))
+        return {wanted[head.key]: head for head in found}
+
+    async def _faces_of(
+        self, connection: AsyncConnection, taken: Mapping[TargetKey, Any]
+    ) -> Mapping[TargetKey, FaceRow]:
+        of = {key: CardKey(key.app_id, card) for key in taken if (card := _card_of(key)) is not None}
+        found = await self._cards.fetch(connection, self._faces, list(of.values()))
+        known = {CardKey(row.app_id, row.message_id): face(row) for row in found}
+        return {key: known[card] for key, card in of.items() if card in known}
+
+
+def _is_idle(leased: Leased, now: EpochMs) -> bool:
+    """Say whether nothing can be done now: everything was done, or an answered mark put it off."""
+    return leased.resend is None and not leased.more and all(head.due > now for head in leased.heads)
+
+
+def _card_of(key: TargetKey) -> MessageId | None:
+    kind = next((prefix for prefix in _OF_A_CARD if key.target.startswith(prefix)), None)
+    return None if kind is None else MessageId(key.target.removeprefix(kind))
+
+
+def _head(row: Any) -> Head:
+    return Head(**{each.key: value for each, value in zip(_HEAD, row, strict=False)})
+
+
+def _applied(row: Any) -> Applied | None:
+    if row.applied_event_id is None:
+        return None
+    return Applied(
+        occurred_at=row.applied_occurred_at,
+        received_at=row.applied_received_at,
+        event_id=row.applied_event_id,
+        index=row.applied_index,
+    )
+
+
+def _pick(database: Database) -> Any:
+    free = and_(targets.c.due <= database.now, targets.c.until <= database.now)
+    picked = select(targets.c.app_id, targets.c.target).where(free).order_by(targets.c.due)
+    return picked.limit(bindparam("limit", type_=Integer())).with_for_update(skip_locked=True)
+
+
+def _take(given: Given, database: Database) -> Any:
+    here = and_(targets.c.app_id == given.table.c.app_id, targets.c.target == given.table.c.target)
+    until = database.now + bindparam("ttl_ms", type_=BigInteger())
+    taken = update(targets).where(here)
+    taken = taken.values(owner=bindparam("by", type_=String()), until=until, leased_at=database.now)
+    return taken.returning(*targets.c)
+
+
+def _heads(given: Given) -> Any:
+    here = and_(effects.c.app_id == given.table.c.app_id, effects.c.target == given.table.c.target)
+    in_order = (effects.c.order, effects.c.event_id, effects.c.index)
+    number = func.row_number().over(partition_by=(effects.c.app_id, effects.c.target), order_by=in_order)
+    numbered = (
+        select(*_HEAD, number.label("number"))
+        .join(given.table, and_(here, effects.c.status == PENDING))
+        .subquery("numbered")
+    )
+    return select(numbered).where(numbered.c.number <= HEADS + 1).order_by(numbered.c.number)
+
+
+def _hold(given: Given, same: Any) -> Any:
+    """Lock the targets of effects: only so may effects be changed, in whatever order."""
+    here = and_(targets.c.app_id == effects.c.app_id, targets.c.target == effects.c.target)
+    held = select(targets.c.target).join(effects, here).join(given.table, same)
+    return held.order_by(targets.c.app_id, targets.c.target).with_for_update(of=targets)
+
+
+def _next_due(database: Database) -> Any:
+    free = select(func.min(targets.c.due)).where(targets.c.until <= database.now, targets.c.due.is_not(None))
+    held = select(func.min(greatest(targets.c.until, targets.c.due))).where(
+        targets.c.until > 0, targets.c.until > database.now, targets.c.due.is_not(None)
+    )
+    return select(earliest(free.scalar_subquery(), held.scalar_subquery()))

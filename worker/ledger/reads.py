@@ -1,0 +1,115 @@
+"""What a batch asks before it is decided: one snapshot, one statement for each kind of question."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Integer, and_, select
+
+from shared.core.json_text import EpochMs, JsonText
+from worker.ledger.engine import Database
+from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Position, Suspension, Wanted
+from worker.ledger.sql import insert_given, keys
+from worker.ledger.tables import Key, apps, cards, claims, faces, positions, suspensions
+
+FACE_COLUMNS: Final = tuple(faces.c)
+
+
+class Reads:
+    """The questions of the deciding part."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._pairs = keys(dialect, app_id=Key, id=Key)
+        self._apps = keys(dialect, app_id=Key)
+        pair = self._pairs.table.c
+        self._now = select(database.now)
+        self._claims = select(claims.c.app_id, claims.c.event_id, claims.c.result).join(
+            self._pairs.table, and_(claims.c.app_id == pair.app_id, claims.c.event_id == pair.id)
+        )
+        self._deliveries = select(claims.c.app_id, claims.c.delivery_key).join(
+            self._pairs.table, and_(claims.c.app_id == pair.app_id, claims.c.delivery_key == pair.id)
+        )
+        self._cards = select(*cards.c).join(
+            self._pairs.table, and_(cards.c.app_id == pair.app_id, cards.c.message_id == pair.id)
+        )
+        self._faces = select(*FACE_COLUMNS).join(
+            self._pairs.table, and_(faces.c.app_id == pair.app_id, faces.c.message_id == pair.id)
+        )
+        self._new_style = select(*apps.c).join(self._apps.table, apps.c.app_id == self._apps.table.c.app_id)
+        self._suspensions = select(*suspensions.c)
+        self._positions = select(*positions.c).order_by(positions.c.partition)
+        self._beginning = keys(dialect, partition=Integer(), next=BigInteger())
+        self._begin = insert_given(dialect, positions, self._beginning, ["partition", "next"]).on_conflict_do_nothing()
+
+    async def now(self) -> EpochMs:
+        async with self._database.snapshot() as connection:
+            return int((await connection.execute(self._now)).scalar_one())
+
+    async def positions(self) -> Mapping[int, Position]:
+        async with self._database.snapshot() as connection:
+            found = (await connection.execute(self._positions)).all()
+        return {row.partition: Position(next=row.next, last_id=row.last_id) for row in found}
+
+    async def begin(self, partitions: int) -> None:
+        async with self._database.transaction() as connection:
+            await self._beginning.execute(connection, self._begin, [(number, 0) for number in range(partitions)])
+
+    async def claimed(self, wanted: Collection[ClaimKey]) -> Collection[ClaimKey]:
+        async with self._database.snapshot() as connection:
+            found = await self._pairs.fetch(connection, self._claims, sorted(wanted))
+        return frozenset(ClaimKey(row.app_id, row.event_id) for row in found)
+
+    async def read(self, wanted: Wanted) -> Known:
+        async with self._database.snapshot() as connection:
+            at = (await connection.execute(self._now)).scalar_one()
+            claimed = await self._pairs.fetch(connection, self._claims, list(wanted.claims))
+            delivered = await self._pairs.fetch(connection, self._deliveries, list(wanted.deliveries))
+            of_cards = await self._pairs.fetch(connection, self._cards, list(wanted.cards))
+            of_faces = await self._pairs.fetch(connection, self._faces, list(wanted.cards))
+            of_apps = await self._apps.fetch(connection, self._new_style, [(app_id,) for app_id in wanted.apps])
+            suspended = (await connection.execute(self._suspensions)).all()
+        return Known(
+            now=int(at),
+            claims={ClaimKey(row.app_id, row.event_id): row.result for row in claimed},
+            deliveries=frozenset(DeliveryRef(row.app_id, row.delivery_key) for row in delivered),
+            cards={CardKey(row.app_id, row.message_id): _card(row) for row in of_cards},
+            faces={CardKey(row.app_id, row.message_id): face(row) for row in of_faces},
+            new_style_at={row.app_id: row.new_style_at for row in of_apps},
+            suspensions={row.handler: Suspension(**row._mapping) for row in suspended},  # noqa: SLF001  (named so against clashes)
+        )
+
+
+def face(row: Any) -> FaceRow:
+    """Return a face as it was stored."""
+    return FaceRow(
+        app_id=row.app_id,
+        message_id=row.message_id,
+        chat_id=row.chat_id,
+        sent_at=row.sent_at,
+        sent=text_of(row.sent),
+        card_format=row.card_format,
+        shown=row.shown,
+        shown_order=row.shown_order,
+    )
+
+
+def _card(row: Any) -> CardRow:
+    return CardRow(
+        app_id=row.app_id,
+        message_id=row.message_id,
+        version=row.version,
+        state=text_of(row.state),
+        content=text_of(row.content),
+        newest_at=row.newest_at,
+    )
+
+
+def text_of(stored: bytes | None) -> JsonText | None:
+    """Return JSON text as it was before it was stored."""
+    return None if stored is None else JsonText(stored.decode())
+
+
+def bytes_of(text: JsonText | None) -> bytes | None:
+    """Return JSON text as it is stored."""
+    return None if text is None else text.encode()

@@ -1,0 +1,108 @@
+"""The ledger on SQL: `Ledger`'s methods, each the business of one module."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from shared.core.json_text import EpochMs
+from shared.eventlog.port import NewRecord
+from worker.ledger import schema
+from worker.ledger.budgets import Budgets
+from worker.ledger.dump import Dump, dump
+from worker.ledger.engine import Database
+from worker.ledger.leases import Leases
+from worker.ledger.outbox import Outbox
+from worker.ledger.port import (
+    BudgetKey,
+    ClaimKey,
+    EffectKey,
+    Known,
+    Lease,
+    Position,
+    Rate,
+    Settlement,
+    TargetKey,
+    Wanted,
+    Write,
+)
+from worker.ledger.reads import Reads
+from worker.ledger.roles import Roles
+from worker.ledger.settlements import Settlements
+from worker.ledger.writes import Writes
+
+
+class SqlLedger:
+    """A `Ledger` in SQLite or PostgreSQL; see the port for what its methods promise."""
+
+    def __init__(self, database: Database, *, settle_ms: int) -> None:
+        self._database = database
+        self._reads = Reads(database)
+        self._writes = Writes(database, settle_ms=settle_ms)
+        self._leases = Leases(database)
+        self._settlements = Settlements(database)
+        self._budgets = Budgets(database)
+        self._outbox = Outbox(database)
+        self._roles = Roles(database)
+
+    async def positions(self) -> Mapping[int, Position]:
+        return await self._reads.positions()
+
+    async def begin(self, partitions: int) -> None:
+        await self._reads.begin(partitions)
+
+    async def claimed(self, claims: Collection[ClaimKey]) -> Collection[ClaimKey]:
+        return await self._reads.claimed(claims)
+
+    async def read(self, wanted: Wanted) -> Known:
+        return await self._reads.read(wanted)
+
+    async def write(self, write: Write) -> EpochMs:
+        return await self._writes.write(write)
+
+    async def lease(self, owner: str, *, limit: int, ttl_ms: int) -> Lease:
+        return await self._leases.lease(owner, limit=limit, ttl_ms=ttl_ms)
+
+    async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
+        return await self._leases.payloads(keys)
+
+    async def begun(self, keys: Collection[EffectKey]) -> None:
+        await self._leases.begun(keys)
+
+    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Collection[TargetKey]:
+        return await self._settlements.settle(owner, settlements)
+
+    async def reserve(self, wants: Mapping[BudgetKey, tuple[int, Rate]], *, ahead_ms: int) -> Mapping[BudgetKey, int]:
+        return await self._budgets.reserve(wants, ahead_ms=ahead_ms)
+
+    async def blocked(self, key: BudgetKey, *, for_ms: int) -> None:
+        await self._budgets.blocked(key, for_ms=for_ms)
+
+    async def next_due(self) -> EpochMs | None:
+        return await self._leases.next_due()
+
+    async def now(self) -> EpochMs:
+        return await self._reads.now()
+
+    async def hold(self, name: str, owner: str, *, ttl_ms: int) -> bool:
+        return await self._roles.hold(name, owner, ttl_ms=ttl_ms)
+
+    async def outbox(self, *, limit: int) -> Sequence[tuple[int, NewRecord]]:
+        return await self._outbox.outbox(limit=limit)
+
+    async def relayed(self, ids: Collection[int]) -> None:
+        await self._outbox.relayed(ids)
+
+    async def outbox_depth(self) -> int:
+        return await self._outbox.depth()
+
+    async def check(self) -> None:
+        """Reach the database and compare its schema; a SQLite file is made or upgraded. See the port."""
+        await schema.check(self._database)
+
+    async def upgrade(self) -> None:
+        await schema.upgrade(self._database)
+
+    async def dump(self) -> Dump:
+        """Return all rows that the log can restore, for comparing the two."""
+        return await dump(self._database)
+
+    async def close(self) -> None:
+        await self._database.close()

@@ -1,0 +1,212 @@
+"""
+The ledger's tables. `migrations` makes them; a test compares the two.
+
+Keys begin with the app. Text that is compared or sorted is so by its bytes (collation ``C``), as Python sorts it:
+one order of locks on both sides. JSON is stored as bytes, times are milliseconds, budgets count microseconds.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    literal_column,
+)
+
+METADATA: Final = MetaData()
+
+Key: Final = String().with_variant(String(collation="C"), "postgresql")
+Number: Final = BigInteger().with_variant(Integer, "sqlite")
+
+PENDING: Final = literal_column("'pending'", String())
+"""Written out in statements: only so is the partial index of pending effects used."""
+
+
+def _no_nul(*columns: str) -> list[CheckConstraint]:
+    # PostgreSQL refuses NUL in text by itself; both databases are to refuse the same data.
+    return [CheckConstraint(f"instr({name}, char(0)) = 0").ddl_if(dialect="sqlite") for name in columns]
+
+
+positions: Final = Table(
+    "positions",
+    METADATA,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False),
+    Column("last_id", Key),
+    postgresql_with={"fillfactor": "50"},
+)
+
+claims: Final = Table(
+    "claims",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("event_id", Key, primary_key=True),
+    Column("delivery_key", Key),
+    Column("result", String, nullable=False),
+    Column("redrive", Integer, nullable=False),
+    Column("handler", String),
+    Column("digest", String),
+    Column("reason", String),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),
+    UniqueConstraint("app_id", "delivery_key", name="claims_delivery"),
+    *_no_nul("event_id"),
+)
+
+cards: Final = Table(
+    "cards",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("message_id", Key, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", LargeBinary),
+    Column("content", LargeBinary),
+    Column("newest_at", BigInteger),
+    *_no_nul("message_id"),
+)
+
+faces: Final = Table(
+    "faces",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("message_id", Key, primary_key=True),
+    Column("chat_id", Key),
+    Column("sent_at", BigInteger),
+    Column("sent", LargeBinary),
+    Column("card_format", String),
+    Column("shown", String),
+    Column("shown_order", BigInteger),
+)
+
+effects: Final = Table(
+    "effects",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("event_id", Key, primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_key", Key, nullable=False),
+    Column("message_id", Key),
+    Column("kind", String, nullable=False),
+    Column("target", Key, nullable=False),
+    Column("audience", Key, nullable=False),
+    Column("coalesce", String),
+    Column("eligibility", String, nullable=False),
+    Column("order", BigInteger, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("status", String, nullable=False),
+    Column("k", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("begun_at", BigInteger),
+    Column("marked_at", BigInteger),
+    Column("outcome", LargeBinary),
+    Column("payload", LargeBinary, nullable=False),
+    *_no_nul("event_id", "target", "tenant_key"),
+    # A mark, an attempt and an outcome each rewrite the row: room beside it keeps the indexes out of that.
+    postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.05"},
+)
+Index(
+    "effects_pending",
+    effects.c.app_id,
+    effects.c.target,
+    effects.c.order,
+    postgresql_where=effects.c.status == PENDING,
+    sqlite_where=effects.c.status == PENDING,
+)
+
+targets: Final = Table(
+    "targets",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("target", Key, primary_key=True),
+    Column("due", BigInteger),
+    Column("owner", String, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("leased_at", BigInteger, nullable=False),
+    Column("paced_until", BigInteger, nullable=False),
+    Column("resend_at", BigInteger),
+    Column("applied_occurred_at", BigInteger),
+    Column("applied_received_at", BigInteger),
+    Column("applied_event_id", Key),
+    Column("applied_index", Integer),
+    postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.05"},
+)
+Index(
+    "targets_due",
+    targets.c.due,
+    postgresql_where=targets.c.due.is_not(None),
+    sqlite_where=targets.c.due.is_not(None),
+)
+Index("targets_leased", targets.c.until, postgresql_where=targets.c.until > 0, sqlite_where=targets.c.until > 0)
+
+budgets: Final = Table(
+    "budgets",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("tenant_key", Key, primary_key=True),
+    Column("api", Key, primary_key=True),
+    Column("second_us", BigInteger, nullable=False),
+    Column("minute_us", BigInteger, nullable=False),
+    Column("blocked_us", BigInteger, nullable=False),
+    Column("wait_us", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)
+
+apps: Final = Table(
+    "apps",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("new_style_at", BigInteger, nullable=False),
+)
+
+suspensions: Final = Table(
+    "suspensions",
+    METADATA,
+    Column("handler", Key, primary_key=True),
+    Column("misses", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("pause_ms", BigInteger, nullable=False),
+)
+
+dead_letters: Final = Table(
+    "dead_letters",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("event_id", Key, primary_key=True),
+    Column("handler", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("interaction", LargeBinary, nullable=False),
+    Column("died_at", BigInteger, nullable=False),
+)
+
+outbox: Final = Table(
+    "outbox",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("topic", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    # A number is never used again, so that a late `relayed` cannot delete a row that is not in the log yet.
+    sqlite_autoincrement=True,
+)
+
+roles: Final = Table(
+    "roles",
+    METADATA,
+    Column("name", Key, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)

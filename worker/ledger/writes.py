@@ -1,0 +1,199 @@
+"""
+A batch's decisions, in one transaction.
+
+Locks are taken in this order: positions, claims, cards, targets, effects, outbox, and last what is rarely written;
+within a table by key. The targets of new effects and of marks are locked by one statement, in one order. That the
+effects of a mark are changed in any order does no harm: whoever changes an effect holds its target first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Integer, String, and_, case, literal_column, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.core.json_text import EpochMs
+from worker.ledger.engine import Database
+from worker.ledger.outbox import Telling
+from worker.ledger.port import ClaimRace, Fenced, Mark, NewEffect, TargetKey, Write
+from worker.ledger.reads import bytes_of
+from worker.ledger.sql import Dialect, Given, greatest, insert_given, keys, rows
+from worker.ledger.tables import (
+    PENDING,
+    Key,
+    apps,
+    cards,
+    claims,
+    dead_letters,
+    effects,
+    positions,
+    suspensions,
+)
+from worker.ledger.targets import Waking
+
+_CLAIM: Final = attrgetter(
+    "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset"
+)
+_EFFECT_NAMES: Final = (
+    "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce",
+    "eligibility", "order", "occurred_at", "received_at", "payload",
+)  # fmt: skip
+_EFFECT: Final = attrgetter(*_EFFECT_NAMES)
+_SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms")
+
+_ZERO: Final = literal_column("0", Integer())
+
+
+class Writes:
+    """The transaction of the deciding part."""
+
+    def __init__(self, database: Database, *, settle_ms: int) -> None:
+        self._database, self._settle_ms = database, settle_ms
+        dialect = database.dialect
+        self._moves, self._move = _moves(dialect, database)
+        self._claims, self._claim = _claims(dialect)
+        self._cards, self._card = _cards(dialect)
+        self._waking = Waking(database)
+        self._effects, self._effect = _effects(dialect)
+        self._marks, self._waiting, self._mark = _marks(dialect)
+        self._telling = Telling(database)
+        self._dead, self._bury = _dead_letters(dialect)
+        self._suspended, self._suspend = _suspensions(dialect)
+        self._apps, self._new_style = _apps(dialect)
+
+    async def write(self, write: Write) -> EpochMs:
+        async with self._database.transaction() as connection:
+            now = await self._compare_and_set(connection, write)
+            await self._claim_inputs(connection, write, now)
+            await self._cards.execute(connection, self._card, _card_values(write))
+            await self._wake_targets(connection, write, now)
+            await self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
+            due = now + self._settle_ms
+            await self._marks.execute(connection, self._mark, [(*key, due, now) for key in _marked(write.marks)])
+            await self._telling.run(connection, write.outbox)
+            await self._write_the_rare(connection, write, now)
+        return now
+
+    async def _compare_and_set(self, connection: AsyncConnection, write: Write) -> EpochMs:
+        values = [(move.partition, move.expected, move.next, move.last_id) for move in write.moves]
+        moved = await self._moves.fetch(connection, self._move, values)
+        if len(moved) != len(values):
+            raise Fenced(f"{len(values) - len(moved)} of {len(values)} positions were moved by another worker")
+        return int(moved[0].now) if moved else int((await connection.execute(select(self._database.now))).scalar_one())
+
+    async def _claim_inputs(self, connection: AsyncConnection, write: Write, now: EpochMs) -> None:
+        values = sorted(((*_CLAIM(claim), now) for claim in write.claims), key=lambda row: tuple(row[:2]))
+        made = await self._claims.execute(connection, self._claim, values)
+        if made != len(values):
+            raise ClaimRace(f"{len(values) - made} of {len(values)} claims were made by somebody else meanwhile")
+
+    async def _wake_targets(self, connection: AsyncConnection, write: Write, now: EpochMs) -> None:
+        due: dict[TargetKey, EpochMs] = {}
+        for effect in write.effects:
+            key = TargetKey(effect.app_id, effect.target)
+            due[key] = min(now + effect.due_in_ms, due.get(key, now + effect.due_in_ms))
+        settled = now + self._settle_ms
+        for row in await self._marks.fetch(connection, self._waiting, [(*k, 0, 0) for k in _marked(write.marks)]):
+            key = TargetKey(row.app_id, row.target)
+            due[key] = min(settled, due.get(key, settled))
+        await self._waking.run(connection, due)
+
+    async def _write_the_rare(self, connection: AsyncConnection, write: Write, now: EpochMs) -> None:
+        dead = [(d.app_id, d.event_id, d.handler, d.reason, d.interaction, now) for d in write.dead_letters]
+        await self._dead.execute(connection, self._bury, sorted(dead, key=lambda row: tuple(row[:2])))
+        await self._suspended.execute(connection, self._suspend, sorted(map(_SUSPENSION, write.suspensions)))
+        await self._apps.execute(connection, self._new_style, sorted(write.new_style_at.items()))
+
+
+def _moves(dialect: Dialect, database: Database) -> tuple[Given, Any]:
+    given = keys(dialect, partition=Integer(), expected=BigInteger(), next=BigInteger(), last_id=Key)
+    row = given.table.c
+    # Locked in key order first: two workers that overlap in several partitions must not wait for each other.
+    held = (
+        select(positions.c.partition, row.next, row.last_id)
+        .join(given.table, and_(positions.c.partition == row.partition, positions.c.next == row.expected))
+        .order_by(positions.c.partition)
+        .with_for_update(of=positions)
+        .subquery("held")
+    )
+    moved = update(positions).where(positions.c.partition == held.c.partition)
+    return given, moved.values(next=held.c.next, last_id=held.c.last_id).returning(database.now.label("now"))
+
+
+def _claims(dialect: Dialect) -> tuple[Given, Any]:
+    types: dict[str, Any] = {
+        "app_id": Key, "event_id": Key, "delivery_key": Key, "result": String(), "redrive": Integer(),
+        "handler": String(), "digest": String(), "reason": String(), "partition": Integer(),
+        "offset": BigInteger(), "claimed_at": BigInteger(),
+    }  # fmt: skip
+    given = rows(dialect, **types)
+    return given, insert_given(dialect, claims, given, types).on_conflict_do_nothing()
+
+
+def _cards(dialect: Dialect) -> tuple[Given, Any]:
+    types = {name: each.type for name, each in cards.c.items()}
+    given = rows(dialect, **types)
+    insert = insert_given(dialect, cards, given, types)
+    changed = {name: insert.excluded[name] for name in ("version", "state", "content", "newest_at")}
+    return given, insert.on_conflict_do_update(index_elements=["app_id", "message_id"], set_=changed)
+
+
+def _card_values(write: Write) -> list[tuple[Any, ...]]:
+    values = (
+        (c.app_id, c.message_id, c.version, bytes_of(c.state), bytes_of(c.content), c.newest_at) for c in write.cards
+    )
+    return sorted(values, key=lambda row: tuple(row[:2]))
+
+
+def _effects(dialect: Dialect) -> tuple[Given, Any]:
+    names = (*_EFFECT_NAMES, "decided_at", "due", "marked_at")
+    given = rows(dialect, **{name: effects.c[name].type for name in names})
+    return given, insert_given(dialect, effects, given, names, status=PENDING, k=_ZERO, attempts=_ZERO)
+
+
+def _effect_values(new: Sequence[NewEffect], now: EpochMs) -> list[tuple[Any, ...]]:
+    return [(*_EFFECT(effect), now, now + effect.due_in_ms, now if effect.marked else None) for effect in new]
+
+
+def _marked(marks: Iterable[Mark]) -> list[tuple[str, str]]:
+    return sorted({(mark.app_id, mark.event_id) for mark in marks})
+
+
+def _marks(dialect: Dialect) -> tuple[Given, Any, Any]:
+    given = keys(dialect, app_id=Key, event_id=Key, due=BigInteger(), marked_at=BigInteger())
+    row = given.table.c
+    waits = and_(
+        effects.c.app_id == row.app_id,
+        effects.c.event_id == row.event_id,
+        effects.c.status == PENDING,
+        effects.c.eligibility == literal_column("'after_answer'", String()),
+        effects.c.marked_at.is_(None),
+    )
+    waiting = select(effects.c.app_id, effects.c.target).join(given.table, waits).distinct()
+    # One that was tried already, without a mark, goes on waiting for its next attempt.
+    due = case((effects.c.k == 0, row.due), else_=greatest(effects.c.due, row.due))
+    return given, waiting, update(effects).where(waits).values(due=due, marked_at=row.marked_at)
+
+
+def _dead_letters(dialect: Dialect) -> tuple[Given, Any]:
+    types = {name: each.type for name, each in dead_letters.c.items()}
+    given = rows(dialect, **types)
+    insert = insert_given(dialect, dead_letters, given, types)
+    changed = {name: insert.excluded[name] for name in ("handler", "reason", "interaction", "died_at")}
+    return given, insert.on_conflict_do_update(index_elements=["app_id", "event_id"], set_=changed)
+
+
+def _suspensions(dialect: Dialect) -> tuple[Given, Any]:
+    types: Mapping[str, Any] = {name: each.type for name, each in suspensions.c.items()}
+    given = keys(dialect, **types)
+    insert = insert_given(dialect, suspensions, given, types)
+    changed = {name: insert.excluded[name] for name in ("misses", "until", "pause_ms")}
+    return given, insert.on_conflict_do_update(index_elements=["handler"], set_=changed)
+
+
+def _apps(dialect: Dialect) -> tuple[Given, Any]:
+    given = keys(dialect, app_id=Key, new_style_at=BigInteger())
+    insert = insert_given(dialect, apps, given, ["app_id", "new_style_at"])
+    newest = greatest(apps.c.new_style_at, insert.excluded.new_style_at)
+    return given, insert.on_conflict_do_update(index_elements=["app_id"], set_={"new_style_at": newest})

@@ -22,6 +22,17 @@ from shared.settings import (
 from shared.settings.kinds import FACTOR, LEDGER_URL, TEXT, whole
 
 
+def ledger_url() -> Secret:
+    """Declare where the ledger is."""
+    return required(
+        LEDGER_URL,
+        "CARDWIRE_LEDGER",
+        meaning="The database: PostgreSQL (TLS by ?sslmode=verify-full&sslrootcert=/path) or a SQLite file "
+        "(three slashes: in the current folder, four: from the root).",
+        example="postgresql://cardwire:password@db.example.com/cardwire",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """Everything that can be set about a worker."""
@@ -30,13 +41,7 @@ class WorkerSettings:
     platform: PlatformSettings = section(PlatformSettings)
     handlers: str = handlers()
     log: LogSettings = section(LogSettings)
-    ledger: Secret = required(
-        LEDGER_URL,
-        "CARDWIRE_LEDGER",
-        meaning="The database: PostgreSQL (TLS by ?sslmode=verify-full&sslrootcert=/path) or a SQLite file "
-        "(three slashes: in the current folder, four: from the root).",
-        example="postgresql://cardwire:password@db.example.com/cardwire",
-    )
+    ledger: Secret = ledger_url()
     group: str = setting(
         TEXT,
         "CARDWIRE_GROUP",

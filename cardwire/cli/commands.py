@@ -58,7 +58,7 @@ def run(app: AppOption = None, port: PortOption = None) -> None:
     """Run gateway and worker on this machine, on SQLite files, as two processes that are kept running."""
     from cardwire.cli.run import run_both
 
-    run_both(environment(app=app, port=port))
+    run_both(_process(app, port))
 
 
 @cli.command()
@@ -66,7 +66,7 @@ def gateway(app: AppOption = None, port: PortOption = None, parent: ParentOption
     """Receive callbacks, record them, answer them."""
     from cardwire.cli.processes import run_gateway
 
-    run_gateway(environment(app=app, port=port), parent=parent)
+    run_gateway(_process(app, port), parent=parent)
 
 
 @cli.command()
@@ -74,7 +74,30 @@ def worker(app: AppOption = None, parent: ParentOption = None) -> None:
     """Decide what was recorded, and update cards and chats."""
     from cardwire.cli.processes import run_worker
 
-    run_worker(environment(app=app), parent=parent)
+    run_worker(_process(app), parent=parent)
+
+
+@cli.command()
+def simulator(
+    port: Annotated[
+        int | None, typer.Option(help="Port of the OpenAPI and of /_sim/, 0: any free one (CARDWIRE_SIMULATOR_PORT).")
+    ] = None,
+    callback: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where callbacks go (CARDWIRE_SIMULATOR_CALLBACK).")
+    ] = None,
+    control_host: Annotated[
+        str | None, typer.Option(help="Address on which /_sim/ answers (CARDWIRE_SIMULATOR_CONTROL_HOST).")
+    ] = None,
+) -> None:
+    """Be the platform: chats, cards, clicks and rules, without an account."""
+    from cardwire.cli.processes import run_simulator
+
+    given = {
+        "CARDWIRE_SIMULATOR_PORT": None if port is None else str(port),
+        "CARDWIRE_SIMULATOR_CALLBACK": callback,
+        "CARDWIRE_SIMULATOR_CONTROL_HOST": control_host,
+    }
+    run_simulator(environment(given))
 
 
 @topics.command("create")
@@ -102,7 +125,10 @@ def db_upgrade(*, as_json: JsonOption = False) -> None:
     upgrade(os.environ, as_json=as_json)
 
 
-def environment(*, app: str | None = None, port: int | None = None) -> Mapping[str, str]:
+def environment(given: Mapping[str, str | None]) -> Mapping[str, str]:
     """Return the environment as the options change it: what is given on the command line counts."""
-    given = {"CARDWIRE_APP": app, "CARDWIRE_PORT": None if port is None else str(port)}
     return {**os.environ, **{name: text for name, text in given.items() if text is not None}}
+
+
+def _process(app: str | None, port: int | None = None) -> Mapping[str, str]:
+    return environment({"CARDWIRE_APP": app, "CARDWIRE_PORT": None if port is None else str(port)})

@@ -1,5 +1,6 @@
 """Start a gateway or a worker from the environment's settings, and say in one line that it is ready."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -45,6 +46,24 @@ def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
         ready("worker", admin=running.admin_url)
 
     process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent))
+
+
+def run_simulator(env: Mapping[str, str]) -> None:
+    """Run a simulator until it is told to stop."""
+    from simulator.app import RunningSimulator
+    from simulator.app import run_simulator as serve
+    from simulator.settings import SimulatorSettings
+
+    settings = SimulatorSettings.load(env)
+    configure_logs()
+
+    def announce(running: RunningSimulator) -> None:
+        ready("simulator", openapi=running.url, control=running.control_url, callbacks=running.callback_url)
+
+    async def never(_: RunningSimulator) -> None:
+        await asyncio.Event().wait()
+
+    process.run(process.serve(serve(settings), announce=announce, ended=never, parent=None))
 
 
 async def ended(running: Failing) -> None:

@@ -47,6 +47,10 @@ class Platform(Protocol):
         """
 
 
+class _SentTwice(aiohttp.ClientError):
+    """The library repeats a GET or PUT by itself when a used connection breaks; budgets would not know of it."""
+
+
 @dataclass(slots=True)
 class _Progress:
     """Whether anything of the call may have left this machine."""
@@ -58,9 +62,8 @@ class HttpPlatform:
     """
     The platform over HTTP.
 
-    Guarantees: a call ends within ``deadline_s``. It is made once; twice only if the platform refused the first one
-    for its token (then nothing had happened), or if an idle connection that the platform had just closed was taken
-    for a GET or a PUT. Redirects are not followed, cookies not kept.
+    Guarantees: a call ends within ``deadline_s``. It is made once; a second time only if the platform refused the
+    first one for its token, when nothing had happened. Redirects are not followed, cookies not kept.
 
     Args:
         base_url: Scheme and host, as in ``https://open.feishu.cn``.
@@ -173,7 +176,10 @@ async def _note_sent(
     _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
 ) -> None:
     # Told before the first byte is written, so what is not noted has not left.
-    context.trace_request_ctx.sent = True
+    progress: _Progress = context.trace_request_ctx
+    if progress.sent:
+        raise _SentTwice
+    progress.sent = True
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -83,7 +83,7 @@ async def serve(
     metrics = Metrics(*GATEWAY_METRICS)
     async with AsyncExitStack() as stack:
         if event_log is None:
-            event_log = await open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
+            event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
             stack.push_async_callback(event_log.close)
         appender = Appender(event_log, clock=clock, metrics=metrics)
         appender.start()

@@ -15,17 +15,17 @@ class Alarm:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ahead_ms = 0
+        self.ahead_ms = 0
         self._times: list[EpochMs] = []
         self._changed = asyncio.Event()
 
     def learn(self, ledger_now: EpochMs) -> None:
         """Note what the ledger's clock shows at this moment."""
-        self._ahead_ms = ledger_now - self._clock.now()
+        self.ahead_ms = ledger_now - self._clock.now()
 
     def ledger_now(self) -> EpochMs:
         """Return the ledger's time, as far as the last answer tells."""
-        return self._clock.now() + self._ahead_ms
+        return self._clock.now() + self.ahead_ms
 
     def at(self, due: EpochMs) -> None:
         """Wake at this time."""

@@ -19,7 +19,6 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.feishu.limits import Limits
 from worker.alarm import Alarm
-from worker.attempt import Attempts
 from worker.client import HttpPlatform, Platform
 from worker.consume import Consume
 from worker.handlers import HandlerThreads
@@ -31,6 +30,7 @@ from worker.relay import Relay
 from worker.settings import WorkerSettings
 from worker.settle import Settler
 from worker.start import compare
+from worker.throttle import Throttle
 
 STALLED_S: Final = 30.0
 """A consumer that polled nothing for so long, and is not paused on purpose, is not alive."""
@@ -113,13 +113,13 @@ async def serve(
     topics = Topics.prefixed(settings.log.topic_prefix)
     async with AsyncExitStack() as stack:
         if ledger is None:
-            ledger = await open_ledger(settings.ledger.reveal(), settle_ms=settings.settle_ms)
+            ledger = open_ledger(settings.ledger.reveal(), settle_ms=settings.settle_ms)
             stack.push_async_callback(ledger.close)
         if event_log is None:
-            event_log = await open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
+            event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
             stack.push_async_callback(event_log.close)
         if platform is None:
-            platform = await stack.enter_async_context(HttpPlatform.of(settings, clock))
+            platform = await stack.enter_async_context(_platform(settings, clock))
         await ledger.check()
         for passed in await compare(event_log, ledger, topics):
             log.error("records_lost_to_retention", partition=passed.partition, at=passed.position, begin=passed.begin)
@@ -133,7 +133,7 @@ async def serve(
             topics=topics,
             clock=clock,
             meter=meter,
-            rng=rng or random.Random(),
+            rng=rng or random.Random(),  # noqa: S311 - spreads retries, guards nothing
         )
         running = RunningWorker(stages, _start(stages), clock, meter)
         stack.push_async_callback(running.stop)
@@ -142,6 +142,10 @@ async def serve(
             serve_admin(settings.admin_host, settings.admin_port, probes)
         )
         yield running
+
+
+def _platform(settings: WorkerSettings, clock: Clock) -> HttpPlatform:
+    return HttpPlatform(settings.platform.domain, {settings.app_id: settings.platform.app_secret}, clock=clock)
 
 
 def _stages(
@@ -189,13 +193,15 @@ def _stages(
         ),
         pump=Pump(
             ledger=ledger,
-            attempts=Attempts(
-                platform=platform, topics=topics, limits=limits, alarm=alarm, clock=clock, meter=meter, rng=rng
-            ),
+            platform=platform,
+            topics=topics,
+            throttle=Throttle(limits),
             settler=settler,
             relay=relay,
             alarm=alarm,
             clock=clock,
+            meter=meter,
+            rng=rng,
             owner=owner,
             concurrency=settings.concurrency,
         ),

@@ -28,9 +28,7 @@ class Meter:
 
     def decided(self, counts: Counts) -> None:
         """Count a committed batch."""
-        for result, number in counts.results.items():
-            self.metrics.count(DECISIONS, result, by=number)
-        for result, number in (("duplicate", counts.duplicates), ("parked", counts.parked)):
+        for result, number in (*counts.results.items(), ("duplicate", counts.duplicates), ("parked", counts.parked)):
             if number:
                 self.metrics.count(DECISIONS, result, by=number)
         self.metrics.count(MARKS_SEEN, by=counts.marks)

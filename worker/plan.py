@@ -2,12 +2,11 @@
 
 from typing import Final, assert_never
 
-from shared.feishu.openapi import target_of
-
 from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
 from shared.core.events import CARD_ACTIONS, EFFECTS_PER_DECISION, Eligibility, InteractionReceived, PlannedEffect
 from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
+from shared.feishu.openapi import target_of
 
 CARD: Final = "card"
 NAME: Final = "name"

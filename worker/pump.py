@@ -11,17 +11,28 @@ for longer than its lease: it may complete one stale call, and then the newest s
 """
 
 import asyncio
+import random
 from typing import Final
 
 import structlog
 
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
+from shared.core.ids import AppId
+from shared.core.json_text import EpochMs
+from shared.eventlog.port import Topics
 from worker.alarm import Alarm
-from worker.attempt import Attempts, Job
-from worker.ledger.port import EffectKey, Lease, Ledger
+from worker.attempt import Called, call, result
+from worker.breaker import CLOSED, Breaker, called, heard, retry_at
+from worker.choose import choose
+from worker.client import Platform
+from worker.ledger.port import Lease, Ledger
+from worker.meter import Meter
+from worker.prepare import Job, prepare
 from worker.relay import Relay
 from worker.settle import Settler
+from worker.settlement import Result, Turn
+from worker.throttle import AHEAD_MS, Throttle
 
 LEASE_MS: Final = 15_000
 """Longer than the longest wait for a rate limit and the longest call together, with room for a settlement."""
@@ -39,16 +50,22 @@ class Pump:
         self,
         *,
         ledger: Ledger,
-        attempts: Attempts,
+        platform: Platform,
+        topics: Topics,
+        throttle: Throttle,
         settler: Settler,
         relay: Relay,
         alarm: Alarm,
         clock: Clock,
+        meter: Meter,
+        rng: random.Random,
         owner: str,
         concurrency: int,
     ) -> None:
-        self._ledger, self._attempts, self._settler, self._relay = ledger, attempts, settler, relay
-        self._alarm, self._clock, self._owner, self._concurrency = alarm, clock, owner, concurrency
+        self._ledger, self._platform, self._topics, self._throttle = ledger, platform, topics, throttle
+        self._settler, self._relay, self._alarm, self._clock = settler, relay, alarm, clock
+        self._meter, self._rng, self._owner, self._concurrency = meter, rng, owner, concurrency
+        self._breakers: dict[AppId, Breaker] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.away = False
@@ -83,7 +100,7 @@ class Pump:
             return False
         lease = await self._ledger.lease(self._owner, limit=room, ttl_ms=LEASE_MS)
         self._alarm.learn(lease.now)
-        for job in await self._prepare(lease):
+        for job in await self._reserve(await self._prepare(lease), lease.now):
             task = asyncio.create_task(self._perform(job))
             self._under_way.add(task)
             task.add_done_callback(self._finished)
@@ -98,36 +115,76 @@ class Pump:
                 self._alarm.at(max(due, self._alarm.ledger_now() + CONTENDED_MS))
 
     async def _prepare(self, lease: Lease) -> list[Job]:
-        """Choose for each target; settle those that need no call, and reserve and note what the others need."""
-        choices = self._attempts.choose(lease)
-        payloads = await self._ledger.payloads([call.key for _, choice in choices if (call := choice.call)])
+        """Choose for each target, settle those that need no call, and return the others' calls."""
+        turns = [Turn(leased=one, choice=choose(one, lease.now), topics=self._topics) for one in lease.targets]
+        payloads = await self._ledger.payloads([turn.choice.call.key for turn in turns if turn.choice.call])
         jobs = []
-        for leased, choice in choices:
-            settled = self._attempts.without_call(leased, choice, payloads, lease.now)
-            if isinstance(settled, Job):
-                jobs.append(settled)
+        for turn in turns:
+            payload = payloads.get(turn.choice.call.key) if turn.choice.call else None
+            app_id = turn.leased.key.app_id
+            prepared = prepare(turn, payload, self._breaker(app_id), lease.now)
+            if isinstance(prepared, Job):
+                self._breakers[app_id] = called(self._breaker(app_id), now=lease.now)
+                jobs.append(prepared)
             else:
-                self._settler.put(settled)
-        return await self._reserve(jobs)
+                self._put(prepared)
+        return jobs
 
-    async def _reserve(self, jobs: list[Job]) -> list[Job]:
-        wants = self._attempts.wants(jobs)
-        waits = await self._ledger.reserve(wants, ahead_ms=self._attempts.AHEAD_MS) if wants else {}
-        ready, put_off = self._attempts.spaced(jobs, waits)
-        for settlement in put_off:
-            self._settler.put(settlement)
-        begun: list[EffectKey] = [job.head.key for job in ready if job.sends]
-        if begun:
-            await self._ledger.begun(begun)
+    async def _reserve(self, jobs: list[Job], now: EpochMs) -> list[Job]:
+        """Wait for nobody: reserve each call's time, put off what is too far ahead, note which sends begin."""
+        wants = self._throttle.wants(jobs)
+        waits = await self._ledger.reserve(wants, ahead_ms=AHEAD_MS) if wants else {}
+        ready, put_off = self._throttle.spaced(jobs, waits, now)
+        for one in put_off:
+            self._put(one)
+        if sends := [job.head.key for job in ready if job.sends]:
+            await self._ledger.begun(sends)
         return ready
 
     async def _perform(self, job: Job) -> None:
+        self._meter.budget_wait(job.api, job.wait_s)
         await self._clock.sleep(job.wait_s)
-        self._settler.put(await self._attempts.perform(job))
+        made = await call(
+            job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
+        )
+        self._note(made)
+        came_to = result(made, self._rng.random)
+        if came_to.block_ms is not None:
+            await self._ledger.blocked(job.budget, for_ms=came_to.block_ms)
+        self._put(came_to)
+
+    def _note(self, made: Called) -> None:
+        """Learn from a call about the platform's health."""
+        head = made.job.head
+        breaker = heard(self._breaker(head.app_id), made.performed, target=head.target, now=made.now)
+        self._breakers[head.app_id] = breaker
+        self._meter.breaker(head.app_id, is_open=retry_at(breaker) is not None)
+        self._meter.call(made.job.api, (made.now - made.started_at) / 1000)
+
+    def _put(self, came_to: Result) -> None:
+        for head, outcome in came_to.outcomes:
+            self._meter.outcome(outcome, received_at=head.received_at)
+            log.info(
+                "effect_performed",
+                status=outcome.status,
+                event_id=outcome.event_id,
+                index=outcome.index,
+                k=outcome.k,
+                kind=outcome.kind,
+                target=outcome.target,
+                code=outcome.code,
+                reason=outcome.reason,
+                retry_at=outcome.retry_at,
+                log_id=outcome.log_id,
+            )
+        self._settler.put(came_to.settlement)
+
+    def _breaker(self, app_id: AppId) -> Breaker:
+        return self._breakers.get(app_id, CLOSED)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Nothing on this path is meant to raise; the lease ends and the effect is tried again.
+            # An absent ledger, or a bug: the lease ends and the effect is tried again.
             log.error("attempt_broke", error=type(error).__name__, exc_info=error)
         self._alarm.now()

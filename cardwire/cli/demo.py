@@ -93,7 +93,7 @@ async def _stage(folder: Path) -> AsyncIterator[Stage]:
         callback = {"CARDWIRE_SIMULATOR_CALLBACK": f"{gateway.url}/webhook/card"}
         simulator = await stack.enter_async_context(run_simulator(SimulatorSettings.load({**env, **callback})))
         await stack.enter_async_context(serve_worker(WorkerSettings.load({**env, "LARK_DOMAIN": simulator.url}), app))
-        event_log = await open_log(env["CARDWIRE_LOG"], topics=Topics())
+        event_log = open_log(env["CARDWIRE_LOG"], topics=Topics())
         stack.push_async_callback(event_log.close)
         session = await stack.enter_async_context(aiohttp.ClientSession(simulator.control_url))
         story = await Story.begin(session, event_log, chat=CHAT, card=alert_card(ALERT))

@@ -1,0 +1,226 @@
+"""One call, and what is stored of it. Never raises for what the platform does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, assert_never
+
+from shared.clock import Clock
+from shared.core.effects import SendCard
+from shared.core.ids import chat_target
+from shared.core.json_text import EpochMs
+from shared.feishu.openapi import PlatformError
+from worker.client import DEADLINE_S, Platform
+from worker.ledger.port import Applied, FaceRow
+from worker.outcome import tell
+from worker.perform import find_chat, perform
+from worker.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
+from worker.policy import FindChat, Go
+from worker.prepare import Job
+from worker.retry import RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.settlement import Result
+
+AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
+"""When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """
+    A call that was made: what it came to, and when (ms, ledger's clock).
+
+    Attributes:
+        pace_ms: How long its target is left alone from now on.
+    """
+
+    job: Job
+    performed: Done | Found | Failure
+    started_at: EpochMs
+    now: EpochMs
+    pace_ms: int
+
+
+async def call(job: Job, platform: Platform, clock: Clock, *, ahead_ms: int, pace_ms: int) -> Called:
+    """
+    Make a job's call.
+
+    Args:
+        ahead_ms: How far the ledger's clock is ahead of ours.
+        pace_ms: How far apart the starts of calls to this target are.
+    """
+    began = clock.monotonic()
+    started_at = clock.now() + ahead_ms
+    performed: Done | Found | Failure
+    match job.ruling:
+        case Go():
+            performed = await perform(platform, job.effect, job.head)
+        case FindChat(message_id=message_id):
+            performed = await find_chat(platform, job.head.app_id, job.head.tenant_key, message_id)
+        case _ as unreachable:
+            assert_never(unreachable)
+    took_ms = round((clock.monotonic() - began) * 1000)
+    return Called(
+        job=job,
+        performed=performed,
+        started_at=started_at,
+        now=clock.now() + ahead_ms,
+        pace_ms=max(0, pace_ms - took_ms),
+    )
+
+
+def result(called: Called, chance: Callable[[], float]) -> Result:
+    """Return what is stored of a call (pure, chance aside)."""
+    match called.performed:
+        case Done() as done:
+            return _done(called, done)
+        case Found() as found:
+            return _found(called, found)
+        case Rejected() | Unsure() | Unreached() | NoToken() as failure:
+            return (
+                _repetition_failed(called, failure)
+                if called.job.turn.choice.again
+                else _failed(called, failure, chance)
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _done(called: Called, done: Done) -> Result:
+    job, head = called.job, called.job.head
+    told = tell(
+        head,
+        "succeeded",
+        now=called.now,
+        topics=job.turn.topics,
+        attempts=head.attempts + 1,
+        started_at=called.started_at,
+        http_status=done.http_status,
+        code=0,
+        log_id=done.log_id,
+        sent_message_id=done.sent_message_id,
+        sent_at=done.sent_at,
+        chat_id=done.chat_id,
+        shown=done.shown,
+        shown_order=head.order if done.shown else None,
+        card_format=done.card_format,
+    )
+    return job.turn.settled(
+        called.now,
+        (head, told),
+        called=True,
+        pace_ms=called.pace_ms,
+        # A wish that was due before this call is granted by it; one that is not yet due stays.
+        resend="keep" if job.turn.leased.resend is None else "clear",
+        applied=_applied(job),
+        face=_face(job, done),
+    )
+
+
+def _found(called: Called, found: Found) -> Result:
+    job, head = called.job, called.job.head
+    if found.chat_id is None or head.message_id is None:
+        told = tell(head, "refused", now=called.now, topics=job.turn.topics, reason="no_chat")
+        return job.turn.settled(called.now, (head, told))
+    return job.turn.settled(
+        called.now,
+        moved={head.key: chat_target(found.chat_id)},
+        face=FaceRow(app_id=head.app_id, message_id=head.message_id, chat_id=found.chat_id),
+    )
+
+
+def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Result:
+    job, head = called.job, called.job.head
+    attempts = head.attempts + counts(failure)
+    following = after(
+        failure,
+        failures=head.k + 1,
+        attempts=attempts,
+        now=called.now,
+        last_at=last_attempt_at(job.effect, head=head, face=job.turn.leased.face),
+        chance=chance,
+    )
+    retry_in_ms = following.delay_ms if isinstance(following, RetryIn) else None
+    error, reason = _error(failure)
+    told = tell(
+        head,
+        "failed",
+        now=called.now,
+        topics=job.turn.topics,
+        retry_in_ms=retry_in_ms,
+        attempts=attempts,
+        begun=head.begun_at is not None or _may_have_happened(called),
+        started_at=called.started_at,
+        code=error.code if error else None,
+        http_status=error.http_status if error else None,
+        log_id=error.log_id if error else None,
+        reason=reason if isinstance(following, RetryIn) else following.reason,
+    )
+    return job.turn.settled(
+        called.now,
+        (head, told),
+        called=_may_have_happened(called),
+        pace_ms=called.pace_ms,
+        resend=_resend(called),
+        block_ms=api_pause_ms(failure),
+    )
+
+
+def _repetition_failed(called: Called, failure: Failure) -> Result:
+    """The effect was performed long ago; only sending it once more failed. A refusal ends the wish."""
+    refused = counts(failure)
+    return called.job.turn.settled(
+        called.now,
+        called=_may_have_happened(called),
+        pace_ms=called.pace_ms if refused else AGAIN_MS,
+        resend="clear" if refused else _resend(called),
+        block_ms=api_pause_ms(failure),
+    )
+
+
+def _may_have_happened(called: Called) -> bool:
+    return isinstance(called.performed, Unsure) and isinstance(called.job.ruling, Go)
+
+
+def _resend(called: Called) -> Literal["keep"] | int:
+    return AGAIN_MS if called.job.head.coalesce and _may_have_happened(called) else "keep"
+
+
+def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:
+    match failure:
+        case Rejected(error=error) | NoToken(error=error):
+            return error, error.verdict
+        case Unsure(error=error, reason=reason):
+            return error, reason or "no_usable_answer"
+        case Unreached():
+            return None, "unreachable"
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _applied(job: Job) -> Applied | None:
+    head = job.head
+    if head.coalesce is None:
+        return None
+    return Applied(occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index)
+
+
+def _face(job: Job, done: Done) -> FaceRow | None:
+    """Return what is now known of a card: one that we sent, with its age, or one that shows our update."""
+    head = job.head
+    if isinstance(job.effect, SendCard) and done.sent_message_id is not None:
+        return FaceRow(
+            app_id=head.app_id,
+            message_id=done.sent_message_id,
+            chat_id=done.chat_id,
+            sent_at=done.sent_at,
+            sent=job.effect.card,
+            card_format=done.card_format,
+        )
+    if done.shown is not None and head.message_id is not None:
+        return FaceRow(
+            app_id=head.app_id,
+            message_id=head.message_id,
+            shown=done.shown,
+            shown_order=head.order,
+            card_format=done.card_format,
+        )
+    return None

@@ -1,0 +1,79 @@
+"""A leased target's turn, before any call: what is superseded, refused, moved or put off needs none (pure)."""
+
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import msgspec
+
+from shared.core.effects import Effect, SendCard, SendText
+from shared.core.ids import chat_target
+from shared.core.json_text import EpochMs
+from shared.feishu.openapi import get_message
+from worker.breaker import Breaker, may_call, retry_at
+from worker.ledger.port import BudgetKey, Head
+from worker.outcome import tell
+from worker.perform import request_of
+from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
+from worker.settlement import Result, Turn
+
+_EFFECT: Final = msgspec.json.Decoder(Effect)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """
+    A call to make.
+
+    Attributes:
+        ruling: `Go`, or `FindChat` first.
+        api: What the platform counts the call as.
+        wait_s: How long to wait for the rate limit.
+    """
+
+    turn: Turn
+    head: Head
+    effect: Effect
+    ruling: Go | FindChat
+    api: str
+    wait_s: float = 0.0
+
+    @property
+    def sends(self) -> bool:
+        """Whether the call makes a message: one that must not be made twice."""
+        return isinstance(self.ruling, Go) and isinstance(self.effect, SendCard | SendText)
+
+    @property
+    def budget(self) -> BudgetKey:
+        """Which budget the call is taken from."""
+        return BudgetKey(self.head.app_id, self.head.tenant_key, self.api)
+
+
+def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs) -> Job | Result:
+    """
+    Return the call that a turn needs, or its result where it needs none.
+
+    Args:
+        payload: The stored effect of the choice's call, if there is one.
+        breaker: Whether the app's calls are held back.
+        now: The ledger's time (ms).
+    """
+    head = turn.choice.call
+    if head is None or payload is None:
+        return turn.settled(now)
+    if not may_call(breaker, now=now):
+        return turn.settled(now, pace_ms=max(0, (retry_at(breaker) or now) - now))
+    effect = _EFFECT.decode(payload)
+    match before(effect, head=head, face=turn.leased.face, now=now):
+        case Go() as go:
+            return Job(turn=turn, head=head, effect=effect, ruling=go, api=request_of(effect, head).api)
+        case FindChat(message_id=message_id) as find:
+            return Job(turn=turn, head=head, effect=effect, ruling=find, api=get_message(message_id).api)
+        case Move(chat_id=chat_id):
+            return turn.settled(now, moved={head.key: chat_target(chat_id)})
+        case Refuse(reason=reason):
+            return turn.settled(now, (head, tell(head, "refused", now=now, topics=turn.topics, reason=reason)))
+        case Unknown():
+            told = tell(head, "unknown", now=now, topics=turn.topics, reason="too_late_to_repeat")
+            return turn.settled(now, (head, told))
+        case _ as unreachable:
+            assert_never(unreachable)

@@ -1,0 +1,73 @@
+"""What a target's turn came to, as what the ledger stores (pure)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.core.events import EffectOutcome
+from shared.core.ids import Target
+from shared.core.json_text import EpochMs
+from shared.eventlog.port import Topics
+from worker.choose import Choice
+from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, Settlement
+from worker.outcome import Told, tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """
+    What a target's turn came to.
+
+    Attributes:
+        outcomes: The outcomes in the settlement, each with its effect; for metrics and log lines.
+        block_ms: For how long nobody may call the API, because the platform said so.
+    """
+
+    settlement: Settlement
+    outcomes: Sequence[tuple[Head, EffectOutcome]] = ()
+    block_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A leased target's turn, and how to write down what it comes to."""
+
+    leased: Leased
+    choice: Choice
+    topics: Topics
+
+    def settled(
+        self,
+        now: EpochMs,
+        *told: tuple[Head, Told],
+        called: bool = False,
+        moved: Mapping[EffectKey, Target] | None = None,
+        pace_ms: int = 0,
+        resend: Literal["keep", "clear"] | int = "keep",
+        applied: Applied | None = None,
+        face: FaceRow | None = None,
+        block_ms: int | None = None,
+    ) -> Result:
+        """Return the turn's result: what was superseded by it, and what else is told."""
+        everything = [*self._superseded(now), *told]
+        return Result(
+            settlement=Settlement(
+                key=self.leased.key,
+                called=called,
+                changes=[one.change for _, one in everything],
+                moved=moved or {},
+                pace_ms=pace_ms,
+                resend=resend,
+                applied=applied,
+                face=face,
+                outbox=[one.record for _, one in everything],
+            ),
+            outcomes=[(head, one.fact) for head, one in everything],
+            block_ms=block_ms,
+        )
+
+    def _superseded(self, now: EpochMs) -> list[tuple[Head, Told]]:
+        return [
+            (one.head, tell(one.head, "superseded", now=now, topics=self.topics, reason=f"by {one.by}"))
+            for one in self.choice.superseded
+        ]

@@ -1,0 +1,66 @@
+"""How fast calls may be made: what to reserve of each API, whose turn is when, how far apart a target's calls are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from shared.core.effects import RenameChat, UpdateCard
+from shared.core.json_text import EpochMs
+from shared.feishu.limits import Limits
+from worker.budget import pace_ms, rate_of
+from worker.ledger.port import BudgetKey, Rate
+from worker.policy import FindChat
+from worker.prepare import Job
+from worker.settlement import Result
+
+AHEAD_MS: Final = 2_000
+"""How far ahead calls are reserved; who would wait longer gives the target back."""
+
+
+class Throttle:
+    """The documented limits, as this deployment has them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._rates: dict[str, Rate] = {}
+
+    def wants(self, jobs: Sequence[Job]) -> dict[BudgetKey, tuple[int, Rate]]:
+        """Return how many calls of each API to reserve; nothing where there is no limit."""
+        wants: dict[BudgetKey, tuple[int, Rate]] = {}
+        for job in jobs:
+            rate = self._rate(job.api)
+            if rate.second_us or rate.minute_us:
+                wants[job.budget] = (wants[job.budget][0] + 1 if job.budget in wants else 1, rate)
+        return wants
+
+    def spaced(
+        self, jobs: Sequence[Job], waits: Mapping[BudgetKey, int], now: EpochMs
+    ) -> tuple[list[Job], list[Result]]:
+        """Give each job its time within what was reserved; put off those for which nothing was."""
+        ready: list[Job] = []
+        put_off: list[Result] = []
+        before: dict[BudgetKey, int] = {}
+        for job in jobs:
+            wait_ms = waits.get(job.budget, 0)
+            if wait_ms > AHEAD_MS:
+                put_off.append(job.turn.settled(now, pace_ms=wait_ms - AHEAD_MS // 2))
+                continue
+            nth = before.get(job.budget, 0)
+            before[job.budget] = nth + 1
+            spacing_us = self._rate(job.api).second_us if job.budget in waits else 0
+            ready.append(replace(job, wait_s=wait_ms / 1_000 + nth * spacing_us / 1_000_000))
+        return ready, put_off
+
+    def pace_ms(self, job: Job) -> int:
+        """Return how long after the start of this call its target may be called again (ms)."""
+        if isinstance(job.ruling, FindChat) or isinstance(job.effect, RenameChat):
+            return 0
+        if isinstance(job.effect, UpdateCard):
+            return pace_ms(self._limits.per_message)
+        is_person = job.head.target.startswith("user:")
+        return pace_ms(self._limits.per_user if is_person else self._limits.per_chat)
+
+    def _rate(self, api: str) -> Rate:
+        if api not in self._rates:
+            self._rates[api] = rate_of(self._limits.of(api))
+        return self._rates[api]

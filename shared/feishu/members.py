@@ -93,7 +93,9 @@ def strings(text: msgspec.Raw | None) -> tuple[str, ...] | None:
         return None
     except msgspec.DecodeError:
         parts = _SCANNER.decode(exact(text))
-        return tuple(map(repaired, parts)) if all(isinstance(part, str) for part in parts) else None
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            return None
+        return tuple(map(repaired, parts))
 
 
 def boolean(text: msgspec.Raw | None) -> bool | None:
@@ -111,7 +113,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 # Numbers are only measured, never converted: Python refuses to convert integers of more than 4,300 digits.
-_SCANNER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+_SCANNER: Final = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=_refuse)
 
 
 def _walk(text: str) -> Members | None:

@@ -1,0 +1,97 @@
+import json
+from typing import Any
+
+import pytest
+
+from shared.core.cards import Toast
+from shared.core.events import Answer, InteractionKind
+from shared.core.json_text import JsonText
+from shared.feishu.answer import challenge, not_recorded, render
+
+TOAST = Toast.success("done", zh_cn="完成", en_us="done")
+TOAST_ON_THE_WIRE = {"type": "success", "content": "done", "i18n": {"zh_cn": "完成", "en_us": "done"}}
+CARD: dict[str, Any] = {"config": {"update_multi": True}, "elements": []}
+TEMPLATE: dict[str, Any] = {"type": "template", "data": {"template_id": "AAq1"}}
+
+
+def _rendered(kind: InteractionKind, *, toast: Toast | None = None, card: object = None) -> Any:
+    text = None if card is None else JsonText(card if isinstance(card, str) else json.dumps(card))
+    return json.loads(render(Answer(toast=toast, card=text), kind))
+
+
+@pytest.mark.parametrize("kind", ["card_action", "card_action_v1", "link_preview", "event"])
+def test_nothing_to_say_is_an_empty_object(kind: InteractionKind) -> None:
+    """An empty body would be an error to new-style callbacks."""
+    assert {} == _rendered(kind)
+
+
+@pytest.mark.parametrize("kind", ["card_action", "card_action_v1"])
+def test_a_toast_has_the_same_shape_in_both_styles(kind: InteractionKind) -> None:
+    """The kind is always written, also where it is the default."""
+    assert {"toast": TOAST_ON_THE_WIRE} == _rendered(kind, toast=TOAST)
+    assert {"toast": {"type": "info", "content": "x"}} == _rendered(kind, toast=Toast(content="x"))
+
+
+def test_a_new_callback_gets_its_card_wrapped() -> None:
+    """Type and data, beside the toast."""
+    expected = {"toast": TOAST_ON_THE_WIRE, "card": {"type": "raw", "data": CARD}}
+    assert expected == _rendered("card_action", toast=TOAST, card=CARD)
+
+
+def test_a_legacy_callback_gets_its_card_at_the_top() -> None:
+    """The toast stands among the card's own members."""
+    assert {**CARD, "toast": TOAST_ON_THE_WIRE} == _rendered("card_action_v1", toast=TOAST, card=CARD)
+
+
+def test_a_template_is_answered_as_such_in_both_styles() -> None:
+    """It says itself that it is one."""
+    assert {"card": TEMPLATE} == _rendered("card_action", card=TEMPLATE)
+    assert TEMPLATE == _rendered("card_action_v1", card=TEMPLATE)
+
+
+def test_a_preview_takes_a_card_and_no_toast() -> None:
+    """A toast would make its answer an invalid shape."""
+    assert {"card": {"type": "raw", "data": CARD}} == _rendered("link_preview", toast=TOAST, card=CARD)
+
+
+def test_an_event_takes_nothing() -> None:
+    """Only the status counts."""
+    assert {} == _rendered("event", toast=TOAST, card=CARD)
+
+
+@pytest.mark.parametrize("kind", ["card_action", "card_action_v1", "link_preview"])
+@pytest.mark.parametrize("card", ["[]", "not json", "", "{}", '"\ud800"', "\udcff{"])
+def test_what_is_no_card_never_leaves(kind: InteractionKind, card: str) -> None:
+    """A wrong shape would show an error code to the person who clicked."""
+    assert {} == _rendered(kind, card=card)
+
+
+@pytest.mark.parametrize("kind", ["card_action", "card_action_v1"])
+def test_a_cards_text_leaves_exactly_as_it_was_written(kind: InteractionKind) -> None:
+    """Long numbers and lone surrogates in a card are its author's business."""
+    card = r'{"n":123456789012345678901234567890,"\ud800":"\udfff"}'
+    assert card[1:-1] in render(Answer(card=JsonText(card), toast=TOAST), kind).decode()
+
+
+def test_a_toast_with_a_lone_surrogate_is_still_shown() -> None:
+    """One bad character does not cost the answer."""
+    assert (
+        "a\ufffd"
+        == _rendered("card_action", toast=Toast(content="a\ud800", i18n={"en_us": "a\ud800"}))["toast"]["content"]
+    )
+
+
+def test_a_challenge_is_answered_as_json() -> None:
+    """Whatever was in it, the answer is one JSON object."""
+    assert b'{"challenge":"a\\"b"}' == challenge('a"b')
+    assert {"challenge": "\ufffd"} == json.loads(challenge("\ud800"))
+
+
+def test_a_click_that_may_be_lost_is_said_so_in_three_languages() -> None:
+    """An honest error toast, not a success."""
+    toast = not_recorded().toast
+    assert toast is not None
+    assert "error" == toast.type
+    assert {"zh_cn", "en_us", "ja_jp"} == set(toast.i18n)
+    assert "may not have been recorded" in toast.i18n["en_us"]
+    assert "not_recorded" == not_recorded().rule

@@ -1,0 +1,1 @@
+"""The log on Apache Kafka. Only these modules know aiokafka, its time-outs and its traps."""

@@ -1,0 +1,269 @@
+"""
+Appending through one aiokafka producer for as long as it works.
+
+A producer that failed once is not trusted again: it may hold records that it delivers much later, retry without a
+pause, or wait for ever. `Producing` fails everything that waits for it, and is thrown away; the log makes a new one.
+
+Each partition has a *lane*: while one batch of it is under way, what arrives queues up, and the next batch takes it
+all. So records of a key keep their order, a lone append waits for nobody, and under load a record costs a few
+microseconds instead of a `send`. Idempotence stays off: aiokafka's jams for good on an ordinary broker restart
+(https://github.com/aio-libs/aiokafka/issues/1017), and duplicates are the worker's business anyway. Order within a
+partition does not need it: only one batch of a partition is ever under way.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    CorruptRecordException,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+
+from shared.core.errors import LogUnavailable, RecordRefused
+from shared.eventlog.kafka.failures import FAILURES, end, pass_cancellation
+from shared.eventlog.kafka.options import KafkaOptions, connection
+from shared.eventlog.partition import partition_of
+from shared.eventlog.port import NewRecord
+
+BATCH_BYTES: Final = 128 * 1024
+START_S: Final = 5.0
+STOP_S: Final = 2.0
+
+_REFUSALS: Final = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    InvalidTimestampError,
+    CorruptRecordException,
+)
+
+
+class Producing:
+    """
+    A started producer.
+
+    Attributes:
+        failed: It gave up; every append raises, and nothing is left to do but `discard`.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, bootstrap: str, given_up: Callable[["Producing"], None]) -> None:
+        self.failed = False
+        self.producer = producer
+        self._bootstrap = bootstrap
+        self._given_up = given_up
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._partitions: dict[str, int] = {}
+
+    @classmethod
+    async def start(
+        cls, bootstrap: str, options: KafkaOptions, *, given_up: Callable[["Producing"], None]
+    ) -> "Producing":
+        """
+        Connect a new producer to all brokers.
+
+        Args:
+            bootstrap: ``host:port,…``
+            given_up: Called once, when it has failed; to `discard` it and not to use it again.
+
+        Raises:
+            LogUnavailable: No broker can be reached within `START_S`.
+        """
+        producer = AIOKafkaProducer(
+            acks="all",
+            enable_idempotence=False,
+            linger_ms=0,
+            request_timeout_ms=options.request_timeout_ms,
+            max_batch_size=BATCH_BYTES,
+            # Only our own limit counts, which has been checked: this one would refuse after other records went.
+            max_request_size=2 * options.max_record_bytes,
+            **connection(bootstrap, options.security),
+        )
+        producing = cls(producer, bootstrap, given_up)
+        try:
+            async with asyncio.timeout(START_S):
+                await producer.start()
+                # aiokafka connects one broker at a time, and late; a slow one would hold up the first append.
+                for broker in producer.client.cluster.brokers():
+                    await producer.client.ready(broker.nodeId)
+        except FAILURES as error:
+            await producing.discard()
+            pass_cancellation(error)
+            raise LogUnavailable(f"Kafka at {bootstrap} cannot be reached: {error}") from error
+        return producing
+
+    async def append(self, records: Sequence[NewRecord]) -> None:
+        """
+        Return when all records are acknowledged. Bounded by nothing but the batches' own time-out.
+
+        Raises:
+            LogUnavailable: This producer failed.
+            RecordRefused: The brokers will not take a record.
+        """
+        waiting = [
+            self._lane(topic, number).put(group) for (topic, number), group in (await self._placed(records)).items()
+        ]
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        errors.sort(key=lambda error: isinstance(error, RecordRefused))  # "perhaps later" goes before "never"
+        if errors:
+            raise errors[0]
+
+    def fail(self, error: BaseException) -> LogUnavailable:
+        """Fail everything that waits, and return the error to raise."""
+        reason = f"Kafka at {self._bootstrap} did not acknowledge: {error!r}"
+        if not self.failed:
+            self._end(reason)
+            self._given_up(self)
+        return LogUnavailable(reason)
+
+    async def stop(self) -> None:
+        """Wait for what is under way, for a bounded time, and end. Never raises."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await asyncio.gather(*[lane.idle() for lane in self._lanes.values()])
+        if not self.failed:
+            self._end("the log is closed")
+            await self.discard()
+
+    async def discard(self) -> None:
+        """End the producer without waiting for what it still holds. Never raises; takes two seconds at most."""
+        producer = self.producer
+        # Its own stop() would wait for what it still holds, without limit, and there is no other public way.
+        producer._closed = True  # noqa: SLF001
+        with contextlib.suppress(*FAILURES):
+            async with asyncio.timeout(STOP_S / 2):
+                await producer.client.close()
+        await end(producer._sender.sender_task)  # noqa: SLF001
+
+    def _end(self, reason: str) -> None:
+        self.failed = True
+        for lane in self._lanes.values():
+            lane.fail(reason)
+
+    async def _placed(self, records: Sequence[NewRecord]) -> dict[tuple[str, int], list[NewRecord]]:
+        placed: dict[tuple[str, int], list[NewRecord]] = {}
+        for record in records:
+            count = self._partitions.get(record.topic) or await self._count(record.topic)
+            placed.setdefault((record.topic, partition_of(record.key, count)), []).append(record)
+        return placed
+
+    async def _count(self, topic: str) -> int:
+        try:
+            found = await self.producer.partitions_for(topic)
+        except UnknownTopicOrPartitionError as error:
+            raise LogUnavailable(f"Kafka has no topic {topic}: run `cardwire topics create`") from error
+        except (KafkaError, OSError) as error:
+            raise self.fail(error) from error
+        self._partitions[topic] = len(found)
+        return len(found)
+
+    def _lane(self, topic: str, number: int) -> "_Lane":
+        lane = self._lanes.get((topic, number))
+        if lane is None:
+            lane = self._lanes[topic, number] = _Lane(self, topic, number)
+        return lane
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """Records of one append and one partition, and who waits for them."""
+
+    left: int
+    done: "asyncio.Future[None]"
+
+    def took(self) -> None:
+        self.left -= 1
+        if self.left == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # its caller may have given up already: not to be reported as forgotten
+
+
+_Entry = tuple[NewRecord, _Call]
+
+
+class _Lane:
+    """One partition's queue, of which one batch at a time is under way."""
+
+    def __init__(self, owner: Producing, topic: str, number: int) -> None:
+        self._owner = owner
+        self._topic = topic
+        self._number = number
+        self._queue: deque[_Entry] = deque()
+        self._sending: list[_Entry] = []
+        self._most = sys.maxsize
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, records: Sequence[NewRecord]) -> "asyncio.Future[None]":
+        """Queue records; the future is done when they are acknowledged, refused or given up."""
+        call = _Call(left=len(records), done=asyncio.get_running_loop().create_future())
+        if self._owner.failed:
+            call.fail(LogUnavailable("this producer failed"))
+            return call.done
+        self._queue.extend((record, call) for record in records)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return call.done
+
+    async def idle(self) -> None:
+        """Return when nothing is queued or under way."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def fail(self, reason: str) -> None:
+        """Fail all who wait here; what is under way may be delivered all the same."""
+        for _, call in (*self._sending, *self._queue):
+            call.fail(LogUnavailable(reason))
+        self._queue.clear()
+
+    async def _run(self) -> None:
+        while self._queue and not self._owner.failed:
+            try:
+                await self._send()
+            except FAILURES as error:
+                self._owner.fail(error)
+
+    async def _send(self) -> None:
+        """Send one batch from the front of the queue."""
+        batch = self._owner.producer.create_batch()
+        entries = self._sending
+        while self._queue and len(entries) < self._most and _add(batch, self._queue[0][0]):
+            entries.append(self._queue.popleft())
+        batch.close()
+        try:
+            await (await self._owner.producer.send_batch(batch, self._topic, partition=self._number))
+        except _REFUSALS as error:
+            self._refused(entries, error)
+        else:
+            self._most *= 2
+            for _, call in entries:
+                call.took()
+        self._sending = []
+
+    def _refused(self, entries: list[_Entry], error: KafkaError) -> None:
+        """Brokers judge whole batches: send smaller ones, in the same order, until the record to blame is alone."""
+        if len(entries) == 1:
+            entries[0][1].fail(RecordRefused(f"Kafka refuses a record for {self._topic}: {error!r}"))
+        else:
+            self._most = len(entries) // 2
+            self._queue.extendleft(reversed(entries))
+
+
+def _add(batch: Any, record: NewRecord) -> bool:
+    """Add a record to an aiokafka batch; say whether there was room (for the first there always is)."""
+    added = batch.append(
+        timestamp=record.timestamp, key=record.key.encode(), value=record.value, headers=list(record.headers)
+    )
+    return added is not None

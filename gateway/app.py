@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from aiohttp import web
-from shared.eventlog.open import open_log
 
 from gateway.accept import Gate
 from gateway.admission import Admission
@@ -19,6 +18,7 @@ from shared.admin import Probes, serve_admin
 from shared.app.app import App
 from shared.clock import Clock, SystemClock
 from shared.core.errors import ConfigError
+from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
 

@@ -63,7 +63,8 @@ class _Waiting:
 class Appender:
     """Writes records to the log on behalf of many callers."""
 
-    def __init__(self, event_log: EventLog, *, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, event_log: EventLog, *, clock: Clock, metrics: Metrics, stuck_s: float = STUCK_S) -> None:
+        self._stuck_s = stuck_s
         self._log, self._clock, self._metrics = event_log, clock, metrics
         self._waiting: deque[_Waiting] = deque()
         self._marks: deque[NewRecord] = deque()
@@ -202,7 +203,7 @@ class Appender:
         outcome: LogUnavailable | RecordRefused | None = None
         try:
             if records:
-                async with asyncio.timeout(STUCK_S):
+                async with asyncio.timeout(self._stuck_s):
                     await self._log.append(records)
         except TimeoutError:
             outcome = LogUnavailable("the log gave no answer")

@@ -8,7 +8,8 @@ from shared.core.ids import AppId
 from shared.core.secret import Secret
 from shared.settings.declare import Kind
 
-_HOSTS: Final = re.compile(r"[^\s,:/@]+:\d{1,5}(,[^\s,:/@]+:\d{1,5})*")
+_HOST: Final = r"(?:[^\s,:/@\[\]]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
+_HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*")
 _APP: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._-]*")
 _APP_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -121,6 +121,8 @@ async def serve(
         if platform is None:
             platform = await stack.enter_async_context(_platform(settings, clock))
         await ledger.check()
+        if event_log.features.makes_topics:
+            await event_log.create([topics.interactions, topics.outcomes, topics.dead])
         for passed in await compare(event_log, ledger, topics):
             log.error("records_lost_to_retention", partition=passed.partition, at=passed.position, begin=passed.begin)
         meter = Meter()

@@ -2,23 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import typer
 
-from shared.eventlog.open import open_log
-from shared.eventlog.port import PARTITIONS, EventLog, Topics
+from shared.eventlog.open import OpenedLog, open_log
+from shared.eventlog.port import Topics
 from shared.settings import LogSettings, load
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """A topic, and what is wrong with it (nothing: it is as it must be)."""
-
-    topic: str
-    problems: Sequence[str] = ()
 
 
 def create(env: Mapping[str, str], *, as_json: bool) -> None:
@@ -28,56 +19,50 @@ def create(env: Mapping[str, str], *, as_json: bool) -> None:
     Raises:
         LogUnavailable: The log cannot be reached or refuses.
     """
-    for compared in asyncio.run(_created(load(LogSettings, env))):
-        _tell(compared, as_json=as_json)
+    settings = load(LogSettings, env)
+    asyncio.run(_create(settings))
+    if as_json:
+        typer.echo(json.dumps({"topics": names(settings)}))
+        return
+    typer.echo("\n".join(f"{topic}: there" for topic in names(settings)))
 
 
 def check(env: Mapping[str, str], *, as_json: bool) -> bool:
     """
-    Say whether all topics are as they must be.
+    Say what is wrong with the topics, and whether nothing is.
 
     Raises:
         LogUnavailable: The log cannot be reached.
     """
-    found = asyncio.run(_compared(load(LogSettings, env)))
-    for compared in found:
-        _tell(compared, as_json=as_json)
-    return not any(compared.problems for compared in found)
+    settings = load(LogSettings, env)
+    problems = asyncio.run(_check(settings))
+    if as_json:
+        typer.echo(json.dumps({"topics": names(settings), "problems": problems}))
+    else:
+        typer.echo("\n".join(problems or [f"{topic}: as it must be" for topic in names(settings)]))
+    return not problems
 
 
-async def _created(settings: LogSettings) -> Sequence[Compared]:
-    async with _opened(settings) as event_log:
-        await event_log.create(names(settings))
-    return await _compared(settings)
-
-
-async def _compared(settings: LogSettings) -> Sequence[Compared]:
-    async with _opened(settings) as event_log:
-        return [await compare(event_log, topic) for topic in names(settings)]
-
-
-def names(settings: LogSettings) -> Sequence[str]:
+def names(settings: LogSettings) -> list[str]:
     """Return the names of a deployment's topics."""
     topics = Topics.prefixed(settings.topic_prefix)
-    return (topics.interactions, topics.outcomes, topics.dead)
+    return [topics.interactions, topics.outcomes, topics.dead]
 
 
-async def compare(event_log: EventLog, topic: str) -> Compared:
-    """Return what is wrong with a topic."""
-    return Compared(topic=topic, problems=await event_log.differences(topic))
+async def _create(settings: LogSettings) -> None:
+    async with _opened(settings) as event_log:
+        await event_log.create(names(settings))
+
+
+async def _check(settings: LogSettings) -> list[str]:
+    async with _opened(settings) as event_log:
+        return list(await event_log.differences(names(settings)))
 
 
 @asynccontextmanager
-async def _opened(settings: LogSettings) -> AsyncIterator[EventLog]:
-    event_log = await open_log(settings.url, topics=Topics.prefixed(settings.topic_prefix), kafka=settings.kafka)
+async def _opened(settings: LogSettings) -> AsyncIterator[OpenedLog]:
+    event_log = open_log(settings.url, topics=Topics.prefixed(settings.topic_prefix), kafka=settings.kafka)
     try:
         yield event_log
     finally:
         await event_log.close()
-
-
-def _tell(compared: Compared, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps({"topic": compared.topic, "problems": list(compared.problems)}, ensure_ascii=False))
-        return
-    typer.echo(f"{compared.topic}: {'; '.join(compared.problems) or 'as it must be'}")

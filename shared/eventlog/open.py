@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from shared.clock import Clock
 from shared.core.errors import ConfigError
-from shared.eventlog.port import TOPICS, EventLog, Features, Topics
+from shared.eventlog.port import TOPICS, EventLog, Topics
 from shared.settings.sections import KafkaSecurity
 
 _BROKER: Final = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
@@ -26,11 +26,7 @@ _EXPECTED: Final = (
 
 
 class OpenedLog(EventLog, Protocol):
-    """An `EventLog` that also says what it can do, and what of its topics is not as it should be."""
-
-    @property
-    def features(self) -> Features:
-        """What this back end can do beyond the contract."""
+    """An `EventLog` that also says what of its topics is not as it should be."""
 
     async def differences(self, topics: Sequence[str]) -> Sequence[str]:
         """

@@ -162,6 +162,10 @@ class Consumer(Protocol):
 class EventLog(Protocol):
     """A log that processes share."""
 
+    @property
+    def features(self) -> Features:
+        """What this back end can do beyond the contract."""
+
     async def append(self, records: Sequence[NewRecord]) -> None:
         """
         Make all records durable, in order (see Guarantees).

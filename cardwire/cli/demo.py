@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
-from shared.eventlog.open import open_log
 
 from cardwire.cli.process import run
 from cardwire.cli.story import Story
@@ -18,6 +17,7 @@ from cardwire.cli.telling import Telling
 from cardwire.demo import alert_card, app
 from gateway.app import serve as serve_gateway
 from gateway.settings import GatewaySettings
+from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.observability import configure_logs
 from simulator.app import run_simulator

@@ -12,6 +12,10 @@ from shared.core.fold import Folded, fold
 from tests.chaos.history import CardSeen, ChatSeen, Clicked, History, LedgerRow, Line
 
 
+CONNECT_FAILED = 200342
+"""The client's code for a receiver that could not be reached."""
+
+
 class Received(NamedTuple):
     """An interaction and where it lies in the log."""
 
@@ -107,6 +111,8 @@ class Facts:
         """When each click's person first saw an answer, or that there will be none (ms), by event id."""
         found: dict[str, int] = {}
         for delivered in self.history.deliveries:
+            if delivered.client_error == CONNECT_FAILED:
+                continue  # nobody got the bytes yet
             found[delivered.event_id] = min(delivered.ended_at, found.get(delivered.event_id, delivered.ended_at))
         return found
 

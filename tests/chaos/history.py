@@ -150,7 +150,7 @@ class FaultDone(msgspec.Struct, frozen=True, kw_only=True):
     A fault that was done.
 
     Attributes:
-        kind: What was done: ``kill``, ``restart`` …
+        kind: What was done: ``kill``, ``down``, ``up``.
         role: To which sort of process: ``gateway``, ``worker``, ``broker``.
         name: To which one.
     """
@@ -162,11 +162,13 @@ class FaultDone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that ended though nobody ended it."""
+    """A process that ended though nobody ended it; ``was_ready``: it had started well."""
 
     at: int
     name: str
     code: int
+    started_at: int
+    was_ready: bool
     last_line: str
 
 

@@ -9,7 +9,7 @@ from shared.core.codec import decode
 from shared.core.events import Decided, EffectOutcome, Event
 from tests.chaos.checker import check
 from tests.chaos.handlers import card_showing
-from tests.chaos.history import Ended, History, Line, RuleBroken, keep, kept
+from tests.chaos.history import Ended, FaultDone, History, Line, RuleBroken, keep, kept
 from tests.chaos.honest import BEGAN, CARD, CLICKS, honest_history, lines
 from tests.chaos.rules import RULES
 
@@ -17,6 +17,12 @@ S = TypeVar("S", bound=msgspec.Struct)
 Doctor = Callable[[History], History]
 
 changed = msgspec.structs.replace
+
+CRASH = Ended(at=BEGAN + 500, name="worker-1", code=1, started_at=BEGAN, was_ready=True, last_line="KeyError")
+BROKER_RESTART = [
+    FaultDone(at=BEGAN + 200, kind="down", role="broker", name="kafka"),
+    FaultDone(at=BEGAN + 2_000, kind="up", role="broker", name="kafka"),
+]
 
 
 def test_an_honest_history_has_no_violation() -> None:
@@ -57,6 +63,14 @@ def test_a_click_that_nobody_answered_may_be_updated_after_three_seconds() -> No
         cards=[changed(card, versions=(*card.versions[:-1], last))],
     )
     assert [] == check(doctored)
+
+
+def test_a_process_that_cannot_start_without_its_broker_is_no_violation() -> None:
+    """A worker started while the broker is away says so, ends, and is started again."""
+    history = honest_history()
+    refused = changed(CRASH, was_ready=False)
+    assert [] == check(changed(history, ended=[refused], faults=[*history.faults, *BROKER_RESTART]))
+    assert [] != check(changed(history, ended=[refused]))
 
 
 def _first(items: Sequence[S], change: Callable[[S], S]) -> list[S]:
@@ -204,7 +218,11 @@ def _still_busy(history: History) -> History:
 
 
 def _crashed(history: History) -> History:
-    return changed(history, ended=[Ended(at=BEGAN, name="worker-1", code=1, last_line="KeyError")])
+    return changed(history, ended=[CRASH])
+
+
+def _gave_up_on_the_broker(history: History) -> History:
+    return changed(history, ended=[CRASH], faults=[*history.faults, *BROKER_RESTART])
 
 
 def _mostly_refused(history: History) -> History:
@@ -241,6 +259,7 @@ DOCTORED: Sequence[tuple[str, Doctor]] = (
     ("the fold of the log is the ledger", _row_missing_in_ledger),
     ("all work is done in the end", _still_busy),
     ("no process ends by itself", _crashed),
+    ("no process ends by itself", _gave_up_on_the_broker),
     ("most clicks are accepted", _mostly_refused),
     ("enough was killed to prove anything", _killed_too_early),
 )

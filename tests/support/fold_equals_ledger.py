@@ -5,18 +5,23 @@ Run it once the outbox is empty: rows that are not relayed yet are in the ledger
 does not promise them: positions, leases, budgets, pacing, and when a pending effect is due.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from shared.core.fold import Folded, FoldedFace
+from shared.core.effects import Effect
+from shared.core.fold import Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace
+from worker.ledger.dump import Dump
 
 Key = tuple[str | int, ...]
 Rows = Mapping[tuple[str, Key], Mapping[str, Any]]
 """Table and key to columns, in plain JSON values."""
 
+_Row = TypeVar("_Row", FoldedClaim, FoldedCard, FoldedFace, FoldedEffect)
+_EFFECT: Final = msgspec.json.Decoder(Effect)
 _UNKNOWN_FACE = {field.name: None for field in fields(FoldedFace)}
 
 
@@ -43,7 +48,7 @@ class Difference:
 
 
 def rows(folded: Folded) -> Rows:
-    """Return a folded ledger, or a dumped one, as rows; faces of which nothing is known are left out."""
+    """Return a folded ledger as rows; faces of which nothing is known are left out."""
     found: dict[tuple[str, Key], Mapping[str, Any]] = {}
     for table in fields(folded):
         for key, row in getattr(folded, table.name).items():
@@ -51,6 +56,26 @@ def rows(folded: Folded) -> Rows:
             if columns != _UNKNOWN_FACE:
                 found[table.name, tuple(key)] = columns
     return found
+
+
+def stored(dump: Dump) -> Rows:
+    """Return the ledger's rows, of the columns that a fold makes; faces of which nothing is known are left out."""
+    claims = [_row("claims", row, ("app_id", "event_id"), FoldedClaim) for row in dump.claims]
+    cards = [_row("cards", row, ("app_id", "message_id"), FoldedCard) for row in dump.cards]
+    faces = [_row("faces", row, ("app_id", "message_id"), FoldedFace) for row in dump.faces]
+    effects = [
+        _row("effects", {**row, "effect": json.loads(row["payload"])}, ("app_id", "event_id", "index"), FoldedEffect)
+        for row in dump.effects
+    ]
+    return {key: columns for key, columns in (*claims, *cards, *faces, *effects) if columns != _UNKNOWN_FACE}
+
+
+def _row(
+    table: str, row: Mapping[str, Any], key: Sequence[str], columns: type[Any]
+) -> tuple[tuple[str, Key], Mapping[str, Any]]:
+    found = {field.name: row[field.name] for field in fields(columns)}
+    texts = {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+    return (table, tuple(row[name] for name in key)), texts
 
 
 def differences(folded: Rows, ledger: Rows) -> list[Difference]:
@@ -69,7 +94,28 @@ def differences(folded: Rows, ledger: Rows) -> list[Difference]:
     return found
 
 
-def assert_fold_equals_ledger(folded: Folded, dumped: Folded) -> None:
+def folded_of(dumped: Dump) -> Folded:
+    """Return the database's rows in the shape of a fold."""
+    return Folded(
+        claims={(row["app_id"], row["event_id"]): _one(FoldedClaim, row) for row in dumped.claims},
+        cards={(row["app_id"], row["message_id"]): _one(FoldedCard, row) for row in dumped.cards},
+        faces={(row["app_id"], row["message_id"]): _one(FoldedFace, row) for row in dumped.faces},
+        effects={
+            (row["app_id"], row["event_id"], row["index"]): _one(
+                FoldedEffect, {**row, "effect": _EFFECT.decode(row["payload"])}
+            )
+            for row in dumped.effects
+        },
+    )
+
+
+def _one(kind: type[_Row], row: Mapping[str, Any]) -> _Row:
+    given: dict[str, Any] = {field.name: row[field.name] for field in fields(kind)}
+    texts: dict[str, Any] = {name: value.decode() for name, value in given.items() if isinstance(value, bytes)}
+    return kind(**{**given, **texts})
+
+
+def assert_fold_equals_ledger(folded: Folded, dump: Dump) -> None:
     """Fail with the first differences, if there are any."""
-    found = differences(rows(folded), rows(dumped))
+    found = differences(rows(folded), stored(dump))
     assert not found, f"{len(found)} differences between fold and ledger:\n" + "\n".join(map(str, found[:10]))

@@ -1,0 +1,60 @@
+"""``python -m tests.chaos``: one run of chaos, or a check of the history that an earlier one kept."""
+
+import argparse
+import asyncio
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.checker import check
+from tests.chaos.history import History, keep, kept
+from tests.chaos.report import report
+from tests.chaos.run import FULL, SMALL, run_chaos
+from tests.chaos.stack import NAMES, stack
+from tests.support import ServiceMissing
+
+
+def main() -> int:
+    """Run, print what it was like, and return 1 if a promise was broken; then the history is kept."""
+    options = _options()
+    if options.check is not None:
+        return _told(kept(options.check))
+    seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
+    folder = Path(tempfile.mkdtemp(prefix="cardwire-chaos-"))
+    print(f"seed        {seed} (repeat with --seed {seed})")
+    try:
+        with stack(options.stack, folder) as services:
+            history = asyncio.run(run_chaos(FULL if options.full else SMALL, services, seed=seed, folder=folder))
+    except ServiceMissing as missing:
+        shutil.rmtree(folder)
+        print(f"{missing}; or without services: --stack sqlite", file=sys.stderr)
+        return 2
+    keep(history, folder)
+    broken = _told(history)
+    if broken or options.keep:
+        print(f"history     {folder} (check again with --check {folder})")
+    else:
+        shutil.rmtree(folder)
+    return broken
+
+
+def _told(history: History) -> int:
+    violations = check(history)
+    print(report(history, violations))
+    return 1 if violations else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="10,000 clicks and 20 kills instead of 2,000 and 8")
+    parser.add_argument("--seed", type=int, help="repeat the faults and the clicks of an earlier run")
+    parser.add_argument("--stack", choices=NAMES, default="services", help="Kafka and PostgreSQL, or SQLite files")
+    parser.add_argument("--keep", action="store_true", help="keep the history also when all is well")
+    parser.add_argument("--check", type=Path, metavar="FOLDER", help="check a kept history again, and run nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

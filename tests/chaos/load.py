@@ -1,0 +1,106 @@
+"""
+The load client: people who click at constant times, whatever happens to the earlier clicks (open loop).
+
+A person whose click is not answered, or who is told that it may not have been recorded, has the same bytes delivered
+again, until it is accepted or patience ends. Every tenth callback is delivered twice at once.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from tests.chaos.history import Attempt, Clicked
+from tests.chaos.platform import Platform
+from tests.chaos.processes import now
+
+TWICE_EVERY: Final = 10
+FIRST_PAUSE_S: Final = 0.3
+MAX_PAUSE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """
+    What is clicked.
+
+    Attributes:
+        per_second: Clicks a second.
+        patience_s: How long a person keeps trying.
+    """
+
+    clicks: int
+    per_second: float
+    patience_s: float
+
+    @property
+    def during_s(self) -> float:
+        """How long clicks are sent."""
+        return self.clicks / self.per_second
+
+
+@dataclass(slots=True)
+class People:
+    """
+    Who clicks.
+
+    Attributes:
+        clicked: Every click so far, in order of their ends.
+    """
+
+    platform: Platform
+    cards: Sequence[str]
+    load: Load
+    rng: random.Random
+    clicked: list[Clicked] = field(default_factory=list)
+
+    async def click(self) -> None:
+        """Send all clicks, each at its time, and return when the last one is over."""
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.load.clicks):
+                await asyncio.sleep(began + number / self.load.per_second - asyncio.get_running_loop().time())
+                group.create_task(self._one(self.rng.choice(self.cards), copies=1 + (number % TWICE_EVERY == 0)))
+
+    async def _one(self, message_id: str, *, copies: int) -> None:
+        intended_at, loop = now(), asyncio.get_running_loop()
+        patient_until, pause_s = loop.time() + self.load.patience_s, FIRST_PAUSE_S
+        ask: dict[str, Any] = {
+            "message_id": message_id,
+            "action": {"tag": "button", "value": {"action": "count"}},
+            "copies": copies,
+        }
+        event_id, attempts = None, list[Attempt]()
+        while True:
+            at = now()
+            seen = await self.platform.post("click", ask)
+            event_id = seen["event_id"]
+            attempts.append(_attempt(at, seen))
+            if attempts[-1].is_accepted or loop.time() > patient_until:
+                break
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            ask = {"again": event_id, "copies": copies}
+        self.clicked.append(
+            Clicked(
+                message_id=message_id,
+                event_id=event_id,
+                intended_at=intended_at,
+                copies=copies,
+                attempts=tuple(attempts),
+            )
+        )
+
+
+def _attempt(at: int, seen: Mapping[str, Any]) -> Attempt:
+    toast = orjson.loads(seen["body"]).get("toast") if seen["status"] == 200 and seen["body"] else None
+    return Attempt(
+        at=at,
+        status=seen["status"],
+        client_error=seen["client_error"],
+        toast=toast["type"] if toast else None,
+        answered_in_ms=seen["answered_in_ms"],
+    )

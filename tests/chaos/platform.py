@@ -1,0 +1,43 @@
+"""The simulator, as the load client and the collector see it: its control interface."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+CALL_S: Final = 30.0
+PAGE: Final = 1_000
+
+
+class Platform:
+    """A simulator's ``/_sim/`` calls. All raise `aiohttp.ClientError` when it is away or refuses."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = f"{url}/_sim"
+
+    async def post(self, call: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Make something happen and return what is answered."""
+        async with self._session.post(f"{self._url}/{call}", data=orjson.dumps(body)) as response:
+            response.raise_for_status()
+            answer: dict[str, Any] = orjson.loads(await response.read())
+            return answer
+
+    async def get(self, call: str, **query: str | int) -> Any:
+        """Return what happened."""
+        async with self._session.get(f"{self._url}/{call}", params=query) as response:
+            response.raise_for_status()
+            return orjson.loads(await response.read())
+
+    async def pages(self, call: str) -> list[dict[str, Any]]:
+        """Return a whole trail of numbered things."""
+        found: list[dict[str, Any]] = []
+        while page := await self.get(call, after=found[-1]["n"] if found else 0, limit=PAGE):
+            found += page
+        return found
+
+
+def session() -> aiohttp.ClientSession:
+    """Return a session for a load client: as many connections as there are people."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=CALL_S))

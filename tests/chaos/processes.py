@@ -1,0 +1,173 @@
+"""
+Real processes: started by the command line, killed by their ids, started again by their supervisor.
+
+What a process prints goes to a file of its own; the line by which it says that it is ready tells its addresses.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.history import Ended
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+READY_S: Final = 60.0
+STOP_S: Final = 20.0
+PAUSE_S: Final = 0.3
+"""Before a process that ended is started again: what its machine's supervisor would take."""
+
+
+class NotReady(Exception):
+    """A process did not become ready in time; the text says which, and what it printed last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A process to keep running: its name, what it is (``gateway``, ``worker`` …) and its environment."""
+
+    name: str
+    role: str
+    env: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Kept:
+    """
+    One process, and its successors.
+
+    Attributes:
+        addresses: What the present one says that it serves, by name.
+        ready: The present one is ready.
+        is_ours: It was ended by us, so its end is no surprise.
+    """
+
+    spec: Spec
+    log_file: Path
+    ended: Callable[[Ended], None]
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    is_ours: bool = False
+    is_stopping: bool = False
+    process: Process | None = None
+
+    async def run(self) -> None:
+        """Keep it running until it is stopped."""
+        while not self.is_stopping:
+            await self._once()
+            if not self.is_stopping:
+                await asyncio.sleep(PAUSE_S)
+
+    def kill(self) -> None:
+        """End it at once; it is started again."""
+        self._signal(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Tell it to end, and wait; kill it if it does not listen."""
+        self.is_stopping = True
+        process = self.process
+        if process is None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            self.ended(self._end(code=-signal.SIGKILL, started_at=0, last_line="did not stop in time"))
+            self._signal(signal.SIGKILL)
+            await process.wait()
+
+    async def until_ready(self, timeout_s: float = READY_S) -> None:
+        """Wait until it is ready. Raises `NotReady`."""
+        try:
+            await asyncio.wait_for(self.ready.wait(), timeout_s)
+        except TimeoutError:
+            raise NotReady(f"{self.spec.name} is not ready after {timeout_s:g} s: {self._last_line()}") from None
+
+    def _signal(self, number: signal.Signals) -> None:
+        self.is_ours = True
+        self.ready.clear()
+        if self.process is not None and self.process.returncode is None:
+            os.kill(self.process.pid, number)
+
+    async def _once(self) -> None:
+        self.is_ours, started_at = False, now()
+        # -P: a folder called `worker` where the command is run does not take the place of ours.
+        command = [sys.executable, "-P", "-m", "cardwire", self.spec.role]
+        with self.log_file.open("ab") as log:
+            self.process = process = await asyncio.create_subprocess_exec(
+                *command, env=dict(self.spec.env), cwd=ROOT, stdin=DEVNULL, stdout=PIPE, stderr=log
+            )
+            if self.is_stopping:
+                self._signal(signal.SIGTERM)
+            await self._read(process)
+            code = await process.wait()
+        was_ready = self.ready.is_set()
+        self.ready.clear()
+        if not self.is_ours:
+            self.ended(self._end(code=code, started_at=started_at, was_ready=was_ready, last_line=self._last_line()))
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            words = line.decode().split()
+            if words[:2] == [self.spec.role, "ready"]:
+                self.addresses = dict(word.split("=", 1) for word in words[2:])
+                self.ready.set()
+
+    def _end(self, *, code: int, started_at: int, last_line: str, was_ready: bool = True) -> Ended:
+        return Ended(
+            at=now(), name=self.spec.name, code=code, started_at=started_at, was_ready=was_ready, last_line=last_line
+        )
+
+    def _last_line(self) -> str:
+        lines = self.log_file.read_text(errors="replace").splitlines() if self.log_file.exists() else []
+        return lines[-1][:500] if lines else "it printed nothing"
+
+
+@dataclass(slots=True)
+class Fleet:
+    """
+    All processes of a run.
+
+    Attributes:
+        folder: Where their output goes.
+        ended: Ends that nobody asked for, in order.
+    """
+
+    folder: Path
+    kept: dict[str, Kept] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self, *specs: Spec) -> Sequence[Kept]:
+        """Start processes together and return them when all are ready. Raises `NotReady`."""
+        started = [Kept(spec, self.folder / f"{spec.name}.log", self.ended.append) for spec in specs]
+        for each in started:
+            self.kept[each.spec.name] = each
+            self._tasks.append(asyncio.create_task(each.run(), name=each.spec.name))
+        await asyncio.gather(*(each.until_ready() for each in started))
+        return started
+
+    def of(self, role: str) -> Sequence[Kept]:
+        """Return the processes of one role."""
+        return [each for each in self.kept.values() if each.spec.role == role]
+
+    async def stop(self, *roles: str) -> None:
+        """End all processes of these roles."""
+        await asyncio.gather(*(each.stop() for role in roles for each in self.of(role)))
+
+    async def close(self) -> None:
+        """End whatever still runs."""
+        await asyncio.gather(*(each.stop() for each in self.kept.values()))
+        await asyncio.gather(*self._tasks)
+
+
+def now() -> int:
+    """Return the machine's time (ms)."""
+    return time.time_ns() // 1_000_000

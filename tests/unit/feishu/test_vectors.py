@@ -1,9 +1,12 @@
 """Our wire rules against what the platform's official SDK was seen to do (tests/vectors)."""
 
+import json
 from typing import Any, Final
 
 import pytest
 
+from shared.core.ids import AppId, ChatId, MessageId
+from shared.core.json_text import JsonText
 from shared.feishu import answer
 from shared.feishu.callback import (
     Callback,
@@ -17,6 +20,7 @@ from shared.feishu.callback import (
     parse,
 )
 from shared.feishu.crypto import Cipher, Undecryptable
+from shared.feishu.openapi import ApiRequest, rename_chat, send_text, tenant_token, update_card
 from shared.feishu.signature import is_signed, sign, sign_legacy
 from tests.vectors import FEISHU, http_callback
 
@@ -150,3 +154,34 @@ def test_a_challenge_is_answered_as_the_sdk_answers_it(name: str) -> None:
     assert (case["sdk_status"] == 200) == (callback.token == case["verification_token"])
     if case["sdk_status"] == 200:
         assert case["sdk_response_body"].replace(" ", "").encode() == answer.challenge(callback.challenge)
+
+
+def _recorded_call(method: str, path: str) -> dict[str, Any]:
+    calls = FEISHU["sdk_outbound_requests"]["requests"]
+    (found,) = [call for call in calls if (call["method"], call["path"]) == (method, path)]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        tenant_token(AppId(FEISHU["meta"]["app_id"]), FEISHU["meta"]["app_secret"]),
+        send_text("oc_1", "hi", uuid="u-1"),
+        rename_chat(ChatId("oc_1"), "跟进中"),
+    ],
+    ids=lambda request: request.api,
+)
+def test_our_calls_are_those_that_the_sdk_makes(request_: ApiRequest) -> None:
+    """Same method, address, query and JSON."""
+    query = "".join(f"?{name}={value}" for name, value in request_.query)
+    recorded = _recorded_call(request_.method, request_.path + query)
+    assert json.loads(recorded["body"]) == json.loads(request_.body or b"")
+
+
+def test_our_card_update_differs_from_the_sdks_in_saying_that_the_card_is_shared() -> None:
+    """The SDK sends what it is given; a card that does not say would be refused."""
+    request = update_card(MessageId("om_1"), JsonText('{"elements":[]}'))
+    recorded = json.loads(_recorded_call(request.method, request.path)["body"])
+    assert {"content": '{"elements":[]}'} == recorded
+    assert {"content": '{"elements":[],"config":{"update_multi":true}}'} == json.loads(request.body or b"")

@@ -28,6 +28,7 @@ from tests.unit.worker.scripted_platform import (
     silence,
 )
 from worker.client import HttpPlatform, Unauthorized, Unreachable
+from worker.settings import WorkerSettings
 
 APP, TENANT = AppId("cli_1"), TenantKey("tenant_1")
 SECRETS = {APP: Secret("s-secret")}
@@ -353,6 +354,30 @@ async def test_a_refused_secret_shows_nothing_of_itself() -> None:
             await call(client)
     shown = "".join(traceback.format_exception(raised.value)) + repr(raised.value) + repr(raised.value.__context__)
     assert [] == [hidden for hidden in ("t-1", "s-secret") if hidden in shown]
+
+
+async def test_the_settings_name_platform_app_and_secret() -> None:
+    """As a worker is configured, so it calls."""
+    async with scripted() as platform:
+        settings = WorkerSettings.load(
+            {
+                "LARK_APP_ID": APP,
+                "LARK_APP_SECRET": "s-secret",
+                "LARK_DOMAIN": platform.url,
+                "CARDWIRE_APP": "handlers:app",
+                "CARDWIRE_LOG": "sqlite:///log.db",
+                "CARDWIRE_LEDGER": "sqlite:///ledger.db",
+            }
+        )
+        async with HttpPlatform.of(settings, ManualClock()) as client:
+            assert 200 == (await call(client)).status
+    assert {"app_id": APP, "app_secret": "s-secret"} == platform.token_calls[0].body
+
+
+async def test_a_client_that_was_never_opened_says_so() -> None:
+    """It owns its connections for the time of a block."""
+    with pytest.raises(RuntimeError, match="async with"):
+        await call(HttpPlatform("http://127.0.0.1:1", SECRETS, clock=ManualClock()))
 
 
 async def _until_token(client: HttpPlatform, platform: ScriptedPlatform, token: str) -> None:

@@ -116,10 +116,11 @@ effects: Final = Table(
     # A mark, an attempt and an outcome each rewrite the row: room beside it keeps the indexes out of that.
     postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.05"},
 )
+# The target first: with the app first, a planner without statistics takes this index for everything of an app.
 Index(
     "effects_pending",
-    effects.c.app_id,
     effects.c.target,
+    effects.c.app_id,
     effects.c.order,
     postgresql_where=effects.c.status == PENDING,
     sqlite_where=effects.c.status == PENDING,

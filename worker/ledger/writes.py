@@ -3,7 +3,7 @@ A batch's decisions, in one transaction.
 
 Locks are taken in this order: positions, claims, cards, targets, effects, outbox, and last what is rarely written;
 within a table by key. The targets of new effects and of marks are locked by one statement, in one order. That the
-effects of a mark are changed in any order does no harm: whoever changes an effect holds its target first.
+effects of marks are changed in any order does no harm: whoever changes an effect holds its target first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database
 from worker.ledger.outbox import Telling
-from worker.ledger.port import ClaimRace, Fenced, Mark, NewEffect, TargetKey, Write
+from worker.ledger.port import ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
 from worker.ledger.reads import bytes_of
 from worker.ledger.sql import Dialect, Given, greatest, insert_given, keys, rows
 from worker.ledger.tables import (
@@ -56,7 +56,8 @@ class Writes:
         self._cards, self._card = _cards(dialect)
         self._waking = Waking(database)
         self._effects, self._effect = _effects(dialect)
-        self._marks, self._waiting, self._mark = _marks(dialect)
+        self._events, self._of_events = _marked(dialect)
+        self._marks, self._mark = _mark(dialect)
         self._telling = Telling(database)
         self._dead, self._bury = _dead_letters(dialect)
         self._suspended, self._suspend = _suspensions(dialect)
@@ -67,10 +68,11 @@ class Writes:
             now = await self._compare_and_set(connection, write)
             await self._claim_inputs(connection, write, now)
             await self._cards.execute(connection, self._card, _card_values(write))
-            await self._wake_targets(connection, write, now)
+            waiting = await self._waiting(connection, write.marks)
+            settled = now + self._settle_ms
+            await self._waking.run(connection, _due(write.effects, now, waiting.values(), settled))
             await self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
-            due = now + self._settle_ms
-            await self._marks.execute(connection, self._mark, [(*key, due, now) for key in _marked(write.marks)])
+            await self._marks.execute(connection, self._mark, [(*key, settled, now) for key in sorted(waiting)])
             await self._telling.run(connection, write.outbox)
             await self._write_the_rare(connection, write, now)
         return now
@@ -88,16 +90,16 @@ class Writes:
         if made != len(values):
             raise ClaimRace(f"{len(values) - made} of {len(values)} claims were made by somebody else meanwhile")
 
-    async def _wake_targets(self, connection: AsyncConnection, write: Write, now: EpochMs) -> None:
-        due: dict[TargetKey, EpochMs] = {}
-        for effect in write.effects:
-            key = TargetKey(effect.app_id, effect.target)
-            due[key] = min(now + effect.due_in_ms, due.get(key, now + effect.due_in_ms))
-        settled = now + self._settle_ms
-        for row in await self._marks.fetch(connection, self._waiting, [(*k, 0, 0) for k in _marked(write.marks)]):
-            key = TargetKey(row.app_id, row.target)
-            due[key] = min(settled, due.get(key, settled))
-        await self._waking.run(connection, due)
+    async def _waiting(self, connection: AsyncConnection, marks: Sequence[Mark]) -> Mapping[EffectKey, TargetKey]:
+        """Return the effects that wait for one of these marks, and their targets."""
+        events = sorted({(mark.app_id, mark.event_id) for mark in marks})
+        return {
+            EffectKey(app_id, event_id, index): TargetKey(app_id, target)
+            for app_id, event_id, index, target, status, eligibility, marked_at in await self._events.fetch(
+                connection, self._of_events, events
+            )
+            if status == "pending" and eligibility == "after_answer" and marked_at is None
+        }
 
     async def _write_the_rare(self, connection: AsyncConnection, write: Write, now: EpochMs) -> None:
         dead = [(d.app_id, d.event_id, d.handler, d.reason, d.interaction, now) for d in write.dead_letters]
@@ -152,28 +154,41 @@ def _effects(dialect: Dialect) -> tuple[Given, Any]:
     return given, insert_given(dialect, effects, given, names, status=PENDING, k=_ZERO, attempts=_ZERO)
 
 
+def _due(
+    new: Iterable[NewEffect], now: EpochMs, marked: Iterable[TargetKey], settled: EpochMs
+) -> Mapping[TargetKey, EpochMs]:
+    """Return when each target has something to do next, as far as this batch knows."""
+    due = dict.fromkeys(marked, settled)
+    for effect in new:
+        key = TargetKey(effect.app_id, effect.target)
+        due[key] = min(now + effect.due_in_ms, due.get(key, now + effect.due_in_ms))
+    return due
+
+
 def _effect_values(new: Sequence[NewEffect], now: EpochMs) -> list[tuple[Any, ...]]:
     return [(*_EFFECT(effect), now, now + effect.due_in_ms, now if effect.marked else None) for effect in new]
 
 
-def _marked(marks: Iterable[Mark]) -> list[tuple[str, str]]:
-    return sorted({(mark.app_id, mark.event_id) for mark in marks})
+def _marked(dialect: Dialect) -> tuple[Given, Any]:
+    """
+    Return the question for the effects of events.
+
+    It does not say that they must be waiting: without statistics, PostgreSQL takes such a condition for rare and
+    compares all that wait with all events.
+    """
+    given = keys(dialect, app_id=Key, event_id=Key)
+    here = and_(effects.c.app_id == given.table.c.app_id, effects.c.event_id == given.table.c.event_id)
+    asked = (effects.c.index, effects.c.target, effects.c.status, effects.c.eligibility, effects.c.marked_at)
+    return given, select(effects.c.app_id, effects.c.event_id, *asked).join(given.table, here)
 
 
-def _marks(dialect: Dialect) -> tuple[Given, Any, Any]:
-    given = keys(dialect, app_id=Key, event_id=Key, due=BigInteger(), marked_at=BigInteger())
+def _mark(dialect: Dialect) -> tuple[Given, Any]:
+    given = keys(dialect, app_id=Key, event_id=Key, index=Integer(), due=BigInteger(), marked_at=BigInteger())
     row = given.table.c
-    waits = and_(
-        effects.c.app_id == row.app_id,
-        effects.c.event_id == row.event_id,
-        effects.c.status == PENDING,
-        effects.c.eligibility == literal_column("'after_answer'", String()),
-        effects.c.marked_at.is_(None),
-    )
-    waiting = select(effects.c.app_id, effects.c.target).join(given.table, waits).distinct()
+    same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
     # One that was tried already, without a mark, goes on waiting for its next attempt.
     due = case((effects.c.k == 0, row.due), else_=greatest(effects.c.due, row.due))
-    return given, waiting, update(effects).where(waits).values(due=due, marked_at=row.marked_at)
+    return given, update(effects).where(same).values(due=due, marked_at=row.marked_at)
 
 
 def _dead_letters(dialect: Dialect) -> tuple[Given, Any]:

@@ -105,7 +105,7 @@ def _decided() -> None:
     op.create_index(
         "effects_pending",
         "effects",
-        ["app_id", "target", "order"],
+        ["target", "app_id", "order"],
         postgresql_where=pending,
         sqlite_where=pending,
     )

@@ -110,9 +110,7 @@ async def serve(
 
 @asynccontextmanager
 async def _listen(settings: GatewaySettings, webhook: Webhook) -> AsyncIterator[str]:
-    # The low-level server: routing by a set of paths costs nothing, and bodies stay as they are on the wire.
-    server = web.Server(webhook, access_log=None, auto_decompress=False)
-    runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
+    runner = web.ServerRunner(webhook.server(), shutdown_timeout=FINISH_S)
     await runner.setup()
     try:
         await _bind(web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG), settings)

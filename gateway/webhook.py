@@ -24,23 +24,33 @@ PATHS: Final = frozenset({"/webhook/card", "/webhook/event", "/card", "/event"})
 BODY_S: Final = 2.0
 """How long a body may take. The platform gives up after 3 s, so a later one could not be answered in time."""
 
+LINGER_S: Final = 0.5
+"""How long a body that is not wanted any more is read and dropped, so that its sender gets to see our refusal."""
+
 MAX_REQUEST_ID: Final = 128
 """Characters of ``X-Request-Id`` that are kept; real ones have 36."""
+
+# Instead of the names and versions of what we are made of.
+_SERVER: Final = {"Server": "cardwire"}
 
 log = structlog.get_logger("cardwire.gateway")
 
 
 class Webhook:
-    """A front end of a `Gate`: what `aiohttp.web.Server` calls for each request."""
+    """A front end of a `Gate`."""
 
-    def __init__(self, gate: Gate, *, clock: Clock) -> None:
-        self._gate, self._clock = gate, clock
+    def __init__(self, gate: Gate, *, clock: Clock, body_s: float = BODY_S) -> None:
+        self._gate, self._clock, self._body_s = gate, clock, body_s
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    def server(self) -> web.Server:
+        """Return a server of it, to be bound: the low-level one, which leaves bodies as they are on the wire."""
+        return web.Server(self._handle, access_log=None, auto_decompress=False, lingering_time=LINGER_S)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path not in PATHS:
-            return web.Response(status=404)
+            return web.Response(status=404, headers=_SERVER)
         if request.method != "POST":
-            return web.Response(status=405, headers={"Allow": "POST"})
+            return web.Response(status=405, headers={"Allow": "POST", **_SERVER})
         try:
             return await self._answer(request)
         except Exception:
@@ -52,7 +62,7 @@ class Webhook:
         started = self._clock.monotonic()
         headers = _headers(request.headers)
         try:
-            body = await _body(request)
+            body = await _body(request, self._body_s)
         except CallbackRejected as error:
             reply = rejected(error, headers, started)
         else:
@@ -64,7 +74,7 @@ class Webhook:
         return response
 
 
-async def _body(request: web.BaseRequest) -> bytes:
+async def _body(request: web.BaseRequest, within_s: float) -> bytes:
     """
     Read the whole body.
 
@@ -75,7 +85,7 @@ async def _body(request: web.BaseRequest) -> bytes:
         raise _too_large()
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(within_s):
             # Piece by piece: a chunked body does not say how long it will be.
             while piece := await request.content.readany():
                 body += piece
@@ -115,7 +125,7 @@ def _headers(given: Mapping[str, str]) -> CallbackHeaders:
 
 
 def _response(status: int, body: bytes) -> web.Response:
-    return web.Response(status=status, body=body, content_type="application/json")
+    return web.Response(status=status, body=body, content_type="application/json", headers=_SERVER)
 
 
 def _too_large() -> CallbackRejected:

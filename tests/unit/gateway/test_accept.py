@@ -38,7 +38,7 @@ from tests.support.callbacks import (
     subscribed,
     verification,
 )
-from tests.unit.gateway.logs import TestableLog
+from tests.support.testable_log import TestableLog
 
 TOPICS = Topics()
 

@@ -8,7 +8,7 @@ from gateway.append import BUDGET_S, MAX_IN_FLIGHT, MAX_MARKS, MAX_WAITING, Appe
 from shared.clock import ManualClock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.observability.metrics import APPENDS_IN_FLIGHT, GATEWAY_METRICS, MARKS, Metrics
-from tests.unit.gateway.logs import TestableLog, record
+from tests.support.testable_log import TestableLog, record
 
 
 @pytest.fixture

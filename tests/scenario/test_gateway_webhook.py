@@ -1,0 +1,406 @@
+"""The gateway as the platform meets it: real HTTP against a running gateway."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from gateway.accept import Gate
+from gateway.admission import MAX_BODY, Admission
+from gateway.app import RunningGateway, serve
+from gateway.append import Appender
+from gateway.credentials import Credentials
+from gateway.settings import GatewaySettings
+from gateway.webhook import PATHS, Webhook
+from shared.app.app import App
+from shared.app.interaction import Interaction
+from shared.clock import ManualClock
+from shared.core.cards import Toast
+from shared.core.codec import decode
+from shared.core.decision import Card
+from shared.core.errors import ConfigError
+from shared.core.events import InteractionAnswered, InteractionReceived
+from shared.eventlog.port import Topics
+from shared.observability.metrics import CALLBACKS, GATEWAY_METRICS, MARKS, REFUSALS, Metrics
+from tests.support.callbacks import (
+    APP_ID,
+    CARD_TOKEN,
+    ENCRYPT_KEY,
+    NOW,
+    VERIFICATION_TOKEN,
+    Wire,
+    click,
+    encrypted,
+    signed,
+    subscribed,
+)
+from tests.support.testable_log import TestableLog
+
+ENV = {
+    "LARK_APP_ID": APP_ID,
+    "LARK_ENCRYPT_KEY": ENCRYPT_KEY,
+    "LARK_VERIFICATION_TOKEN": VERIFICATION_TOKEN,
+    "CARDWIRE_APP": "unused:app",
+    "CARDWIRE_LOG": "sqlite:///unused.db",
+    "CARDWIRE_PORT": "0",
+    "CARDWIRE_ADMIN_PORT": "0",
+}
+TOPIC = Topics().interactions
+
+app = App()
+
+
+@app.on_action("follow_up", answer=Toast.info("正在跟进"))
+def follow_up(click: Interaction, card: Card | None) -> None:
+    """Handle a click."""
+
+
+@app.on_event("im.chat.updated_v1")
+def chat_updated(event: Interaction, card: Card | None) -> None:
+    """Handle an event."""
+
+
+@pytest.fixture
+async def log() -> TestableLog:
+    """Return a log in memory."""
+    return TestableLog()
+
+
+@pytest.fixture
+async def gateway(log: TestableLog) -> AsyncIterator[RunningGateway]:
+    """Yield a running gateway whose clock stands still."""
+    async with serve(GatewaySettings.load(ENV), app, event_log=log, clock=ManualClock(NOW)) as running:
+        yield running
+        log.gate.set()
+        log.error = None
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    """Yield a caller."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield session
+
+
+def _click(event_id: str = "ev1", message_id: str = "om_1") -> Wire:
+    return signed(encrypted(click(event_id, message_id=message_id)))
+
+
+async def _post(
+    client: aiohttp.ClientSession, gateway: RunningGateway, wire: Wire, path: str = "/webhook/card"
+) -> tuple[int, Any]:
+    async with client.post(gateway.url + path, data=wire.body, headers=wire.headers) as response:
+        return response.status, json.loads(await response.read())
+
+
+async def _events(log: TestableLog) -> list[Any]:
+    return [decode(record.headers, record.value) for record in await log.all(TOPIC)]
+
+
+async def _until(condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110 -- another process of the kernel sets no event of ours
+            await asyncio.sleep(0.001)
+
+
+async def _until_events(log: TestableLog, number: int) -> list[Any]:
+    async def enough() -> bool:
+        return len(await _events(log)) >= number
+
+    await _until(enough)
+    return await _events(log)
+
+
+async def _until_appending(log: TestableLog, calls: int = 1) -> None:
+    async def appending() -> bool:
+        return len(log.appends) >= calls
+
+    await _until(appending)
+
+
+def _raw(wire: Wire, *, length: int | None = None) -> bytes:
+    headers = {**wire.headers, "Host": "x", "Content-Length": str(len(wire.body) if length is None else length)}
+    lines = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+    return f"POST /webhook/card HTTP/1.1\r\n{lines}\r\n".encode() + wire.body
+
+
+async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+class TestAnswers:
+    """What a caller gets."""
+
+    @pytest.mark.parametrize("path", sorted(PATHS))
+    async def test_every_path_takes_every_callback(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, path: str
+    ) -> None:
+        """Ours and those of the platform's tutorials."""
+        assert (200, "正在跟进") == _toast(await _post(client, gateway, _click(), path))
+        assert (200, {}) == await _post(client, gateway, signed(encrypted(subscribed())), path)
+
+    async def test_other_paths_and_methods_are_none_of_ours(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession
+    ) -> None:
+        """And tell nothing about what we are made of."""
+        async with client.post(gateway.url + "/") as response:
+            assert (404, "cardwire") == (response.status, response.headers["Server"])
+        async with client.get(gateway.url + "/webhook/card") as response:
+            assert (405, "POST") == (response.status, response.headers["Allow"])
+
+    async def test_answers_are_json(self, gateway: RunningGateway, client: aiohttp.ClientSession) -> None:
+        """The platform parses them by their type."""
+        for wire in (_click(), Wire(body=b"nonsense")):
+            async with client.post(gateway.url + "/card", data=wire.body, headers=wire.headers) as response:
+                assert "application/json" == response.content_type
+
+    async def test_a_compressed_body_is_taken_as_the_bytes_that_it_is(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession
+    ) -> None:
+        """The platform compresses nothing, and bombs do not go off."""
+        wire = _click()
+        async with client.post(
+            gateway.url + "/card", data=wire.body, headers={**wire.headers, "Content-Encoding": "gzip"}
+        ) as response:
+            assert 200 == response.status
+
+    async def test_a_refused_connection_goes_on(self, gateway: RunningGateway, client: aiohttp.ClientSession) -> None:
+        """Proxies share connections between callers."""
+        assert (401, {"error": "rejected"}) == await _post(client, gateway, Wire(body=b"nonsense"))
+        assert (200, "正在跟进") == _toast(await _post(client, gateway, _click()))
+
+
+class TestOrder:
+    """What happens before what."""
+
+    async def test_nobody_is_answered_before_the_append(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """The answer says that it is recorded, so it must be; and the mark follows the answer."""
+        log.gate.clear()
+        posting = asyncio.create_task(_post(client, gateway, _click()))
+        await _until_appending(log)
+        assert not posting.done()
+        assert [] == await _events(log)
+        log.gate.set()
+        assert (200, "正在跟进") == _toast(await posting)
+        received, mark = await _until_events(log, 2)
+        assert isinstance(received, InteractionReceived)
+        assert isinstance(mark, InteractionAnswered)
+        assert (received.event_id, True) == (mark.event_id, mark.delivered)
+
+    async def test_a_caller_that_leaves_before_the_answer_is_marked_so(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """Its click counts, and the others around it are answered as ever."""
+        log.gate.clear()
+        _, writer = await _connect(gateway.url)
+        writer.write(_raw(_click("gone", "om_gone")))
+        await _until_appending(log)
+        posting = asyncio.create_task(_post(client, gateway, _click("here", "om_here")))
+        writer.transport.abort()
+        await asyncio.sleep(0.05)  # the kernel's turn: the gateway's side must notice the reset
+        log.gate.set()
+        assert (200, "正在跟进") == _toast(await posting)
+        events = await _until_events(log, 4)
+        marks = {event.event_id: event.delivered for event in events if isinstance(event, InteractionAnswered)}
+        assert {"gone": False, "here": True} == marks
+
+    async def test_a_thousand_callbacks_at_once_are_all_recorded_and_marked(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """Each exactly once, each mark behind its click."""
+        ids = [f"ev{n}" for n in range(1000)]
+        replies = await asyncio.gather(*(_post(client, gateway, _click(id_, f"om_{id_}")) for id_ in ids))
+        assert {(200, "正在跟进")} == {_toast(reply) for reply in replies}
+        events = await _until_events(log, 2000)
+        assert sorted(ids) == sorted(event.event_id for event in events if isinstance(event, InteractionReceived))
+        assert sorted(ids) == sorted(event.event_id for event in events if isinstance(event, InteractionAnswered))
+        seen: set[str] = set()
+        for event in events:
+            assert isinstance(event, InteractionReceived) or event.event_id in seen
+            seen.add(event.event_id)
+
+
+class TestOutage:
+    """With the log away."""
+
+    async def test_a_slow_log_is_told_to_the_person_within_two_and_a_half_seconds(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """The platform waits three."""
+        log.gate.clear()
+        async with asyncio.timeout(2.5):
+            clicked, repeated = await asyncio.gather(
+                _post(client, gateway, _click()), _post(client, gateway, signed(encrypted(subscribed())))
+            )
+        assert (200, "error") == (clicked[0], clicked[1]["toast"]["type"])
+        assert (503, {"error": "unavailable"}) == repeated
+
+    async def test_it_starts_without_the_log_is_unready_and_recovers_by_itself(
+        self, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """Deploying it does not depend on the broker, and nobody is told a lie meanwhile."""
+        log.available = False
+        async with serve(GatewaySettings.load(ENV), app, event_log=log, clock=ManualClock(NOW)) as gateway:
+            assert "error" == (await _post(client, gateway, _click()))[1]["toast"]["type"]
+            assert (200, 503) == (await _status(client, gateway, "healthz"), await _status(client, gateway, "readyz"))
+            log.available = True
+            assert (200, "正在跟进") == _toast(await _post(client, gateway, _click()))
+            assert 200 == await _status(client, gateway, "readyz")
+
+
+class TestBodies:
+    """Bodies that are too large, too slow, or never finished."""
+
+    @pytest.mark.parametrize("chunked", [False, True])
+    async def test_a_body_beyond_the_bound_is_refused(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, *, chunked: bool
+    ) -> None:
+        """Whether or not it says so beforehand."""
+        wire = Wire(body=b"x" * (MAX_BODY + 1))
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield wire.body
+
+        data = pieces() if chunked else wire.body
+        async with client.post(gateway.url + "/card", data=data) as response:
+            assert (413, b'{"error":"rejected"}') == (response.status, await response.read())
+        assert 1 == gateway.metrics.value(REFUSALS, "body_too_large")
+
+    async def test_a_body_at_the_bound_is_read(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """The largest honest click comes in."""
+        filling = "x" * (MAX_BODY * 3 // 4 - 1200)
+        wire = signed(encrypted(click(value={"action": "follow_up", "text": filling})))
+        assert MAX_BODY - 2000 < len(wire.body) <= MAX_BODY
+        assert (200, "正在跟进") == _toast(await _post(client, gateway, wire))
+
+    async def test_a_caller_that_leaves_in_the_middle_of_its_body_changes_nothing(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """Half a click is none."""
+        _, writer = await _connect(gateway.url)
+        wire = _click()
+        writer.write(_raw(wire, length=len(wire.body) + 10))
+        await writer.drain()
+        writer.close()
+
+        async def refused() -> bool:
+            return gateway.metrics.value(REFUSALS, "body_incomplete") == 1
+
+        await _until(refused)
+        assert [] == await _events(log)
+        assert (200, "正在跟进") == _toast(await _post(client, gateway, _click()))
+
+    async def test_a_body_in_tiny_pieces_is_read(
+        self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """However the network cuts it."""
+        reader, writer = await _connect(gateway.url)
+        raw = _raw(_click())
+        for at in range(0, len(raw), 7):
+            writer.write(raw[at : at + 7])
+            await writer.drain()
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        assert ["ev1", "ev1"] == [event.event_id for event in await _until_events(log, 2)]
+
+    async def test_a_body_that_does_not_come_is_refused(self, log: TestableLog) -> None:
+        """Slow callers do not hold on to us: 408, and the connection ends."""
+        metrics = Metrics(*GATEWAY_METRICS)
+        runner = web.ServerRunner(_webhook(log, metrics, body_s=0.05).server())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await _connect(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        wire = _click()
+        writer.write(_raw(wire, length=len(wire.body) + 10))
+        response = await reader.read()
+        assert response.startswith(b"HTTP/1.1 408")
+        assert response.endswith(b'{"error":"rejected"}')
+        assert 1 == metrics.value(REFUSALS, "body_too_slow")
+        writer.close()
+        await runner.cleanup()
+
+
+class TestEnd:
+    """The end of a gateway."""
+
+    async def test_requests_under_way_are_finished_and_their_marks_written(
+        self, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """Unready first, then nothing new, then the last answers, then their marks."""
+        async with serve(GatewaySettings.load(ENV), app, event_log=log, clock=ManualClock(NOW)) as gateway:
+            log.gate.clear()
+            posting = asyncio.create_task(_post(client, gateway, _click()))
+            await _until_appending(log)
+            asyncio.get_running_loop().call_later(0.1, log.gate.set)
+            assert await gateway.is_ready()
+        assert not await gateway.is_ready()
+        assert (200, "正在跟进") == _toast(await posting)
+        assert [InteractionReceived, InteractionAnswered] == [type(event) for event in await _events(log)]
+        assert 1 == gateway.metrics.value(MARKS, "appended")
+        assert await gateway.failed() is None
+
+
+class TestStart:
+    """What keeps a gateway from starting, in one line."""
+
+    @pytest.mark.parametrize("name", ["CARDWIRE_PORT", "CARDWIRE_ADMIN_PORT"])
+    async def test_a_port_that_is_taken(self, gateway: RunningGateway, log: TestableLog, name: str) -> None:
+        """The line names the setting and an example, and nothing is left open."""
+        taken = gateway.url.rpartition(":")[2]
+        settings = GatewaySettings.load({**ENV, name: taken})
+        with pytest.raises(ConfigError, match=rf"{name}.*{taken}.*for example {name}="):
+            async with serve(settings, app, event_log=log):
+                pass
+
+    async def test_an_address_that_is_not_this_machines(self, log: TestableLog) -> None:
+        """The line names the setting and an example."""
+        settings = GatewaySettings.load({**ENV, "CARDWIRE_HOST": "192.0.2.1"})
+        with pytest.raises(ConfigError, match=r"CARDWIRE_HOST.*192\.0\.2\.1.*for example CARDWIRE_HOST="):
+            async with serve(settings, app, event_log=log):
+                pass
+
+
+async def test_the_admin_port_shows_the_numbers(gateway: RunningGateway, client: aiohttp.ClientSession) -> None:
+    """Callbacks by kind and outcome, and no secret."""
+    await _post(client, gateway, _click())
+    await _post(client, gateway, Wire(body=b"nonsense"))
+    async with client.get(gateway.admin_url + "/metrics") as response:
+        shown = await response.text()
+    assert 'cardwire_callbacks_total{kind="card_action",outcome="recorded"} 1.0' in shown
+    assert 'cardwire_callback_refusals_total{cause="unreadable"} 1.0' in shown
+    assert 1 == gateway.metrics.value(CALLBACKS, "unknown", "rejected")
+    for secret in (ENCRYPT_KEY, VERIFICATION_TOKEN, CARD_TOKEN):
+        assert secret not in shown
+
+
+def _toast(reply: tuple[int, Any]) -> tuple[int, str]:
+    return reply[0], reply[1]["toast"]["content"]
+
+
+async def _status(client: aiohttp.ClientSession, gateway: RunningGateway, probe: str) -> int:
+    async with client.get(f"{gateway.admin_url}/{probe}") as response:
+        return response.status
+
+
+def _webhook(log: TestableLog, metrics: Metrics, *, body_s: float) -> Webhook:
+    settings = GatewaySettings.load(ENV)
+    clock = ManualClock(NOW)
+    gate = Gate(
+        app_id=settings.app_id,
+        admission=Admission(Credentials.of(settings.app_id, settings.callbacks)),
+        app=app,
+        appender=Appender(log, clock=clock, metrics=metrics),
+        topics=Topics(),
+        clock=clock,
+        metrics=metrics,
+    )
+    return Webhook(gate, clock=clock, body_s=body_s)

@@ -163,6 +163,8 @@ class Consume:
         for move in write.moves:
             self._next[move.partition] = move.next
         self._meter.decided(draft.counts)
+        for letter in write.dead_letters:
+            log.warning("handler_failed", event_id=letter.event_id, handler=letter.handler, reason=letter.reason)
         self._committed(write, at)
 
     async def _bisect(self, rest: Sequence[Taken], consumer: Consumer, error: DataRefused) -> int | None:

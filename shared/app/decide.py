@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import traceback
+from pathlib import Path
 from typing import Any, Final, NoReturn, get_args
 
 import msgspec
@@ -49,7 +51,13 @@ def _called(handler: Handler, interaction: Interaction, card: Card | None) -> An
         raise
     except BaseException as error:
         # Not only Exception: a handler that calls exit() must not end the worker.
-        raise HandlerError(f"{type(error).__name__} in {handler.name}") from error
+        raise HandlerError(f"{type(error).__name__} in {handler.name}{_where(error)}") from error
+
+
+def _where(error: BaseException) -> str:
+    """Name the line that raised, and nothing of what it said: that may hold what a person typed."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
 
 def _normalized(handler: Handler, returned: Any) -> Decision:

@@ -8,11 +8,10 @@ does not promise them: positions, leases, budgets, pacing, and when a pending ef
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import msgspec
 
-from shared.core.effects import Effect
 from shared.core.fold import Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace
 from worker.ledger.dump import Dump
 
@@ -20,8 +19,6 @@ Key = tuple[str | int, ...]
 Rows = Mapping[tuple[str, Key], Mapping[str, Any]]
 """Table and key to columns, in plain JSON values."""
 
-_Row = TypeVar("_Row", FoldedClaim, FoldedCard, FoldedFace, FoldedEffect)
-_EFFECT: Final = msgspec.json.Decoder(Effect)
 _UNKNOWN_FACE = {field.name: None for field in fields(FoldedFace)}
 
 
@@ -92,27 +89,6 @@ def differences(folded: Rows, ledger: Rows) -> list[Difference]:
             if ours.get(column) != theirs.get(column)
         ]
     return found
-
-
-def folded_of(dumped: Dump) -> Folded:
-    """Return the database's rows in the shape of a fold."""
-    return Folded(
-        claims={(row["app_id"], row["event_id"]): _one(FoldedClaim, row) for row in dumped.claims},
-        cards={(row["app_id"], row["message_id"]): _one(FoldedCard, row) for row in dumped.cards},
-        faces={(row["app_id"], row["message_id"]): _one(FoldedFace, row) for row in dumped.faces},
-        effects={
-            (row["app_id"], row["event_id"], row["index"]): _one(
-                FoldedEffect, {**row, "effect": _EFFECT.decode(row["payload"])}
-            )
-            for row in dumped.effects
-        },
-    )
-
-
-def _one(kind: type[_Row], row: Mapping[str, Any]) -> _Row:
-    given: dict[str, Any] = {field.name: row[field.name] for field in fields(kind)}
-    texts: dict[str, Any] = {name: value.decode() for name, value in given.items() if isinstance(value, bytes)}
-    return kind(**{**given, **texts})
 
 
 def assert_fold_equals_ledger(folded: Folded, dump: Dump) -> None:

@@ -1,0 +1,207 @@
+"""
+A whole Cardwire beside a platform, in one process: gateway, workers, simulator, each on a port of its own.
+
+Only outside effects are looked at: what the simulator saw, what lies in the log, what the ledger holds.
+"""
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.app import RunningGateway
+from gateway.app import serve as serve_gateway
+from gateway.settings import GatewaySettings
+from shared.app.app import App
+from shared.clock import Clock, ManualClock
+from shared.core.codec import decode
+from shared.core.events import Decided, EffectOutcome, Event, Output
+from shared.core.fold import fold
+from shared.eventlog.open import open_log
+from shared.eventlog.port import EventLog, Topics
+from simulator.app import RunningSimulator, run_simulator
+from simulator.settings import SimulatorSettings
+from tests.support.fold_equals_ledger import assert_fold_equals_ledger
+from worker.app import RunningWorker
+from worker.app import serve as serve_worker
+from worker.ledger.open import open_ledger
+from worker.ledger.sql_ledger import SqlLedger
+from worker.settings import WorkerSettings
+
+PATIENCE_S: Final = 30.0
+_worlds = itertools.count(1)
+
+ENCRYPTED: Final = {"LARK_ENCRYPT_KEY": "kudjA9Q2lGrwEXyzTestEncryptKey01", "LARK_VERIFICATION_TOKEN": "vtok0123456789"}
+TOKEN_ONLY: Final = {"LARK_VERIFICATION_TOKEN": "vtok0123456789"}
+LEGACY: Final = {"LARK_VERIFICATION_TOKEN": "vtok0123456789", "LARK_CALLBACKS": "legacy"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Where log and ledger are, and in which topics."""
+
+    log: str
+    ledger: str
+    prefix: str = ""
+
+    def env(self) -> dict[str, str]:
+        """Return the settings that name them."""
+        return {"CARDWIRE_LOG": self.log, "CARDWIRE_LEDGER": self.ledger, "CARDWIRE_TOPIC_PREFIX": self.prefix}
+
+
+def files(folder: Path) -> Stack:
+    """Return a stack of SQLite files."""
+    return Stack(log=f"sqlite:///{folder / 'log.db'}", ledger=f"sqlite:///{folder / 'ledger.db'}")
+
+
+def services(kafka: str, postgres_url: str) -> Stack:
+    """Return a stack on a real Kafka and a real PostgreSQL, with topics of its own."""
+    return Stack(log=f"kafka://{kafka}", ledger=postgres_url, prefix=f"t{os.getpid()}-{next(_worlds)}.")
+
+
+@dataclass(kw_only=True)
+class World:
+    """What runs, and how to look at it."""
+
+    stack: Stack
+    env: Mapping[str, str]
+    app: App
+    topics: Topics
+    event_log: EventLog
+    ledger: SqlLedger
+    simulator: RunningSimulator
+    gateway: RunningGateway
+    workers: list[RunningWorker] = field(default_factory=list)
+    clock: Clock | None = None
+    closing: AsyncExitStack
+
+    async def start_worker(self, **overrides: Any) -> RunningWorker:
+        """Start one more worker."""
+        return await self.closing.enter_async_context(self.worker(**overrides))
+
+    @asynccontextmanager
+    async def worker(self, **overrides: Any) -> AsyncIterator[RunningWorker]:
+        """Run a worker for as long as the block lasts."""
+        settings = WorkerSettings.load({**self.env, "LARK_DOMAIN": self.simulator.url})
+        given: dict[str, Any] = {"clock": self.clock, **overrides}
+        if self.clock is not None:
+            given = {"ledger": self.ledger, **given}
+        async with serve_worker(settings, self.app, **given) as running:
+            self.workers.append(running)
+            yield running
+            self.workers.remove(running)
+
+    async def chat(self, name: str = "支付告警") -> str:
+        """Return a new chat."""
+        return self.simulator.platform.new_chat(name).chat_id
+
+    async def until(self, condition: Callable[[], bool | Awaitable[bool]], *, patience_s: float = PATIENCE_S) -> None:
+        """Wait, bounded, until something holds; a manual clock is moved meanwhile, 50 ms at a time."""
+        deadline = time.monotonic() + patience_s
+        while not await _holds(condition):
+            if time.monotonic() > deadline:
+                raise AssertionError("it did not come about in time")
+            await asyncio.sleep(0.003 if isinstance(self.clock, ManualClock) else 0.01)
+            if isinstance(self.clock, ManualClock):
+                self.clock.advance(0.05)
+
+    async def quiet(self, *, patience_s: float = PATIENCE_S) -> None:
+        """Wait until everything logged is decided, every effect is at its end, and everything is told."""
+        await self.until(self._is_quiet, patience_s=patience_s)
+
+    async def _is_quiet(self) -> bool:
+        spans = await self.event_log.spans(self.topics.interactions)
+        positions = await self.ledger.positions()
+        if any(positions[partition].next != span.end for partition, span in spans.items()):
+            return False
+        if await self.ledger.outbox_depth() or await self.ledger.next_due() is not None:
+            return False
+        return not any(row["status"] == "pending" for row in (await self.ledger.dump()).effects)
+
+    async def events(self, topic: str) -> list[Event]:
+        """Return the events of a topic, partition by partition."""
+        found: list[Event] = []
+        for partition, span in (await self.event_log.spans(topic)).items():
+            offset = span.begin
+            while offset < span.end and (some := await self.event_log.read(topic, partition, offset, limit=1000)):
+                found += [decode(record.headers, record.value) for record in some]
+                offset = some[-1].offset + 1
+        return found
+
+    async def decisions(self) -> list[Decided]:
+        """Return what was decided, as told."""
+        return [event for event in await self.events(self.topics.outcomes) if isinstance(event, Decided)]
+
+    async def outcomes(self) -> list[EffectOutcome]:
+        """Return what became of effects, as told."""
+        return [event for event in await self.events(self.topics.outcomes) if isinstance(event, EffectOutcome)]
+
+    async def check(self) -> None:
+        """Fail unless the fold of what was told equals the ledger, and the simulator saw no limit exceeded."""
+        outputs: list[Output] = [*await self.decisions()]
+        outputs += await self.outcomes()
+        assert_fold_equals_ledger(fold(outputs), await self.ledger.dump())
+        assert not self.simulator.platform.judge.violations
+
+
+async def _holds(condition: Callable[[], bool | Awaitable[bool]]) -> bool:
+    held = condition()
+    return held if isinstance(held, bool) else await held
+
+
+@asynccontextmanager
+async def world(
+    stack: Stack,
+    app: App,
+    *,
+    credentials: Mapping[str, str] = ENCRYPTED,
+    limits: str = "1",
+    clock: Clock | None = None,
+    workers: int = 1,
+) -> AsyncIterator[World]:
+    """Run everything on ``stack`` as long as the block lasts."""
+    env = {
+        "LARK_APP_ID": "cli_a1b2c3d4e5f60718",
+        "LARK_APP_SECRET": "s3cr3t-not-real",
+        "CARDWIRE_APP": "tests:app",
+        "CARDWIRE_PORT": "0",
+        "CARDWIRE_ADMIN_PORT": "0",
+        "CARDWIRE_SIMULATOR_PORT": "0",
+        "CARDWIRE_LIMITS": limits,
+        "CARDWIRE_SIMULATOR_LIMITS": limits,
+        **credentials,
+        **stack.env(),
+    }
+    topics = Topics.prefixed(stack.prefix)
+    async with AsyncExitStack() as closing:
+        event_log = open_log(stack.log, topics=topics)
+        closing.push_async_callback(event_log.close)
+        await event_log.create([topics.interactions, topics.outcomes, topics.dead])
+        ledger = open_ledger(stack.ledger, clock=clock)
+        closing.push_async_callback(ledger.close)
+        await ledger.upgrade()
+        gateway = await closing.enter_async_context(serve_gateway(GatewaySettings.load(env), app, clock=clock))
+        callback = {"CARDWIRE_SIMULATOR_CALLBACK": f"{gateway.url}/webhook/card"}
+        simulator = await closing.enter_async_context(
+            run_simulator(SimulatorSettings.load({**env, **callback}), clock=clock)
+        )
+        running = World(
+            stack=stack,
+            env=env,
+            app=app,
+            topics=topics,
+            event_log=event_log,
+            ledger=ledger,
+            simulator=simulator,
+            gateway=gateway,
+            clock=clock,
+            closing=closing,
+        )
+        for _ in range(workers):
+            await running.start_worker()
+        yield running

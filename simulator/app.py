@@ -28,7 +28,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is bo
 DEFAULT_PERSON = OpenId("ou_00000000000000000000000000000001")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RunningSimulator:
     """
     A simulator that answers.

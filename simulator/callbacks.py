@@ -110,7 +110,7 @@ class Callbacks:
         """Return the delivery of an event of the first version, known by its ``uuid``; ``created`` in ms."""
         inner = {"app_id": self._app_id, "tenant_key": self._tenant_key, "type": kind, **event}
         body = {
-            "ts": f"{created / 1000:.7f}",
+            "ts": f"{created // 1000}.{created % 1000:03}0000",
             "uuid": event_id,
             "token": self._verification_token,
             "type": "event_callback",

@@ -142,7 +142,7 @@ class Deliverer:
         reactions: list[Reaction] = []
 
         def close(heard: Heard) -> None:
-            reactions.append(platform.close_click(click, heard))
+            reactions.append(platform.close_click(click, delivery.event_id, heard))
             platform.history.clicks.add(
                 ClickSeen(
                     n=platform.history.clicks.next_n(), event_id=delivery.event_id, message_id=click.message_id,
@@ -151,7 +151,7 @@ class Deliverer:
                 )
             )  # fmt: skip
 
-        platform.await_answer(click)
+        platform.await_answer(click, delivery.event_id)
         try:
             heard = await self._sender.deliver(delivery, copies, at_first=close)
         finally:

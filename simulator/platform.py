@@ -8,10 +8,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from shared.core.ids import AppId, ChatId, MessageId, TenantKey
+from shared.core.ids import AppId, ChatId, EventId, MessageId, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import Limits
-from simulator.answers import CallbackStyle, Heard, Reaction, react
+from simulator.answers import CONNECT_FAILED, CallbackStyle, Heard, NotAnswered, Reaction, react
 from simulator.callbacks import Click, Person
 from simulator.cards import CardRead, is_interactive, is_updatable, read_card
 from simulator.chats import Chat, EditPermission, NameGiven
@@ -168,17 +168,27 @@ class Platform:
         self._keep_token(click, now=now)
         return click
 
-    def await_answer(self, click: Click) -> None:
-        """Note that its bytes are under way: an update that comes before the answer comes too early."""
-        self.messages[click.message_id].clicks_open += 1
+    def await_answer(self, click: Click, event_id: EventId) -> None:
+        """
+        Note that its bytes are under way: an update that comes before the answer comes too early.
 
-    def close_click(self, click: Click, heard: Heard) -> Reaction:
+        Args:
+            click: The click.
+            event_id: What the receiver knows it by. When the bytes of a click that was answered, or given up after
+                they may have arrived, are delivered again, no update is too early any more.
+        """
+        token = self.card_tokens.get(click.card_token)
+        if token is not None and not token.is_answered:
+            self.messages[click.message_id].open_clicks.add(event_id)
+
+    def close_click(self, click: Click, event_id: EventId, heard: Heard) -> Reaction:
         """Let the person's client see what came back, and change the card if the answer holds one."""
         now = self.clock.now()
         message = self.messages[click.message_id]
-        message.close_click(now=now)
-        if click.card_token in self.card_tokens:
-            self.card_tokens[click.card_token].is_answered = True
+        message.close_click(event_id, now=now)
+        token = self.card_tokens.get(click.card_token)
+        if token is not None and heard != NotAnswered(code=CONNECT_FAILED):
+            token.is_answered = True
         shown = message.seen_by(click.operator.open_id)
         shown_format = shown.format if shown is not None else "1.0"
         reaction = react(heard, style=click.style, shown=shown_format)

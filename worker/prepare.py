@@ -62,10 +62,11 @@ def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs) -
         return turn.settled(now)
     if not may_call(breaker, now=now):
         return turn.settled(now, pace_ms=max(0, (retry_at(breaker) or now) - now))
-    return _ruled(turn, head, _EFFECT.decode(payload), now)
+    return ruled(turn, head, _EFFECT.decode(payload), now)
 
 
-def _ruled(turn: Turn, head: Head, effect: Effect, now: EpochMs) -> Job | Result:
+def ruled(turn: Turn, head: Head, effect: Effect, now: EpochMs) -> Job | Result:
+    """Return the call that an effect needs by the rules of policy, or its result: asked again right before the call."""
     match before(effect, head=head, face=turn.leased.face, now=now):
         case Go() as go:
             return Job(turn=turn, head=head, effect=effect, ruling=go, api=request_of(effect, head).api)

@@ -28,7 +28,7 @@ from worker.choose import choose
 from worker.client import Platform
 from worker.ledger.port import Lease, Ledger
 from worker.meter import Meter
-from worker.prepare import Job, prepare
+from worker.prepare import Job, prepare, ruled
 from worker.relay import Relay
 from worker.settle import Settler
 from worker.settlement import Result, Turn
@@ -124,6 +124,7 @@ class Pump:
             app_id = turn.leased.key.app_id
             prepared = prepare(turn, payload, self._breaker(app_id), lease.now)
             if isinstance(prepared, Job):
+                # Now, so that an open breaker lets one of these turns through; put off, it is silent for 10 s more.
                 self._breakers[app_id] = called(self._breaker(app_id), now=lease.now)
                 jobs.append(prepared)
             else:
@@ -144,6 +145,10 @@ class Pump:
     async def _perform(self, job: Job) -> None:
         self._meter.budget_wait(job.api, job.wait_s)
         await self._clock.sleep(job.wait_s)
+        now_ruled = ruled(job.turn, job.head, job.effect, self._alarm.ledger_now())
+        if isinstance(now_ruled, Result):
+            self._put(now_ruled)  # The card's time ran out while its call waited for the rate limit.
+            return
         made = await call(
             job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
         )

@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -100,14 +101,15 @@ def test_half_characters_do_not_fail_a_handler() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("secret"), SystemExit(3), RecursionError(), asyncio.CancelledError()])
 def test_whatever_a_handler_raises_is_its_own_failure(error: BaseException) -> None:
-    """The reason names the type and the handler, the traceback is kept, what was typed is not told."""
+    """The reason names the type, the handler and the line, the traceback is kept, what was typed is not told."""
 
     def fail(click: Interaction, card: Card | None) -> None:
         raise error
 
     with pytest.raises(HandlerError) as failed:
         _run(fail)
-    assert f"{type(error).__name__} in handler" == str(failed.value)
+    line = inspect.getsourcelines(fail)[1] + 1
+    assert f"{type(error).__name__} in handler (test_decide.py:{line})" == str(failed.value)
     assert error is failed.value.__cause__
 
 

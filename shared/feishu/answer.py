@@ -1,5 +1,5 @@
 """
-What a callback is answered, in the form of its kind. Source: docs/reference/platform.md, "Answers".
+What a callback is answered, in the form of its kind. Source: docs/reference/platform.md, "Answers to callbacks".
 
 Answers are built from values, so a wrong shape (the client would show an error code) never leaves.
 """

@@ -129,7 +129,7 @@ def test_a_raising_predicate_fails_the_handler_it_belongs_to() -> None:
     app.on_action(lambda click: click.value["missing"], handler_name="picky")(lambda click, card: None)
     handler = app.handler_for(CLICK.received)
     assert handler is not None
-    with pytest.raises(HandlerError, match=r"^KeyError in picky$"):
+    with pytest.raises(HandlerError, match=r"^KeyError in picky \(test_decide.py:\d+\)$"):
         run(handler, CLICK, None)
 
 

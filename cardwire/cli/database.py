@@ -8,6 +8,7 @@ from typing import Self
 
 import typer
 
+from cardwire.cli.refusals import only_our_lines
 from shared.core.secret import Secret
 from shared.settings import load
 from worker.ledger.open import open_ledger
@@ -34,6 +35,7 @@ def upgrade(env: Mapping[str, str], *, as_json: bool) -> None:
         LedgerUnavailable: The database cannot be reached.
         SchemaMismatch: It is newer than this program.
     """
+    only_our_lines()
     url = DatabaseSettings.load(env).ledger.reveal()
     asyncio.run(_upgrade(url))
     typer.echo(json.dumps({"ledger": "up to date"}) if as_json else "the ledger's schema is up to date")

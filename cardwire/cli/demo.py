@@ -53,7 +53,7 @@ def run_demo(*, once: bool, as_json: bool) -> int:
     """
     configure_logs("warning")
     telling = Telling(as_json=as_json)
-    code = 1
+    code = 1 if once else 0  # unless it runs to its end, or is told to stop
 
     async def main() -> None:
         nonlocal code

@@ -1,13 +1,15 @@
 """Start a gateway or a worker from the environment's settings, and say in one line that it is ready."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 import typer
 
 from cardwire.cli import process
 from shared.app.load import load_app
+from shared.core.errors import ConfigError
 from shared.observability import configure_logs
 
 
@@ -63,7 +65,20 @@ def run_simulator(env: Mapping[str, str]) -> None:
     async def never(_: RunningSimulator) -> None:
         await asyncio.Event().wait()
 
-    process.run(process.serve(serve(settings), announce=announce, ended=never, parent=None))
+    @asynccontextmanager
+    async def listening() -> AsyncIterator[RunningSimulator]:
+        async with AsyncExitStack() as stack:
+            try:
+                running = await stack.enter_async_context(serve(settings))
+            except OSError as error:
+                where = f"{settings.host}:{settings.port}"
+                raise ConfigError(
+                    f"CARDWIRE_SIMULATOR_PORT: cannot listen on {where} ({error.strerror or error}): "
+                    "expected a free port, for example CARDWIRE_SIMULATOR_PORT=8901, or 0 for any"
+                ) from error
+            yield running
+
+    process.run(process.serve(listening(), announce=announce, ended=never, parent=None))
 
 
 async def ended(running: Failing) -> None:

@@ -6,15 +6,19 @@ outside is not as it must be (a service away, a port taken, histories that diffe
 they can mend themselves.
 """
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from shared.core.errors import CardwireError, ConfigError
+from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable
 
 OUTSIDE: Final = 1
 SETTINGS: Final = 2
+
+DATABASE: Final = "a database that answers, for example CARDWIRE_LEDGER=postgresql://cardwire:password@db:5432/cardwire"
+BROKERS: Final = "a log that answers, for example CARDWIRE_LOG=kafka://kafka-1:9092,kafka-2:9092"
 
 
 @contextmanager
@@ -26,9 +30,30 @@ def told_in_lines() -> Iterator[None]:
         told = _for_people(error)
         if told is None:
             raise
-        for line in dict.fromkeys(line for one in told for line in str(one).splitlines()):
+        for line in dict.fromkeys(line for one in told for line in _lines(one)):
             sys.stderr.write(f"cardwire: {line}\n")
         raise SystemExit(SETTINGS if any(isinstance(one, ConfigError) for one in told) else OUTSIDE) from error
+
+
+def only_our_lines() -> None:
+    """Keep other libraries from telling, in their way, what a short command tells in one line."""
+    logging.disable(logging.CRITICAL)
+
+
+def _lines(error: BaseException) -> list[str]:
+    match error:
+        case ConfigError():
+            return str(error).splitlines()
+        case LedgerUnavailable():
+            return [f"CARDWIRE_LEDGER: {_one_line(error)}: expected {DATABASE}"]
+        case LogUnavailable():
+            return [f"CARDWIRE_LOG: {_one_line(error)}: expected {BROKERS}"]
+        case _:
+            return [_one_line(error)]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _for_people(error: BaseException) -> list[BaseException] | None:

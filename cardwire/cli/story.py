@@ -8,6 +8,7 @@ from typing import Any, Final, assert_never
 import aiohttp
 
 from shared.core.codec import decode
+from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import CardwireError
 from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived
 from shared.core.ids import EventId
@@ -61,7 +62,8 @@ class Story:
     _read: dict[tuple[str, int], int] = field(default_factory=dict)
     _clicked_at: dict[EventId, EpochMs] = field(default_factory=dict)
     _steps: list[Step] = field(default_factory=list)
-    _expected: dict[EventId, int] = field(default_factory=dict)
+    _toasts: dict[EventId, str] = field(default_factory=dict)
+    _planned: dict[tuple[EventId, int], str] = field(default_factory=dict)
 
     @classmethod
     async def begin(
@@ -101,8 +103,7 @@ class Story:
         """Return what the log tells that it had not told before."""
         events = [*await self._new(self.topics.interactions), *await self._new(self.topics.outcomes)]
         for event in events:
-            if isinstance(event, InteractionReceived):
-                self._clicked_at[event.event_id] = event.occurred_at
+            self._learn(event)
         news = [step for event in events for step in self._steps_of(event)]
         self._steps.extend(news)
         return news
@@ -127,7 +128,7 @@ class Story:
 
     def _is_whole(self) -> bool:
         updates = sum(step.what == "updated" for step in self._steps)
-        return bool(self._expected) and updates >= sum(self._expected.values()) and not [*self.missing()]
+        return not [*self.missing()] and updates >= len(self._planned)
 
     async def _new(self, topic: str) -> Sequence[Event]:
         events: list[Event] = []
@@ -138,36 +139,59 @@ class Story:
                 events.append(decode(record.headers, record.value))
         return events
 
+    def _learn(self, event: Event) -> None:
+        match event:
+            case InteractionReceived():
+                self._clicked_at[event.event_id] = event.occurred_at
+                if event.answer.toast is not None:
+                    self._toasts[event.event_id] = event.answer.toast.content
+            case Decided():
+                for planned in event.effects:
+                    self._planned[event.event_id, planned.index] = _wanted(planned.effect)
+            case _:
+                return
+
     def _steps_of(self, event: Event) -> Iterator[Step]:
         clicked_at = self._clicked_at.get(event.event_id)
         if clicked_at is None:
             return
-        for at, what, detail in _told(event):
+        for at, what, detail in self._told(event):
             yield Step(event_id=event.event_id, after_ms=at - clicked_at, what=what, detail=detail)
-        if isinstance(event, Decided):
-            self._expected[event.event_id] = len(event.effects)
+
+    def _told(self, event: Event) -> Iterator[tuple[EpochMs, str, str]]:
+        match event:
+            case InteractionReceived():
+                yield event.occurred_at, "clicked", f"by {event.operator.open_id}"
+                yield event.received_at, "received", f"event {event.event_id}"
+            case InteractionAnswered():
+                toast = self._toasts.get(event.event_id, "")
+                yield event.answered_at, "answered", toast if event.delivered else "but the client had gone"
+            case Decided():
+                effects = ", ".join(type(planned.effect).__name__ for planned in event.effects)
+                yield event.decided_at, "decided", f"{event.handler}: {effects}" if event.handler else event.result
+            case EffectOutcome():
+                what = "updated" if event.status == "succeeded" else event.status
+                wanted = self._planned.get((event.event_id, event.index), "")
+                yield event.finished_at, what, " ".join(filter(None, [event.kind, wanted, event.reason]))
+            case _ as unreachable:
+                assert_never(unreachable)
 
 
-def _told(event: Event) -> Iterator[tuple[EpochMs, str, str]]:
-    match event:
-        case InteractionReceived():
-            yield event.occurred_at, "clicked", f"by {event.operator.open_id}"
-            yield event.received_at, "received", f"event {event.event_id}"
-        case InteractionAnswered():
-            yield event.answered_at, "answered", "" if event.delivered else "but the client had gone"
-        case Decided():
-            effects = ", ".join(type(planned.effect).__name__ for planned in event.effects)
-            yield event.decided_at, "decided", f"{event.handler}: {effects}" if event.handler else event.result
-        case EffectOutcome():
-            what = "updated" if event.status == "succeeded" else event.status
-            yield event.finished_at, what, " ".join(filter(None, [event.kind, event.reason]))
+def _wanted(effect: Effect) -> str:
+    match effect:
+        case RenameChat():
+            return effect.name
+        case UpdateCard() | SendCard():
+            return _title(effect.card)
+        case SendText():
+            return effect.text
         case _ as unreachable:
             assert_never(unreachable)
 
 
 def _title(card: Any) -> str:
     content = json_value(JsonText(card)) if isinstance(card, str) else card
-    return str(content["header"]["title"]["content"])
+    return str(content.get("header", {}).get("title", {}).get("content", ""))
 
 
 async def _post(session: aiohttp.ClientSession, path: str, body: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import typer
 
+from cardwire.cli.refusals import only_our_lines
 from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import Topics
 from shared.settings import LogSettings, load
@@ -19,6 +20,7 @@ def create(env: Mapping[str, str], *, as_json: bool) -> None:
     Raises:
         LogUnavailable: The log cannot be reached or refuses.
     """
+    only_our_lines()
     settings = load(LogSettings, env)
     asyncio.run(_create(settings))
     if as_json:
@@ -34,6 +36,7 @@ def check(env: Mapping[str, str], *, as_json: bool) -> bool:
     Raises:
         LogUnavailable: The log cannot be reached.
     """
+    only_our_lines()
     settings = load(LogSettings, env)
     problems = asyncio.run(_check(settings))
     if as_json:

@@ -21,18 +21,25 @@ def test_each_problem_of_the_settings_is_a_line_and_the_exit_code_is_2(capsys: p
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "line"),
     [
-        StartRefused("why"),
-        LedgerUnavailable("why"),
-        LogUnavailable("why"),
-        ExceptionGroup("tasks", [ExceptionGroup("inner", [LogUnavailable("why")]), LogUnavailable("why")]),
+        (StartRefused("why"), "why"),
+        (CardwireError("two\n lines"), "two lines"),
+        (LedgerUnavailable("why"), "CARDWIRE_LEDGER: why: expected a database that answers, for example "),
+        (LogUnavailable("why"), "CARDWIRE_LOG: why: expected a log that answers, for example "),
+        (
+            ExceptionGroup("tasks", [ExceptionGroup("inner", [LogUnavailable("why")]), LogUnavailable("why")]),
+            "CARDWIRE_LOG: why: expected a log that answers, for example ",
+        ),
     ],
 )
-def test_what_is_outside_is_one_line_and_exit_code_1(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    """However many tasks met the same trouble."""
+def test_what_is_outside_is_one_line_and_exit_code_1(
+    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However many tasks met the same trouble; the setting is named where there is one."""
     assert 1 == _ended(error)
-    assert "cardwire: why\n" == capsys.readouterr().err
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"cardwire: {line}")
 
 
 def test_what_the_system_refuses_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,193 @@
+"""The gateway as an operator meets it: a process, its lines, and its end."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from shared.core.codec import decode
+from shared.core.events import InteractionAnswered, InteractionReceived
+from shared.eventlog.open import open_log
+from shared.eventlog.port import Topics
+from tests.support.callbacks import (
+    APP_ID,
+    CARD_TOKEN,
+    ENCRYPT_KEY,
+    VERIFICATION_TOKEN,
+    Wire,
+    click,
+    encrypted,
+    legacy_click,
+    plain,
+    signed,
+    signed_legacy,
+    verification,
+)
+
+HANDLERS = """
+from cardwire import App, Toast
+
+app = App()
+
+@app.on_action("follow_up", answer=Toast.info("planted toast"))
+def follow_up(click, card):
+    return []
+"""
+
+READY = re.compile(r"gateway ready callbacks=(\S+) admin=(\S+)")
+
+pytestmark = pytest.mark.slow
+
+
+class Gateway:
+    """A gateway in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, folder: Path) -> None:
+        self.process, self.url, self.folder = process, url, folder
+
+    async def stop(self) -> str:
+        """Send SIGTERM; return everything that the process wrote, once it has ended."""
+        self.process.send_signal(signal.SIGTERM)
+        out, err = await asyncio.wait_for(self.process.communicate(), 10)
+        assert 0 == self.process.returncode
+        return (out + err).decode()
+
+
+async def _start(folder: Path, **env: str) -> asyncio.subprocess.Process:
+    (folder / "handlers.py").write_text(HANDLERS)
+    (folder / "encrypt_key").write_text(ENCRYPT_KEY + "\n")
+    settings = {
+        "LARK_APP_ID": APP_ID,
+        "LARK_ENCRYPT_KEY_FILE": str(folder / "encrypt_key"),
+        "LARK_VERIFICATION_TOKEN": VERIFICATION_TOKEN,
+        "LARK_CALLBACKS": "both",
+        "CARDWIRE_APP": "handlers:app",
+        "CARDWIRE_LOG": "sqlite:///log.db",
+        "CARDWIRE_PORT": "0",
+        "CARDWIRE_ADMIN_PORT": "0",
+        "CARDWIRE_LOG_LEVEL": "debug",
+        **env,
+    }
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cardwire", "gateway",
+        cwd=folder, env={**inherited, **settings},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def _ready(process: asyncio.subprocess.Process, folder: Path) -> Gateway:
+    assert process.stdout is not None
+    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+    found = READY.match(line)
+    assert found, line
+    return Gateway(process, found[1], folder)
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    """Yield a running process; it is killed if the test did not end it."""
+    process = await _start(tmp_path)
+    yield await _ready(process, tmp_path)
+    if process.returncode is None:
+        process.kill()
+        await process.communicate()
+
+
+async def _post(url: str, wire: Wire) -> tuple[int, Any]:
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(url + "/webhook/card", data=wire.body, headers=wire.headers) as response,
+    ):
+        return response.status, json.loads(await response.read())
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def _events(folder: Path) -> list[Any]:
+    log = open_log(f"sqlite:////{folder / 'log.db'}")
+    topic = Topics().interactions
+    records = [record for number in await log.spans(topic) for record in await log.read(topic, number, 0, limit=1000)]
+    await log.close()
+    return [decode(record.headers, record.value) for record in records]
+
+
+async def test_told_to_stop_it_leaves_every_answer_with_its_mark(gateway: Gateway) -> None:
+    """SIGTERM right behind the answers: marks are flushed before the process ends."""
+    ids = [f"ev{n}" for n in range(20)]
+    replies = await asyncio.gather(
+        *(_post(gateway.url, signed(encrypted(click(id_, message_id=f"om_{id_}")), at=_now())) for id_ in ids)
+    )
+    assert [200] * 20 == [status for status, _ in replies]
+    await gateway.stop()
+    events = await _events(gateway.folder)
+    assert sorted(ids) == sorted(event.event_id for event in events if isinstance(event, InteractionReceived))
+    assert sorted(ids) == sorted(event.event_id for event in events if isinstance(event, InteractionAnswered))
+
+
+async def test_no_secret_is_written_anywhere(gateway: Gateway) -> None:
+    """Planted in every place where a callback holds one, at the most talkative level."""
+    body = click("ev1", value={"action": "follow_up", "planted": "planted value"})
+    body["event"]["action"]["input_value"] = "planted input"
+    wires = [
+        signed(encrypted(body), at=_now()),
+        signed_legacy(plain(legacy_click()), at=_now()),
+        signed(encrypted(b"planted nonsense"), at=_now()),
+        signed(encrypted(click()), key="planted key", at=_now()),
+        signed(plain(click()), at=_now()),
+        Wire(body=plain(verification("planted token"))),
+        Wire(body=b"planted body"),
+    ]
+    for wire in wires:
+        await _post(gateway.url, wire)
+    shown = await gateway.stop()
+    lines = [json.loads(line) for line in shown.splitlines() if line.startswith("{")]
+    assert len(wires) == len([line for line in lines if line["event"] == "callback_answered"])
+    signatures = [wire.headers["X-Lark-Signature"] for wire in wires if "X-Lark-Signature" in wire.headers]
+    legacy_event_id = signatures.pop(1)
+    assert legacy_event_id in shown
+    for secret in ("planted", ENCRYPT_KEY, VERIFICATION_TOKEN, CARD_TOKEN, "prove it", "ou_1", *signatures):
+        assert secret not in shown
+
+
+async def test_with_the_brokers_away_it_starts_and_tells_people_the_truth(tmp_path: Path) -> None:
+    """Nothing listens on the broker's port: unready, and an honest toast within 2.5 seconds."""
+    process = await _start(tmp_path, CARDWIRE_LOG="kafka://127.0.0.1:9")
+    gateway = await _ready(process, tmp_path)
+    async with asyncio.timeout(2.5):
+        status, body = await _post(gateway.url, signed(encrypted(click()), at=_now()))
+    assert (200, "error") == (status, body["toast"]["type"])
+    await gateway.stop()
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"LARK_APP_ID": ""}, r"LARK_APP_ID is missing: expected .*, for example LARK_APP_ID=cli_"),
+        ({"CARDWIRE_PORT": "many"}, r"CARDWIRE_PORT is malformed: expected .*, for example CARDWIRE_PORT=7777"),
+        ({"CARDWIRE_APP": "absent:app"}, r"CARDWIRE_APP names the module 'absent'"),
+        (
+            {"LARK_ENCRYPT_KEY_FILE": "", "LARK_VERIFICATION_TOKEN": ""},
+            r"LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN are both missing",
+        ),
+    ],
+)
+async def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path, env: dict[str, str], expected: str) -> None:
+    """The setting and an example; no traceback."""
+    process = await _start(tmp_path, **env)
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    shown = (out + err).decode()
+    assert 0 != process.returncode
+    assert re.search(expected, shown)
+    assert "Traceback" not in shown

@@ -1,7 +1,7 @@
 """What a person sees: toasts and cards."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -60,21 +60,9 @@ class Toast(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def card_format(card: JsonText | None) -> CardFormat:
-    """Return the JSON version of a card; one of unknown version (a template, ``None``) counts as 1.0."""
-    content = json_value(card) if card else None
+    """Return the JSON version of a card; one of unknown version (a template, ``None``, no JSON) counts as 1.0."""
+    try:
+        content = json_value(card) if card else None
+    except (ValueError, RecursionError):
+        content = None
     return "2.0" if isinstance(content, Mapping) and content.get("schema") == "2.0" else "1.0"
-
-
-def shared_card(content: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return the card as one that everybody sees changing.
-
-    A 1.0 card is exclusive unless ``config.update_multi`` is true, and an exclusive card cannot be updated by
-    message id; a card without the key is meant for the whole chat, so the key is added. An explicit ``false``
-    is the author's wish and stays. Source: docs/reference/platform.md, "Shared and exclusive cards".
-    """
-    if content.get("schema") == "2.0" or content.get("type") in {"template", "card"}:
-        return content
-    config = content.get("config")
-    config = config if isinstance(config, dict) else {}
-    return content if "update_multi" in config else {**content, "config": {**config, "update_multi": True}}

@@ -26,6 +26,8 @@ def test_a_toast_in_an_unknown_language_fails_where_it_is_written() -> None:
         ('{"schema":2.0}', "1.0"),
         ('{"type":"template","data":{}}', "1.0"),
         ("[]", "1.0"),
+        ("not json", "1.0"),
+        ("[" * 100_000, "1.0"),
         (None, "1.0"),
     ],
 )

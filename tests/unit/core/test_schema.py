@@ -4,7 +4,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from shared.core.codec import encode, header
+from shared.core.codec import RECORD_TYPES, encode, header
+from shared.core.events import OUTCOME_STATUSES
 from shared.core.schema import schemas
 from tests.unit.core.golden import GOLDEN
 
@@ -48,3 +49,11 @@ def test_a_members_meaning_stands_beside_it() -> None:
     outcome = schemas()["lark.card.effect.v1"]["$defs"]["EffectOutcome"]
     assert "When the next attempt is due (ms)." == outcome["properties"]["retry_at"]["description"]
     assert "Attributes" not in outcome["description"]
+
+
+def test_the_published_list_names_every_record_type() -> None:
+    """Readers find the schema of what they see in a header."""
+    listed = (PUBLISHED / "README.md").read_text()
+    generic = {ce_type if ".effect." not in ce_type else "lark.card.effect.<status>.v1" for ce_type in RECORD_TYPES}
+    assert [] == [ce_type for ce_type in sorted(generic) if f"`{ce_type}`" not in listed]
+    assert [] == [status for status in OUTCOME_STATUSES if f"`{status}`" not in listed]

@@ -56,9 +56,9 @@ def open_log(
     match scheme:
         case "kafka":
             from shared.eventlog.kafka.log import KafkaLog  # noqa: PLC0415 (aiokafka takes a while to import)
-            from shared.eventlog.kafka.options import PLAIN, KafkaOptions  # noqa: PLC0415
+            from shared.eventlog.kafka.options import PLAIN, options_of  # noqa: PLC0415
 
-            return KafkaLog(_bootstrap(url, rest), topics=topics, options=KafkaOptions(security=kafka or PLAIN))
+            return KafkaLog(_bootstrap(url, rest), topics=topics, options=options_of(kafka or PLAIN))
         case "sqlite":
             from shared.eventlog.sqlite.log import SqliteLog  # noqa: PLC0415
 

@@ -20,6 +20,7 @@ from shared.settings.kinds import (
     TEXT,
     CallbackStyle,
     choice,
+    whole,
 )
 
 
@@ -161,6 +162,15 @@ class KafkaSecurity:
     username: str | None = optional(TEXT, "CARDWIRE_KAFKA_USERNAME", meaning="User name for SASL.", example="cardwire")
     password: Secret | None = optional(
         SECRET, "CARDWIRE_KAFKA_PASSWORD", meaning="Password for SASL.", example="p-from-your-vault"
+    )
+    session_s: int = setting(
+        whole(1, 1800),
+        "CARDWIRE_KAFKA_SESSION_S",
+        default="10",
+        unit="s",
+        meaning="How long a worker may be silent before its partitions go to others; until then nobody decides them. "
+        "Brokers refuse less than 6 unless told otherwise (group.min.session.timeout.ms).",
+        example="6",
     )
 
     def problems(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ RETRY_BACKOFF_MS: Final = 50
 
 
 PLAIN: Final = KafkaSecurity(
-    tls=False, ca=None, certificate=None, key=None, mechanism=None, username=None, password=None
+    tls=False, ca=None, certificate=None, key=None, mechanism=None, username=None, password=None, session_s=10
 )
 """Neither encrypted nor authenticated."""
 
@@ -29,7 +29,8 @@ class KafkaOptions:
         request_timeout_ms: For the producer: time to connect, time to answer, life of a batch, and the brokers'
             wait for replicas in one. Less than ``append_timeout_s``, so that its error is told.
         read_timeout_s: `EventLog.read`, `spans`, `create` and `consume` answer within this time.
-        session_timeout_ms: After which a silent worker's partitions go to others.
+        session_timeout_ms: After which a silent worker's partitions go to others. Short, because while a dead member
+            is waited for nobody decides; a living one that is taken for dead is fenced by its positions.
         rebalance_timeout_ms: How long a rebalance waits for a silent member; aiokafka's default is the session's.
         heartbeat_ms: How soon members hear of a rebalance.
         max_record_bytes: Larger ones are refused.
@@ -42,12 +43,18 @@ class KafkaOptions:
     append_timeout_s: float = 1.2
     request_timeout_ms: int = 1_000
     read_timeout_s: float = 10.0
-    session_timeout_ms: int = 30_000
+    session_timeout_ms: int = 10_000
     rebalance_timeout_ms: int = 60_000
-    heartbeat_ms: int = 3_000
+    heartbeat_ms: int = 2_000
     max_record_bytes: int = MAX_RECORD_BYTES
     replication_factor: int | None = None
     min_insync_replicas: int | None = None
+
+
+def options_of(security: KafkaSecurity) -> KafkaOptions:
+    """Return the options that a deployment's settings amount to; five heartbeats fit into a session."""
+    session_ms = security.session_s * 1000
+    return KafkaOptions(security=security, session_timeout_ms=session_ms, heartbeat_ms=session_ms // 5)
 
 
 def connection(bootstrap: str, security: KafkaSecurity) -> Mapping[str, Any]:

@@ -11,7 +11,6 @@ from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswere
 from shared.core.fold import Folded, fold
 from tests.chaos.history import CardSeen, ChatSeen, Clicked, History, LedgerRow, Line
 
-
 CONNECT_FAILED = 200342
 """The client's code for a receiver that could not be reached."""
 

@@ -19,7 +19,7 @@ from tests.chaos.processes import now
 
 TWICE_EVERY: Final = 10
 FIRST_PAUSE_S: Final = 0.3
-MAX_PAUSE_S: Final = 2.0
+MAX_PAUSE_S: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

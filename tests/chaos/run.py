@@ -34,6 +34,9 @@ CARDS_PER_CHAT: Final = 10
 LIMITS: Final = "20"
 """Times the documented limits, on both sides: the run is to be limited by faults, not by budgets."""
 
+SESSION_S: Final = "2"
+"""So soon others take over from a killed worker: a longer wait would leave the next kill nothing to interrupt."""
+
 QUIET_S: Final = 60.0
 
 
@@ -150,6 +153,7 @@ def _env(stack: Stack, prefix: str, openapi: str) -> Mapping[str, str]:
         "CARDWIRE_LEDGER": stack.ledger,
         "CARDWIRE_TOPIC_PREFIX": prefix,
         "CARDWIRE_GROUP": f"{prefix}chaos",
+        "CARDWIRE_KAFKA_SESSION_S": SESSION_S,
         "CARDWIRE_LIMITS": LIMITS,
         "CARDWIRE_ADMIN_PORT": "0",
         "CARDWIRE_LOG_FORMAT": "json",

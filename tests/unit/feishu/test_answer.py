@@ -43,6 +43,12 @@ def test_a_legacy_callback_gets_its_card_at_the_top() -> None:
     assert {**CARD, "toast": TOAST_ON_THE_WIRE} == _rendered("card_action_v1", toast=TOAST, card=CARD)
 
 
+def test_a_legacy_cards_own_toast_gives_way_to_the_answers() -> None:
+    """The answer says which toast; a card copied from elsewhere may hold another."""
+    card = {**CARD, "toast": {"type": "info", "content": "old"}}
+    assert {**CARD, "toast": TOAST_ON_THE_WIRE} == _rendered("card_action_v1", toast=TOAST, card=card)
+
+
 def test_a_template_is_answered_as_such_in_both_styles() -> None:
     """It says itself that it is one."""
     assert {"card": TEMPLATE} == _rendered("card_action", card=TEMPLATE)

@@ -40,6 +40,8 @@ def test_what_is_no_ciphertext_is_refused_before_the_cipher_sees_it(encrypted: s
     [
         b"x" * 15 + b"\x00",
         b"x" * 15 + b"\x11",
+        b"\x11" * 32,
+        b"\x20" * 32,
         b"x" * 14 + b"\x01\x02",
         b"\x0f" + b"\x10" * 15,
         b"x" * 12 + b"\x04\x03\x04\x04",

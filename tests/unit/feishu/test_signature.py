@@ -33,6 +33,11 @@ def test_the_expected_signature_is_accepted() -> None:
     assert is_signed("abc", "abc")
 
 
+def test_nothing_is_never_a_signature() -> None:
+    """Not even where nothing was expected."""
+    assert not is_signed("", "")
+
+
 def test_header_bytes_that_are_not_utf_8_are_signed_as_they_were_received() -> None:
     """Servers hand such bytes over as surrogates."""
     strange = b"\xff".decode("utf-8", "surrogateescape")

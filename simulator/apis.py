@@ -1,7 +1,7 @@
 """
 What each API does. A function takes the call's facts, changes the platform, and returns the body of the answer.
 
-All raise `Refused`. Sources: docs/reference/platform.md, "Messages", "Chats", "Tokens" and "Delayed update".
+All raise `Refused`. Sources: docs/reference/platform.md, "Messages", "Chats", "Tokens" and "Delayed updates".
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,7 @@ class Calling:
 
     Attributes:
         now: The platform's time (ms).
+        api: Its name.
         target: The message, chat or receiver it is about.
         is_counted: False for a call that the network doubled.
     """
@@ -36,6 +37,7 @@ class Calling:
     platform: Platform
     query: Mapping[str, str]
     now: EpochMs
+    api: str
     target: str | None = None
     app_id: AppId | None = None
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class Calling:
     def note(self, rule: Rule) -> None:
         """Let the judge note that this call broke a rule."""
         if self.is_counted:
-            self.platform.judge.note(rule, target=self.target, now=self.now)
+            self.platform.judge.note(rule, api=self.api, target=self.target, now=self.now)
 
 
 def no_such_api(_calling: Calling) -> Mapping[str, Any]:

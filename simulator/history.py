@@ -27,7 +27,7 @@ class CallSeen:
 
     Attributes:
         n: Counts the calls from 1.
-        api: The API's name; ``None`` for a path that is none.
+        api: The API's name; ``unknown`` for a path that is none.
         target: The message or chat of the path, or the receiver of a send.
         code: What it was answered; ``None`` where the connection was dropped before anything was done.
         fault: The fault that was injected, if any.
@@ -37,7 +37,7 @@ class CallSeen:
     at_ms: EpochMs
     method: str
     path: str
-    api: str | None
+    api: str
     app_id: str | None
     tenant_key: str | None
     target: str | None

@@ -32,12 +32,14 @@ class Violation:
 
     Attributes:
         n: Counts the violations from 1.
+        api: The API that was called.
         target: The message, chat or person of the call.
     """
 
     n: int
     at_ms: EpochMs
     rule: Rule
+    api: str
     target: str | None
 
 
@@ -47,7 +49,7 @@ class Judge:
     def __init__(self) -> None:
         self.violations: list[Violation] = []
 
-    def note(self, rule: Rule, *, target: str | None, now: EpochMs) -> None:
+    def note(self, rule: Rule, *, api: str, target: str | None, now: EpochMs) -> None:
         """Note one violation."""
         n = len(self.violations) + 1
-        self.violations.append(Violation(n=n, at_ms=now, rule=rule, target=target))
+        self.violations.append(Violation(n=n, at_ms=now, rule=rule, api=api, target=target))

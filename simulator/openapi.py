@@ -48,7 +48,7 @@ class ApiAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Api:
-    name: str | None
+    name: str
     perform: Callable[[Calling], Mapping[str, Any]]
     is_public: bool = False
 
@@ -80,11 +80,10 @@ class OpenApi:
                 neither counted nor judged: its caller did nothing wrong.
         """
         route = _route(call)
-        now = self._platform.clock.now()
-        log_id = self._platform.names.log(now)
-        calling = Calling(platform=self._platform, query=call.query, now=now, target=route.target)
+        calling = self._begun(call, route, is_counted=fault != "duplicate")
+        log_id = self._platform.names.log(calling.now)
         try:
-            content = self._perform(call, route.api, calling, is_counted=fault != "duplicate")
+            content = self._perform(call, route.api, calling)
             answer = ApiAnswer(status=200, headers={"X-Tt-Logid": log_id}, body=json_bytes(content))
             code = 0
         except Refused as refused:
@@ -95,35 +94,36 @@ class OpenApi:
 
     def refuse(self, call: ApiCall, refused: Refused, *, fault: str) -> ApiAnswer:
         """Answer a call with an injected refusal; nothing is done and nothing is judged."""
-        calling = self._unread(call)
+        calling = self._begun(call, _route(call))
         answer = _refusal(refused, self._platform.names.log(calling.now))
         self._trace(call, calling, code=refused.code, status=answer.status, fault=fault)
         return answer
 
     def drop(self, call: ApiCall, *, fault: str) -> None:
         """Note a call whose connection was dropped before anything was done."""
-        self._trace(call, self._unread(call), code=None, status=None, fault=fault)
+        self._trace(call, self._begun(call, _route(call)), code=None, status=None, fault=fault)
 
-    def _unread(self, call: ApiCall) -> Calling:
-        now = self._platform.clock.now()
-        return Calling(platform=self._platform, query=call.query, now=now, target=_route(call).target)
+    def _begun(self, call: ApiCall, route: _Route, *, is_counted: bool = True) -> Calling:
+        return Calling(
+            platform=self._platform, query=call.query, now=self._platform.clock.now(), api=route.api.name,
+            target=route.target, is_counted=is_counted,
+        )  # fmt: skip
 
-    def _perform(self, call: ApiCall, api: _Api, calling: Calling, *, is_counted: bool) -> Mapping[str, Any]:
-        calling.is_counted = is_counted
+    def _perform(self, call: ApiCall, api: _Api, calling: Calling) -> Mapping[str, Any]:
         if not api.is_public:
             calling.app_id = self._platform.access_tokens.check(call.authorization, now=calling.now)
-            self._count(api, calling)
+            self._count(calling)
         calling.body = _body(call)
         return api.perform(calling)
 
-    def _count(self, api: _Api, calling: Calling) -> None:
+    def _count(self, calling: Calling) -> None:
         platform = self._platform
-        if not calling.is_counted or api.name is None:
+        if not calling.is_counted:
             return
-        rate = platform.limits.of(api.name)
+        rate = platform.limits.of(calling.api)
         # Limits count real time, also when the platform's clock is moved.
         wall = platform.clock.wall()
-        key = (api.name, calling.app_id, platform.app.tenant_key)
+        key = (calling.api, calling.app_id, platform.app.tenant_key)
         in_second = platform.by_second.count(key, rate.per_second, now=wall)
         in_minute = platform.by_minute.count(key, rate.per_minute, now=wall)
         if in_minute is not None:
@@ -139,7 +139,7 @@ class OpenApi:
         calls = self._platform.history.calls
         calls.add(
             CallSeen(
-                n=calls.next_n(), at_ms=calling.now, method=call.method, path=call.path, api=_route(call).api.name,
+                n=calls.next_n(), at_ms=calling.now, method=call.method, path=call.path, api=calling.api,
                 app_id=calling.app_id, tenant_key=self._platform.app.tenant_key if calling.app_id else None,
                 target=calling.target, code=code, status=status, fault=fault,
             )
@@ -154,7 +154,7 @@ def _route(call: ApiCall) -> _Route:
     return _Route(api=_APIS_OF_ONE.get((call.method, folder), _UNKNOWN), target=target)
 
 
-_UNKNOWN: Final = _Api(name=None, perform=no_such_api, is_public=True)
+_UNKNOWN: Final = _Api(name="unknown", perform=no_such_api, is_public=True)
 
 _APIS: Final = {
     ("POST", "/open-apis/im/v1/messages"): _Api(name="im.v1.message.create", perform=create_message),

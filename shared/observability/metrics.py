@@ -44,7 +44,7 @@ CALLBACKS: Final = Metric(
 REFUSALS: Final = Metric(
     name="cardwire_callback_refusals",
     kind="counter",
-    meaning="Callbacks refused, by cause (docs/reference/metrics.md lists them).",
+    meaning="Callbacks refused, by cause.",
     labels=("cause",),
 )
 # The promise that people feel: from the request's first byte to the answer's last.

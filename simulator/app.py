@@ -25,6 +25,9 @@ from simulator.settings import SimulatorSettings, limits_of
 from simulator.wire_json import json_bytes
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is bound, and where one asks then
+BACKLOG = 1024
+"""Connections that may wait to be accepted: under load, clicks and calls come all at once."""
+
 DEFAULT_PERSON = OpenId("ou_00000000000000000000000000000001")
 
 
@@ -149,7 +152,7 @@ async def _serving(api: ApiServer, control: Control, settings: SimulatorSettings
         port = settings.port
         for host in dict.fromkeys((settings.host, _control_address(settings))):
             if host == settings.host or settings.host not in _EVERYWHERE:
-                site = web.TCPSite(runner, host, port)
+                site = web.TCPSite(runner, host, port, backlog=BACKLOG)
                 await site.start()
                 port = runner.addresses[0][1]
         yield port

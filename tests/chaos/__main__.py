@@ -31,6 +31,9 @@ def main() -> int:
         shutil.rmtree(folder)
         print(f"{missing}; or without services: --stack sqlite", file=sys.stderr)
         return 2
+    except BaseException:
+        print(f"output      {folder} (of the processes; the run itself did not end well)")
+        raise
     keep(history, folder)
     broken = _told(history)
     if broken or options.keep:

@@ -18,6 +18,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     One delivery of a click's bytes, as the load client saw it.
 
     Attributes:
+        event_id: Of the click; absent if even the person's client was not reached.
         status: HTTP status of the answer; ``None``: there was no answer.
         client_error: The code that the client showed.
         toast: The type of the toast that it showed.
@@ -25,6 +26,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     at: int
+    event_id: str | None = None
     status: int | None = None
     client_error: int | None = None
     toast: str | None = None

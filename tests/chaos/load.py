@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import aiohttp
 import orjson
 
 from tests.chaos.history import Attempt, Clicked
@@ -73,17 +74,17 @@ class People:
             "action": {"tag": "button", "value": {"action": "count"}},
             "copies": copies,
         }
-        event_id, attempts = None, list[Attempt]()
+        event_id: str | None = None
+        attempts: list[Attempt] = []
         while True:
-            at = now()
-            seen = await self.platform.post("click", ask)
-            event_id = seen["event_id"]
-            attempts.append(_attempt(at, seen))
+            attempts.append(await self._attempt(ask))
+            event_id = attempts[-1].event_id or event_id
             if attempts[-1].is_accepted or loop.time() > patient_until:
                 break
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
-            ask = {"again": event_id, "copies": copies}
+            if event_id is not None:
+                ask = {"again": event_id, "copies": copies}
         self.clicked.append(
             Clicked(
                 message_id=message_id,
@@ -94,11 +95,20 @@ class People:
             )
         )
 
+    async def _attempt(self, ask: Mapping[str, Any]) -> Attempt:
+        at = now()
+        try:
+            return _seen(at, await self.platform.post("click", ask))
+        except aiohttp.ClientConnectionError:
+            # The person's own connection broke: whether the click left is unknown, so it counts as one more attempt.
+            return Attempt(at=at)
 
-def _attempt(at: int, seen: Mapping[str, Any]) -> Attempt:
+
+def _seen(at: int, seen: Mapping[str, Any]) -> Attempt:
     toast = orjson.loads(seen["body"]).get("toast") if seen["status"] == 200 and seen["body"] else None
     return Attempt(
         at=at,
+        event_id=seen["event_id"],
         status=seen["status"],
         client_error=seen["client_error"],
         toast=toast["type"] if toast else None,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable
+from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable, StartRefused
 
 OUTSIDE: Final = 1
 SETTINGS: Final = 2
@@ -48,6 +48,8 @@ def _lines(error: BaseException) -> list[str]:
             return [f"CARDWIRE_LEDGER: {_one_line(error)}: expected {DATABASE}"]
         case LogUnavailable():
             return [f"CARDWIRE_LOG: {_one_line(error)}: expected {BROKERS}"]
+        case StartRefused():
+            return [f"CARDWIRE_LOG and CARDWIRE_LEDGER do not fit together: {_one_line(error)}"]
         case _:
             return [_one_line(error)]
 

@@ -23,7 +23,7 @@ def test_each_problem_of_the_settings_is_a_line_and_the_exit_code_is_2(capsys: p
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (StartRefused("why"), "why"),
+        (StartRefused("why"), "CARDWIRE_LOG and CARDWIRE_LEDGER do not fit together: why"),
         (CardwireError("two\n lines"), "two lines"),
         (LedgerUnavailable("why"), "CARDWIRE_LEDGER: why: expected a database that answers, for example "),
         (LogUnavailable("why"), "CARDWIRE_LOG: why: expected a log that answers, for example "),

@@ -1,0 +1,158 @@
+"""
+What a person sees when something is wrong, before anything was started.
+
+Every line stands in docs/reference/bad-input.md; tests/test_docs_snippets.py compares its examples with these.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.support.commands import environment, run, started
+
+pytestmark = pytest.mark.slow
+
+
+def _refused(command: str, folder: Path, env: Mapping[str, str], *, code: int) -> str:
+    """Return the one line on standard error that a command ends with; nothing else may be told of our own secrets."""
+    ran = run(*command.split(), env=env, cwd=folder)
+    assert code == ran.returncode, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "secret-of-the-app" not in ran.stderr
+    (line,) = (line for line in ran.stderr.splitlines() if line.startswith("cardwire: "))
+    assert ran.stdout == ""
+    return line.removeprefix("cardwire: ")
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker", "run"])
+def test_a_missing_setting(command: str, tmp_path: Path) -> None:
+    """The line names the setting, what is expected and an example."""
+    line = _refused(command, tmp_path, environment(tmp_path, LARK_APP_ID=None), code=2)
+    assert "LARK_APP_ID is missing: expected the app's id, for example LARK_APP_ID=cli_a1b2c3d4e5f6" == line
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Nobody has to start a process five times to find five mistakes."""
+    env = environment(tmp_path, LARK_APP_ID=None, CARDWIRE_PORT="http", CARDWIRE_LOG=None)
+    lines = run("gateway", env=env, cwd=tmp_path).stderr.splitlines()
+    assert ["LARK_APP_ID", "CARDWIRE_LOG", "CARDWIRE_PORT"] == [line.split()[1] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "text"),
+    [
+        ("gateway", "CARDWIRE_PORT", "70000"),
+        ("gateway", "CARDWIRE_LOG", "redis://x"),
+        ("worker", "CARDWIRE_LEDGER", "mysql://user:pass-word@x/y"),
+        ("topics check", "CARDWIRE_LOG", "redis://x"),
+        ("db upgrade", "CARDWIRE_LEDGER", "mysql://user:pass-word@x/y"),
+        ("simulator", "CARDWIRE_SIMULATOR_PORT", "-1"),
+    ],
+)
+def test_a_malformed_setting(command: str, name: str, text: str, tmp_path: Path) -> None:
+    """The line does not repeat what was given: it may be a secret in the wrong place."""
+    line = _refused(command, tmp_path, environment(tmp_path, **{name: text}), code=2)
+    assert line.startswith(f"{name} is malformed: expected ")
+    assert f", for example {name}=" in line
+    assert "pass-word" not in line
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker", "run"])
+def test_a_handlers_module_that_does_not_import(command: str, tmp_path: Path) -> None:
+    """The line leads to the mistake: module, file, line, what Python said."""
+    env = environment(tmp_path)
+    (tmp_path / "my_handlers.py").write_text("import no_such_library\n")
+    line = _refused(command, tmp_path, env, code=2)
+    place = f"{tmp_path / 'my_handlers.py'}:1: ModuleNotFoundError: No module named 'no_such_library'"
+    assert f"CARDWIRE_APP names the module 'my_handlers', which does not import: {place}" == line
+
+
+def test_a_handlers_module_that_is_not_there(tmp_path: Path) -> None:
+    """The option replaces the setting, and is refused by the same line."""
+    line = _refused("worker --app nowhere:app", tmp_path, environment(tmp_path), code=2)
+    assert line.startswith(f"CARDWIRE_APP names the module 'nowhere', which is neither installed nor in {tmp_path}: ")
+    assert line.endswith("as in CARDWIRE_APP=handlers:app")
+
+
+@pytest.mark.parametrize("command", ["worker", "topics check", "topics create"])
+def test_brokers_that_cannot_be_reached_at_start(command: str, tmp_path: Path) -> None:
+    """A worker does not start without its log; the gateway does, and waits for it."""
+    line = _refused(command, tmp_path, environment(tmp_path, CARDWIRE_LOG="kafka://127.0.0.1:1"), code=1)
+    assert line.startswith("CARDWIRE_LOG: Kafka at 127.0.0.1:1 cannot be re")
+    assert line.endswith("for example CARDWIRE_LOG=kafka://kafka-1:9092,kafka-2:9092")
+
+
+@pytest.mark.parametrize("command", ["worker", "db upgrade"])
+def test_a_database_that_cannot_be_reached_at_start(command: str, tmp_path: Path) -> None:
+    """The line names the setting and not the password in it."""
+    env = environment(tmp_path, CARDWIRE_LEDGER="postgresql://ada:secret-of-the-app@127.0.0.1:1/cardwire")
+    line = _refused(command, tmp_path, env, code=1)
+    assert line.startswith("CARDWIRE_LEDGER: the ledger's database ")
+    assert line.endswith("for example CARDWIRE_LEDGER=postgresql://cardwire:password@db:5432/cardwire")
+
+
+@pytest.mark.postgres
+class TestASchemaThatDoesNotFit:
+    """On PostgreSQL nothing is made or changed without being asked."""
+
+    def test_a_database_without_tables(self, tmp_path: Path, postgres_url: str) -> None:
+        """The line says what to run, and that mends it."""
+        env = environment(tmp_path, CARDWIRE_LEDGER=postgres_url)
+        line = _refused("worker", tmp_path, env, code=1)
+        assert line.endswith("has no tables yet: run `cardwire db upgrade`")
+        assert 0 == run("db", "upgrade", env=env, cwd=tmp_path).returncode
+        with started("worker", env=env, cwd=tmp_path) as worker:
+            worker.until("^worker ready admin=http://127.0.0.1:")
+
+    @pytest.mark.parametrize(
+        ("version", "told"), [("0000", ": run `cardwire db upgrade`"), ("9999", "newer than this")]
+    )
+    def test_an_older_and_a_newer_schema(self, version: str, told: str, tmp_path: Path, postgres_url: str) -> None:
+        """An older one is upgraded on demand; a newer one needs a newer Cardwire."""
+        env = environment(tmp_path, CARDWIRE_LEDGER=postgres_url)
+        assert 0 == run("db", "upgrade", env=env, cwd=tmp_path).returncode
+        asyncio.run(_set_version(postgres_url, version))
+        line = _refused("worker", tmp_path, env, code=1)
+        assert f"has schema {version}" in line
+        assert told in line
+
+
+async def _set_version(url: str, version: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("UPDATE alembic_version SET version_num = $1", version)
+    await connection.close()
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Yield a port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("gateway", "CARDWIRE_PORT"),
+        ("gateway", "CARDWIRE_ADMIN_PORT"),
+        ("worker", "CARDWIRE_ADMIN_PORT"),
+        ("simulator", "CARDWIRE_SIMULATOR_PORT"),
+    ],
+)
+def test_a_port_that_is_taken(command: str, name: str, taken: int, tmp_path: Path) -> None:
+    """The line names the setting, the address and an example."""
+    line = _refused(command, tmp_path, environment(tmp_path, **{name: str(taken)}), code=2)
+    assert line.startswith(f"{name}: ")
+    assert f"127.0.0.1:{taken}" in line
+    assert f"for example {name}=" in line
+
+
+def test_an_unknown_option(tmp_path: Path) -> None:
+    """As everywhere on a command line."""
+    ran = run("gateway", "--prot", "80", env=environment(tmp_path), cwd=tmp_path)
+    assert 2 == ran.returncode
+    assert "No such option: --prot" in ran.stderr

@@ -17,7 +17,8 @@ class Alarm:
         self._clock = clock
         self.ahead_ms = 0
         self._times: list[EpochMs] = []
-        self._changed = asyncio.Event()
+        self._sweep_at = clock.monotonic()
+        self._news = asyncio.Event()
 
     def learn(self, ledger_now: EpochMs) -> None:
         """Note what the ledger's clock shows at this moment."""
@@ -30,33 +31,45 @@ class Alarm:
     def at(self, due: EpochMs) -> None:
         """Wake at this time."""
         if not self._times or due < self._times[0]:
-            self._changed.set()
+            self._news.set()
         heapq.heappush(self._times, due)
 
-    def now(self) -> None:
-        """Wake at once."""
-        self._changed.set()
+    def news(self) -> None:
+        """Wake: something has changed, perhaps the times."""
+        self._news.set()
 
-    async def wait(self) -> None:
-        """Return when a time has come, when told, or after the sweep's period."""
-        while not self._changed.is_set():
-            wait_s = SWEEP_S
-            if self._times:
-                wait_s = min(wait_s, (self._times[0] - self.ledger_now()) / 1000)
-            if wait_s <= 0 or await self._sleep(wait_s):
-                break
-        self._changed.clear()
+    async def wait(self) -> bool:
+        """
+        Return when a time has come, when there is news, or after the sweep's period.
+
+        Returns:
+            Whether it is time: False if there is only news.
+        """
+        while (wait_s := self._wait_s()) > 0:
+            if await woken_within(self._clock, wait_s, self._news):
+                self._news.clear()
+                if self._wait_s() > 0:
+                    return False
         now = self.ledger_now()
         while self._times and self._times[0] <= now:
             heapq.heappop(self._times)
+        self._sweep_at = self._clock.monotonic() + SWEEP_S
+        return True
 
-    async def _sleep(self, seconds: float) -> bool:
-        """Sleep; return False if something changed first."""
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        changed = asyncio.ensure_future(self._changed.wait())
-        try:
-            await asyncio.wait([sleeping, changed], return_when=asyncio.FIRST_COMPLETED)
-            return sleeping.done() and not self._changed.is_set()
-        finally:
-            sleeping.cancel()
-            changed.cancel()
+    def _wait_s(self) -> float:
+        sweep_s = self._sweep_at - self._clock.monotonic()
+        return min(sweep_s, (self._times[0] - self.ledger_now()) / 1000) if self._times else sweep_s
+
+
+async def woken_within(clock: Clock, seconds: float, event: asyncio.Event) -> bool:
+    """Wait for an event, so long at the most; return whether it came."""
+    if event.is_set():
+        return True
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    told = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait([sleeping, told], return_when=asyncio.FIRST_COMPLETED)
+        return event.is_set()
+    finally:
+        sleeping.cancel()
+        told.cancel()

@@ -176,7 +176,7 @@ def _stages(
         relay.nudge()
 
     def settled() -> None:
-        alarm.now()
+        alarm.news()
         relay.nudge()
 
     settler = Settler(ledger=ledger, owner=owner, clock=clock, settled=settled)

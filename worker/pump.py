@@ -73,21 +73,20 @@ class Pump:
     def stop(self) -> None:
         """Lease no more, finish what is under way and return from `run`."""
         self._stopping = True
-        self._alarm.now()
+        self._alarm.news()
 
     async def run(self) -> None:
         """Perform effects until stopped; an absent ledger is waited for."""
         while not self._stopping:
-            await self._alarm.wait()
+            is_time = await self._alarm.wait()
             try:
-                while await self._lease_some():
+                while is_time and await self._lease_some():
                     pass
                 await self._look_again()
             except LedgerUnavailable as error:
                 log.warning("leasing_waits", error=type(error).__name__, reason=str(error))
                 self.away = True
                 await self._clock.sleep(AWAY_S)
-                self._alarm.now()
             else:
                 self.away = False
         if self._under_way:
@@ -192,4 +191,4 @@ class Pump:
         if not task.cancelled() and (error := task.exception()) is not None:
             # An absent ledger, or a bug: the lease ends and the effect is tried again.
             log.error("attempt_broke", error=type(error).__name__, exc_info=error)
-        self._alarm.now()
+        self._alarm.news()

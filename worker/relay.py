@@ -13,6 +13,7 @@ import structlog
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable, LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog
+from worker.alarm import woken_within
 from worker.ledger.port import Ledger
 from worker.meter import Meter
 
@@ -20,6 +21,10 @@ ROWS: Final = 500
 ROLE: Final = "relay"
 ROLE_MS: Final = 10_000
 IDLE_S: Final = 0.5
+GATHER_S: Final = 0.02
+"""How long to wait for company after a nudge: nobody waits for outcomes, so a few at a time are cheaper."""
+
+MEASURE_S: Final = 1.0
 AWAY_S: Final = 1.0
 FULL: Final = 100_000
 """Outbox rows above which the pump stops leasing: what it does could no longer be told."""
@@ -33,6 +38,8 @@ class Relay:
     def __init__(self, *, event_log: EventLog, ledger: Ledger, owner: str, clock: Clock, meter: Meter) -> None:
         self._log, self._ledger, self._owner, self._clock, self._meter = event_log, ledger, owner, clock, meter
         self._nudged = asyncio.Event()
+        self._mine_until = 0.0
+        self._measure_at = 0.0
         self._stopping = False
         self.full = False
 
@@ -50,18 +57,19 @@ class Relay:
         while True:
             stopping = self._stopping
             self._nudged.clear()
-            away = False
+            wait_s = IDLE_S
             try:
                 await self._drain()
             except (LogUnavailable, LedgerUnavailable, RecordRefused) as error:
-                away = True
+                wait_s = AWAY_S
                 log.warning("relay_waiting", error=type(error).__name__, reason=str(error))
             if stopping:
                 return
-            await self._wait(AWAY_S if away else IDLE_S, early=not away)
+            if await woken_within(self._clock, wait_s, self._nudged) and not self._stopping:
+                await self._clock.sleep(AWAY_S if wait_s == AWAY_S else GATHER_S)
 
     async def _drain(self) -> None:
-        while await self._ledger.hold(ROLE, self._owner, ttl_ms=ROLE_MS):
+        while await self._is_mine():
             rows = await self._ledger.outbox(limit=ROWS)
             if rows:
                 await self._log.append([record for _, record in rows])
@@ -69,16 +77,21 @@ class Relay:
                 self._meter.relayed(len(rows))
             if len(rows) < ROWS:
                 break
-        depth = await self._ledger.outbox_depth()
-        self.full = depth > FULL
-        self._meter.outbox(depth)
+        await self._measure()
 
-    async def _wait(self, seconds: float, *, early: bool) -> None:
-        """Wait; ``early``: or until nudged."""
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        nudged = asyncio.ensure_future(self._nudged.wait())
-        try:
-            await asyncio.wait([sleeping, nudged] if early else [sleeping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            nudged.cancel()
+    async def _is_mine(self) -> bool:
+        """Keep the role, or try to get it; asked again only when a third of its time has passed."""
+        now = self._clock.monotonic()
+        if now < self._mine_until:
+            return True
+        mine = await self._ledger.hold(ROLE, self._owner, ttl_ms=ROLE_MS)
+        self._mine_until = now + ROLE_MS / 3000 if mine else 0.0
+        return mine
+
+    async def _measure(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._measure_at:
+            self._measure_at = now + MEASURE_S
+            depth = await self._ledger.outbox_depth()
+            self.full = depth > FULL
+            self._meter.outbox(depth)

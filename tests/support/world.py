@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.app import RunningGateway
@@ -85,9 +86,11 @@ class World:
         return await self.closing.enter_async_context(self.worker(**overrides))
 
     @asynccontextmanager
-    async def worker(self, **overrides: Any) -> AsyncIterator[RunningWorker]:
-        """Run a worker for as long as the block lasts."""
-        settings = WorkerSettings.load({**self.env, "LARK_DOMAIN": self.simulator.url})
+    async def worker(
+        self, env: Mapping[str, str] = MappingProxyType({}), **overrides: Any
+    ) -> AsyncIterator[RunningWorker]:
+        """Run a worker for as long as the block lasts, with other settings or other back ends as told."""
+        settings = WorkerSettings.load({**self.env, "LARK_DOMAIN": self.simulator.url, **env})
         given: dict[str, Any] = {"clock": self.clock, **overrides}
         if self.clock is not None:
             given = {"ledger": self.ledger, **given}

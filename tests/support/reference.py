@@ -69,8 +69,8 @@ def settings_page() -> str:
         "never shown.",
         "",
         "A setting marked *file* may also be mounted: `NAME_FILE` names a file that holds it. Names beginning with",
-        "`LARK_` may also be written `FEISHU_…`; other aliases are in the table. Where two names of one setting differ,",
-        "the first in the table is used and a warning says so.",
+        "`LARK_` may also be written `FEISHU_…`; other aliases are in the table. Where two names of one setting",
+        "differ, the first in the table is used and a warning says so.",
         "",
         "This page is generated from the declarations: `python -m tests.support.reference`.",
     ]
@@ -85,8 +85,8 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         "",
-        "Each process shows its numbers at `/metrics` of its admin port (9101 gateway, 9102 worker), in Prometheus' text",
-        "format. Labels come from closed lists. This page is generated from the declarations:",
+        "Each process shows its numbers at `/metrics` of its admin port (9101 gateway, 9102 worker), in Prometheus'",
+        "text format. Labels come from closed lists. This page is generated from the declarations:",
         "`python -m tests.support.reference`.",
     ]
     for title, metrics in (("Gateway", GATEWAY_METRICS), ("Worker", WORKER_METRICS)):

@@ -86,7 +86,8 @@ class Control:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        if not self._may_ask(request):
+        name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+        if not answers_on(str(name[0]) if name else None, self._control_host):
             return _json({"error": "the control interface answers on another address: see --control-host"}, status=403)
         path, _, query = request.raw_path.partition("?")
         name = unquote(path).removeprefix(PREFIX)
@@ -99,14 +100,6 @@ class Control:
             return _json({"error": f"there is no {unknown}"}, status=404)
         except (ValueError, msgspec.ValidationError, Refused) as mistake:
             return _json({"error": str(mistake)}, status=400)
-
-    def _may_ask(self, request: web.BaseRequest) -> bool:
-        # Judged by the address that was called: a connection to a loopback address comes from this machine.
-        if self._control_host in _EVERYWHERE:
-            return True
-        name = request.transport.get_extra_info("sockname") if request.transport is not None else None
-        host = str(name[0]) if name else ""
-        return host == self._control_host or (bool(host) and ip_address(host.partition("%")[0]).is_loopback)
 
     def _read(self, name: str, query: str) -> Any:
         kind, _, one = name.partition("/")
@@ -200,9 +193,20 @@ async def _no_such_call(_: Nothing) -> Mapping[str, Any]:
     raise UnknownThing("such call: see docs/reference/simulator.md")
 
 
+def answers_on(called: str | None, control_host: str) -> bool:
+    """
+    Return whether the control interface answers on the address that was called.
+
+    A connection to a loopback address comes from this machine; another address must be named, or all of them.
+    """
+    if control_host in _EVERYWHERE:
+        return True
+    return called is not None and (called == control_host or ip_address(called.partition("%")[0]).is_loopback)
+
+
 def _request(body: bytes, kind: type[Any]) -> Any:
     # The standard library's parser: a person's form may hold what faster ones refuse.
-    content = json.loads(body or b"{}", parse_float=_finite)
+    content = json.loads(body or b"{}", parse_float=_finite, parse_constant=_finite)
     return msgspec.convert(content, kind)
 
 

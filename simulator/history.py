@@ -71,10 +71,10 @@ class ClickSeen:
 
 
 class Trail(Generic[N]):
-    """The newest things of one sort, numbered from 1."""
+    """The newest things of one sort, numbered from 1; the oldest are forgotten beyond ``kept``."""
 
-    def __init__(self) -> None:
-        self._kept: deque[N] = deque(maxlen=KEPT)
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept: deque[N] = deque(maxlen=kept)
         self.count = 0
 
     def next_n(self) -> int:

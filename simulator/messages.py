@@ -44,7 +44,6 @@ class Message:
     uuid: str | None = None
     card: CardRead | None = None
     is_recalled: bool = False
-    is_others: bool = False
     views: dict[OpenId, CardRead] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)
     open_clicks: set[EventId] = field(default_factory=set)
@@ -60,12 +59,10 @@ class Message:
         Return the card that an update by message id would replace.
 
         Raises:
-            Refused: 230011 recalled; 230071 not our message; 230001 not a card, or not a shared one; 230031 too old.
+            Refused: 230011 recalled; 230001 not a card, or not a shared one; 230031 too old.
         """
         if self.is_recalled:
             raise Refused(230011)
-        if self.is_others:
-            raise Refused(230071)
         if self.card is None:
             raise Refused(230001, "This message is NOT a card.")
         if not is_updatable(self.sent_at, self.card.format, now):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from random import Random
 
-from shared.core.ids import ChatId, EventId, MessageId, OpenId
+from shared.core.ids import ChatId, EventId, MessageId
 from shared.core.json_text import EpochMs
 
 
@@ -27,10 +27,6 @@ class Names:
     def event(self) -> EventId:
         """Return a new event id: 32 hexadecimal digits."""
         return EventId(self._hex(32))
-
-    def person(self) -> OpenId:
-        """Return a new ``ou_…``."""
-        return OpenId(f"ou_{self._hex(32)}")
 
     def card_token(self) -> str:
         """Return a new card update token, ``c-…``."""

@@ -12,6 +12,7 @@ import pytest
 from shared.clock import ManualClock
 from shared.feishu.crypto import Cipher
 from simulator.app import RunningSimulator, run_simulator
+from simulator.control import answers_on
 from simulator.settings import SimulatorSettings
 from tests.unit.simulator.receiver import Receiver
 from tests.unit.simulator.world import START_MS, card
@@ -312,6 +313,7 @@ async def test_an_old_card_can_be_put(ask: Asking) -> None:
         ("click", {"message_id": "om_1", "action": {}, "action_json": "{}"}, 400, "not both"),
         ("click", {"message_id": "om_1", "action_json": "{"}, 400, "line 1"),
         ("click", b'{"message_id":"om_1","action":{"value":1e400}}', 400, "action_json"),
+        ("click", b'{"message_id":"om_1","action":{"value":NaN}}', 400, "action_json"),
         ("click", {"message_id": "om_1"}, 404, "message om_1"),
         ("click", {"again": "e1"}, 404, "click e1"),
         ("cards", {"chat_id": "oc_1", "card": {}}, 404, "chat oc_1"),
@@ -355,6 +357,24 @@ async def test_control_answers_on_its_own_address_only(session: aiohttp.ClientSe
             assert 200 == response.status
         async with session.get(f"{sim.url}/open-apis/im/v1/chats/oc_1") as response:
             assert 99991661 == (await response.json())["code"]
+
+
+@pytest.mark.parametrize(
+    ("called", "control_host", "is_answered"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.2", "10.0.0.7", True),
+        ("::1", "10.0.0.7", True),
+        ("10.0.0.7", "10.0.0.7", True),
+        ("10.0.0.7", "127.0.0.1", False),
+        ("fe80::1%eth0", "127.0.0.1", False),
+        ("10.0.0.7", "0.0.0.0", True),  # noqa: S104 - compared with, not bound to
+        (None, "127.0.0.1", False),
+    ],
+)
+def test_control_answers_where_it_is_to(called: str | None, control_host: str, *, is_answered: bool) -> None:
+    """What counts is the address that was called: loopback always, another only if it was named."""
+    assert is_answered is answers_on(called, control_host)
 
 
 async def test_a_taken_port_is_an_error_of_the_system(sim: RunningSimulator) -> None:

@@ -95,6 +95,7 @@ def test_content_that_is_none_is_refused(body: dict[str, Any], code: int) -> Non
         {"elements": {}},
         {"config": []},
         {"type": "template", "data": {}},
+        {"header": []},
     ],
 )
 def test_a_card_that_the_platform_would_not_draw_is_refused(content: dict[str, Any]) -> None:
@@ -136,6 +137,17 @@ def test_a_2_0_card_is_always_shared() -> None:
     """Cards of format 2.0 need no update_multi."""
     world = World()
     assert 0 == world.patch(world.put(card_2_0()), card_2_0("二")).code
+
+
+def test_an_update_needs_a_card_as_text() -> None:
+    """The content is a string of JSON, not JSON; and it must be a card."""
+    world = World()
+    message_id = world.put(card())
+    path = f"im/v1/messages/{message_id}"
+    assert [230001, 230001, 230099, 230099] == [
+        world.call("PATCH", path, {"content": content}).code for content in (card(), None, "{", "[]")
+    ]
+    assert ["sent"] == world.versions(message_id)
 
 
 @pytest.mark.parametrize("content", [card(), card_2_0()])

@@ -1,0 +1,106 @@
+"""Effects wait for the answer of their click, and no longer (worker/ledger/port.py)."""
+
+from dataclasses import replace
+
+from shared.clock import ManualClock
+from tests.contract.ledger.words import (
+    SETTLE_MS,
+    UNANSWERED_MS,
+    Decider,
+    effect,
+    mark,
+    nothing_is_due,
+    only,
+    performed,
+    retried,
+    settle,
+    waiting,
+)
+from worker.ledger.port import (
+    Settlement,
+)
+from worker.ledger.sql_ledger import SqlLedger
+
+
+async def test_an_effect_waits_for_its_answer(ledger: SqlLedger, clock: ManualClock) -> None:
+    """The mark makes it due after the settle gap, and not before."""
+    decider = Decider(ledger)
+    await decider.decide("e1", waiting("e1"))
+    clock.advance(1)
+    marked_at = await decider.write(marks=[mark("e1")])
+    assert marked_at + SETTLE_MS == await ledger.next_due()
+    clock.advance(SETTLE_MS / 1000 - 0.001)
+    assert await nothing_is_due(ledger)
+    clock.advance(0.001)
+    (head,) = (await only(ledger)).heads
+    assert (marked_at, marked_at + SETTLE_MS) == (head.marked_at, head.due)
+
+
+async def test_without_a_mark_an_effect_becomes_due(ledger: SqlLedger, clock: ManualClock) -> None:
+    """A lost mark costs three seconds, not the update."""
+    await Decider(ledger).decide("e1", waiting("e1"))
+    clock.advance((UNANSWERED_MS - 1) / 1000)
+    assert await nothing_is_due(ledger)
+    clock.advance(0.001)
+    (head,) = (await only(ledger)).heads
+    assert head.marked_at is None
+
+
+async def test_a_mark_in_the_same_batch_counts(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Click and mark read together: due after the gap, marked at the commit."""
+    await Decider(ledger).decide("e1", replace(waiting("e1"), due_in_ms=SETTLE_MS, marked=True))
+    clock.advance(SETTLE_MS / 1000)
+    (head,) = (await only(ledger)).heads
+    assert head.decided_at == head.marked_at
+
+
+async def test_a_late_first_mark_still_leaves_the_gap(ledger: SqlLedger, clock: ManualClock) -> None:
+    """A mark just before the three seconds are over puts the effect off by the settle gap."""
+    decider = Decider(ledger)
+    await decider.decide("e1", waiting("e1"))
+    clock.advance((UNANSWERED_MS - 100) / 1000)
+    marked_at = await decider.write(marks=[mark("e1")])
+    clock.advance(0.1)
+    assert await nothing_is_due(ledger)
+    assert marked_at + SETTLE_MS == await ledger.next_due()
+
+
+async def test_the_first_mark_counts(ledger: SqlLedger, clock: ManualClock) -> None:
+    """A second mark neither hastens nor puts off."""
+    decider = Decider(ledger)
+    await decider.decide("e1", waiting("e1"))
+    first = await decider.write(marks=[mark("e1")])
+    clock.advance(0.2)
+    await decider.write(marks=[mark("e1")])
+    assert first + SETTLE_MS == await ledger.next_due()
+    assert [first] == [row["marked_at"] for row in (await ledger.dump()).effects]
+
+
+async def test_a_mark_concerns_what_waits_for_an_answer(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Effects that are due at once, and those of other events, stay as they are."""
+    decider = Decider(ledger)
+    await decider.decide("e1", waiting("e1", 1), effect("e1", 2, target="chat:oc", due_in_ms=60_000))
+    await decider.decide("e2", waiting("e2", target="message:om_other"))
+    await decider.write(marks=[mark("e1")])
+    marked = {(row["event_id"], row["index"]) for row in (await ledger.dump()).effects if row["marked_at"] is not None}
+    assert {("e1", 1)} == marked
+
+
+async def test_a_mark_of_nothing_does_nothing(ledger: SqlLedger) -> None:
+    """Unknown events, and events whose effects are done, make no target due."""
+    decider = Decider(ledger)
+    await decider.decide("e1", effect("e1"))
+    await settle(ledger, performed(await only(ledger)))
+    await decider.write(marks=[mark("e1"), mark("unknown", "om_unknown")])
+    assert await ledger.next_due() is None
+
+
+async def test_a_mark_does_not_hasten_a_retry(ledger: SqlLedger, clock: ManualClock) -> None:
+    """An effect that was tried without a mark keeps its back-off when the mark arrives."""
+    decider = Decider(ledger)
+    await decider.decide("e1", waiting("e1"))
+    clock.advance(UNANSWERED_MS / 1000)
+    leased = await only(ledger)
+    await settle(ledger, Settlement(key=leased.key, called=True, changes=[retried(leased.heads[0], 60_000)]))
+    await decider.write(marks=[mark("e1")])
+    assert [clock.now() + 60_000] == [row["due"] for row in (await ledger.dump()).effects]

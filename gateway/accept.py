@@ -23,7 +23,7 @@ from shared.app.app import App
 from shared.clock import Clock
 from shared.core.codec import encode
 from shared.core.errors import CallbackRejected, LogUnavailable, RecordRefused
-from shared.core.events import CARD_ACTIONS, Answer, InteractionAnswered, InteractionReceived
+from shared.core.events import CARD_ACTIONS, InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord, Topics
@@ -146,7 +146,7 @@ class Gate:
             return await self._park(str(error), arrival, now)
         if not self._is_wanted(received):
             return _reply(arrival, NOTHING, "ignored", kind=received.kind, received=received)
-        received = msgspec.structs.replace(received, answer=self._answer(received))
+        received = msgspec.structs.replace(received, answer=self._app.answer_for(received))
         try:
             record = NewRecord.of(self._topics.interactions, encode(received))
             await self._appender.append(record, started=arrival.started)
@@ -166,14 +166,6 @@ class Gate:
                 return self._app.handler_for(received) is not None
             case _ as unreachable:
                 assert_never(unreachable)
-
-    def _answer(self, received: InteractionReceived) -> Answer:
-        try:
-            return self._app.answer_for(received)
-        except Exception:
-            # A predicate of the user's may stumble over a value; the click is recorded and answered all the same.
-            log.exception("answer_failed", event_id=received.event_id)
-            return Answer()
 
     async def _park(self, reason: str, arrival: Arrival, now: EpochMs) -> Reply:
         """Keep an honest body that we cannot read, as it came, for a person to look at."""

@@ -329,6 +329,23 @@ class TestBodies:
         await runner.cleanup()
 
 
+class BrokenApp(App):
+    """An App with a bug of ours."""
+
+    def wants_event(self, event_type: str) -> bool:
+        raise KeyError("planted")
+
+
+async def test_a_bug_of_ours_costs_one_callback_and_tells_nobody(
+    log: TestableLog, client: aiohttp.ClientSession, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An event is sent again; the log has where, and neither the caller nor the log has what was in it."""
+    async with serve(GatewaySettings.load(ENV), BrokenApp(), event_log=log, clock=ManualClock(NOW)) as gateway:
+        assert (503, {"error": "unavailable"}) == await _post(client, gateway, signed(encrypted(subscribed())))
+        assert 200 == (await _post(client, gateway, _click()))[0]
+    assert "callback_failed" in capsys.readouterr().out
+
+
 class TestEnd:
     """The end of a gateway."""
 

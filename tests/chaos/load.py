@@ -99,7 +99,7 @@ class People:
         at = now()
         try:
             return _seen(at, await self.platform.post("click", ask))
-        except aiohttp.ClientConnectionError:
+        except (aiohttp.ClientConnectionError, TimeoutError):
             # The person's own connection broke: whether the click left is unknown, so it counts as one more attempt.
             return Attempt(at=at)
 

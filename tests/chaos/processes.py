@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,7 @@ class Kept:
     One process, and its successors.
 
     Attributes:
+        changed: Called when a new one is ready, with addresses of its own.
         addresses: What the present one says that it serves, by name.
         ready: The present one is ready.
         is_ours: It was ended by us, so its end is no surprise.
@@ -51,6 +52,7 @@ class Kept:
     spec: Spec
     log_file: Path
     ended: Callable[[Ended], None]
+    changed: Callable[[], Awaitable[None]] | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     is_ours: bool = False
@@ -118,6 +120,8 @@ class Kept:
             words = line.decode().split()
             if words[:2] == [self.spec.role, "ready"]:
                 self.addresses = dict(word.split("=", 1) for word in words[2:])
+                if self.changed is not None:
+                    await self.changed()
                 self.ready.set()
 
     def _end(self, *, code: int, started_at: int, last_line: str, was_ready: bool = True) -> Ended:

@@ -25,6 +25,9 @@ def _lines(history: History, facts: Facts, violations: Sequence[Violation]) -> I
     seconds = (history.ended_at - history.began_at) / 1000
     yield f"clicks      {len(clicks)} over {len(history.cards)} cards in {seconds:.1f} s, {accepted} accepted"
     yield f"callbacks   {attempts} deliveries, {twice} clicks delivered twice at once, {attempts - len(clicks)} repeats"
+    lost = sum(attempt.event_id is None for click in clicks for attempt in click.attempts)
+    if lost:
+        yield f"            {lost} attempts did not reach the simulator or did not come back in time"
     yield f"log         {records} interactions of {len(facts.received)} events, {len(facts.marks)} answered marks"
     yield f"decisions   {len(facts.decisions)}"
     yield f"effects     {_counted(result.status for result in facts.results.values())}"

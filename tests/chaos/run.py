@@ -7,7 +7,7 @@ The spine is `run_chaos`: start, click and break, wait until quiet, gather the h
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,6 @@ from tests.chaos.platform import Platform, session
 from tests.chaos.processes import Fleet, Spec, now
 from tests.chaos.quiet import until_quiet
 from tests.chaos.stack import Stack
-from tests.support.kafka import free_ports
 from worker.ledger.open import open_ledger
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -114,18 +113,15 @@ async def _scene(stack: Stack, folder: Path, prefix: str, *, seed: int) -> Async
     try:
         await ledger.upgrade()
         await log.create([topics.interactions, topics.outcomes, topics.dead])
-        ports = free_ports(GATEWAYS)
-        (simulator,) = await fleet.start(_simulator(ports, seed=seed))
+        (simulator,) = await fleet.start(_simulator(seed))
         env = _env(stack, prefix, simulator.addresses["openapi"])
         await fleet.start(
-            *(
-                Spec(name=f"gateway-{number}", role="gateway", env={**env, "CARDWIRE_PORT": str(port)})
-                for number, port in enumerate(ports, 1)
-            ),
+            *(Spec(name=f"gateway-{number}", role="gateway", env=env) for number in range(1, GATEWAYS + 1)),
             *(Spec(name=f"worker-{number}", role="worker", env=env) for number in range(1, stack.workers + 1)),
         )
         async with session() as http:
             platform = Platform(http, simulator.addresses["control"])
+            await _receive_callbacks(platform, fleet)
             yield _Scene(fleet=fleet, platform=platform, log=log, ledger=ledger, topics=topics)
     finally:
         await fleet.close()
@@ -133,12 +129,24 @@ async def _scene(stack: Stack, folder: Path, prefix: str, *, seed: int) -> Async
         await log.close()
 
 
-def _simulator(gateways: Sequence[int], *, seed: int) -> Spec:
+async def _receive_callbacks(platform: Platform, fleet: Fleet) -> None:
+    """Tell the simulator where the gateways are, now and whenever one comes back at another port."""
+    gateways = fleet.of("gateway")
+
+    async def tell() -> None:
+        urls = [f"{gateway.addresses['callbacks']}/webhook/card" for gateway in gateways]
+        await platform.post("callback", {"urls": urls})
+
+    await tell()
+    for gateway in gateways:
+        gateway.changed = tell
+
+
+def _simulator(seed: int) -> Spec:
     settings = {
         "CARDWIRE_SIMULATOR_PORT": "0",
         "CARDWIRE_SIMULATOR_LIMITS": LIMITS,
         "CARDWIRE_SIMULATOR_SEED": str(seed),
-        "CARDWIRE_SIMULATOR_CALLBACK": ",".join(f"http://127.0.0.1:{port}/webhook/card" for port in gateways),
     }
     return Spec(name="simulator", role="simulator", env={**_bare(), **_credentials(), **settings})
 
@@ -155,6 +163,7 @@ def _env(stack: Stack, prefix: str, openapi: str) -> Mapping[str, str]:
         "CARDWIRE_GROUP": f"{prefix}chaos",
         "CARDWIRE_KAFKA_SESSION_S": SESSION_S,
         "CARDWIRE_LIMITS": LIMITS,
+        "CARDWIRE_PORT": "0",
         "CARDWIRE_ADMIN_PORT": "0",
         "CARDWIRE_LOG_FORMAT": "json",
     }

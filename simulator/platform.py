@@ -5,7 +5,7 @@ What programs do in it stands in `simulator.openapi`. Nothing here waits, reads 
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from shared.core.ids import AppId, ChatId, EventId, MessageId, TenantKey
@@ -39,7 +39,7 @@ class App:
     """The one app that this platform knows."""
 
     app_id: AppId
-    app_secret: str
+    app_secret: str = field(repr=False)
     tenant_key: TenantKey
 
 

@@ -1,6 +1,6 @@
 """Two kinds of token: tenant access tokens, which calls are made with, and card tokens, which one click gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.core.ids import AppId, MessageId, OpenId
 from shared.core.json_text import EpochMs
@@ -13,7 +13,7 @@ from simulator.refusals import Refused
 class AccessToken:
     """A tenant access token and when it ends (ms)."""
 
-    value: str
+    value: str = field(repr=False)
     expires_at: EpochMs
 
 

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from shared.clock import ManualClock
@@ -7,6 +8,7 @@ from shared.core.secret import Secret
 from shared.settings import CallbackSettings
 from simulator.app import RunningSimulator, run_simulator
 from simulator.settings import SimulatorSettings
+from tests.unit.simulator.asking import Asking
 from tests.unit.simulator.receiver import Receiver, run_receiver
 from tests.unit.simulator.world import START_MS
 
@@ -35,3 +37,16 @@ async def sim(clock: ManualClock, receiver: Receiver) -> AsyncIterator[RunningSi
     )
     async with run_simulator(settings, clock=clock) as running:
         yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a client session."""
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+@pytest.fixture
+def ask(session: aiohttp.ClientSession, sim: RunningSimulator) -> Asking:
+    """Return a client of the running simulator."""
+    return Asking(session, sim.control_url)

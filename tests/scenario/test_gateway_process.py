@@ -43,6 +43,14 @@ def follow_up(click, card):
     return []
 """
 
+# Not HTTP, as scanners send it.
+GARBAGE = (
+    b"planted\r\n\r\n",
+    b"POST /card HTTP/1.1\r\nContent-Length: planted\r\n\r\n",
+    b"POST /card HTTP/1.1\r\nX-Long: " + b"planted" * 3000 + b"\r\n\r\n",
+    b"\x16\x03\x01\x02\x00planted",
+)
+
 READY = re.compile(r"gateway ready callbacks=(\S+) admin=(\S+)")
 
 pytestmark = pytest.mark.slow
@@ -111,6 +119,15 @@ async def _post(url: str, wire: Wire) -> tuple[int, Any]:
         return response.status, json.loads(await response.read())
 
 
+async def _raw(url: str, sent: bytes) -> bytes:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    status = await reader.readline()
+    writer.close()
+    return status
+
+
 def _now() -> int:
     return time.time_ns() // 1_000_000
 
@@ -151,6 +168,8 @@ async def test_no_secret_is_written_anywhere(gateway: Gateway) -> None:
     ]
     for wire in wires:
         await _post(gateway.url, wire)
+    for garbage in GARBAGE:
+        assert b" 400 " in await _raw(gateway.url, garbage)
     shown = await gateway.stop()
     lines = [json.loads(line) for line in shown.splitlines() if line.startswith("{")]
     assert len(wires) == len([line for line in lines if line["event"] == "callback_answered"])

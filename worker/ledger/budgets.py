@@ -7,10 +7,10 @@ The arithmetic is that of `worker.budget`, which explains it; a property test ho
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, bindparam, case
+from sqlalchemy import BigInteger, Connection, bindparam, case
 
 from worker import budget
-from worker.ledger.engine import Database
+from worker.ledger.engine import Database, in_transaction
 from worker.ledger.port import BudgetKey, Rate
 from worker.ledger.sql import greatest, insert_into
 from worker.ledger.tables import budgets
@@ -33,18 +33,20 @@ class Budgets:
         self._reserve = _reserve(insert.values(key), now)
         self._block = _block(insert.values(key), now)
 
-    async def reserve(self, wants: Mapping[BudgetKey, tuple[int, Rate]], *, ahead_ms: int) -> Mapping[BudgetKey, int]:
+    @in_transaction
+    def reserve(
+        self, connection: Connection, wants: Mapping[BudgetKey, tuple[int, Rate]], *, ahead_ms: int
+    ) -> Mapping[BudgetKey, int]:
         waits: dict[BudgetKey, int] = {}
-        async with self._database.transaction() as connection:
-            for key, (calls, rate) in sorted(wants.items(), key=lambda want: want[0]):
-                parameters = _parameters(key) | _arithmetic(calls, rate, ahead_ms * 1000)
-                wait_us = (await connection.execute(self._reserve, parameters)).scalar_one()
-                waits[key] = -(-int(wait_us) // 1000)
+        for key, (calls, rate) in sorted(wants.items(), key=lambda want: want[0]):
+            parameters = _parameters(key) | _arithmetic(calls, rate, ahead_ms * 1000)
+            wait_us = (connection.execute(self._reserve, parameters)).scalar_one()
+            waits[key] = -(-int(wait_us) // 1000)
         return waits
 
-    async def blocked(self, key: BudgetKey, *, for_ms: int) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute(self._block, _parameters(key) | {"given_for_us": for_ms * 1000})
+    @in_transaction
+    def blocked(self, connection: Connection, key: BudgetKey, *, for_ms: int) -> None:
+        connection.execute(self._block, _parameters(key) | {"given_for_us": for_ms * 1000})
 
 
 def _parameters(key: BudgetKey) -> dict[str, Any]:

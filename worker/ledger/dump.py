@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Table, select
 
 from worker.ledger.engine import Database
 from worker.ledger.tables import cards, claims, effects, faces
@@ -25,15 +24,16 @@ class Dump:
 
 async def dump(database: Database) -> Dump:
     """Return all rows. They all go into memory: for tests and tools, not for a large ledger."""
-    async with database.snapshot() as connection:
-        return Dump(
-            claims=await _rows(connection, claims),
-            cards=await _rows(connection, cards),
-            faces=await _rows(connection, faces),
-            effects=await _rows(connection, effects),
+    return await database.snapshot(
+        lambda connection: Dump(
+            claims=_rows(connection, claims),
+            cards=_rows(connection, cards),
+            faces=_rows(connection, faces),
+            effects=_rows(connection, effects),
         )
+    )
 
 
-async def _rows(connection: AsyncConnection, of: Table) -> list[Row]:
-    found = await connection.execute(select(*of.c).order_by(*of.primary_key.columns))
+def _rows(connection: Connection, of: Table) -> list[Row]:
+    found = connection.execute(select(*of.c).order_by(*of.primary_key.columns))
     return [dict(row) for row in found.mappings()]

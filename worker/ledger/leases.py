@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Integer, String, and_, bindparam, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Integer, String, and_, bindparam, func, select, update
 
 from shared.core.ids import MessageId
 from shared.core.json_text import EpochMs
-from worker.ledger.engine import Database
+from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.port import Applied, CardKey, EffectKey, FaceRow, Head, Lease, Leased, TargetKey
 from worker.ledger.reads import FACE_COLUMNS, face
 from worker.ledger.sql import Given, earliest, greatest, keys
@@ -56,46 +55,44 @@ class Leases:
         self._releasing = Releasing(database)
         self._next_due = _next_due(database)
 
-    async def lease(self, owner: str, *, limit: int, ttl_ms: int) -> Lease:
-        async with self._database.transaction() as connection:
-            picked = (await connection.execute(self._pick, {"limit": limit})).all()
-            if not picked:
-                at = (await connection.execute(select(self._database.now))).scalar_one()
-                return Lease(now=int(at))
-            chosen = [TargetKey(row.app_id, row.target) for row in picked]
-            parameters = {"by": owner, "ttl_ms": ttl_ms, **self._targets.parameters(chosen)}
-            taken = {TargetKey(row.app_id, row.target): row for row in await connection.execute(self._take, parameters)}
-            now = int(taken[chosen[0]].leased_at)
-            leased = await self._look(connection, {key: taken[key] for key in chosen}, now)
-            idle = [one.key for one in leased if _is_idle(one, now)]
-            await self._releasing.run(connection, [unchanged(key) for key in idle])
+    @in_transaction
+    def lease(self, connection: Connection, owner: str, *, limit: int, ttl_ms: int) -> Lease:
+        picked = (connection.execute(self._pick, {"limit": limit})).all()
+        if not picked:
+            at = (connection.execute(select(self._database.now))).scalar_one()
+            return Lease(now=int(at))
+        chosen = [TargetKey(row.app_id, row.target) for row in picked]
+        parameters = {"by": owner, "ttl_ms": ttl_ms, **self._targets.parameters(chosen)}
+        taken = {TargetKey(row.app_id, row.target): row for row in connection.execute(self._take, parameters)}
+        now = int(taken[chosen[0]].leased_at)
+        leased = self._look(connection, {key: taken[key] for key in chosen}, now)
+        idle = [one.key for one in leased if _is_idle(one, now)]
+        self._releasing.run(connection, [unchanged(key) for key in idle])
         return Lease(now=now, targets=[one for one in leased if one.key not in set(idle)])
 
-    async def payloads(self, wanted: Iterable[EffectKey]) -> Mapping[EffectKey, bytes]:
-        async with self._database.snapshot() as connection:
-            found = await self._effects.fetch(connection, self._payloads, sorted(wanted))
+    @in_snapshot
+    def payloads(self, connection: Connection, wanted: Iterable[EffectKey]) -> Mapping[EffectKey, bytes]:
+        found = self._effects.fetch(connection, self._payloads, sorted(wanted))
         return {EffectKey(*row[:3]): row.payload for row in found}  # a row's `index` is a method
 
-    async def begun(self, wanted: Iterable[EffectKey]) -> None:
+    @in_transaction
+    def begun(self, connection: Connection, wanted: Iterable[EffectKey]) -> None:
         values = sorted(wanted)
-        async with self._database.transaction() as connection:
-            await self._effects.fetch(connection, self._hold, values)
-            await self._effects.execute(connection, self._begin, values)
+        self._effects.fetch(connection, self._hold, values)
+        self._effects.execute(connection, self._begin, values)
 
-    async def next_due(self) -> EpochMs | None:
-        async with self._database.snapshot() as connection:
-            found: EpochMs | None = (await connection.execute(self._next_due)).scalar()
+    @in_snapshot
+    def next_due(self, connection: Connection) -> EpochMs | None:
+        found: EpochMs | None = (connection.execute(self._next_due)).scalar()
         return found
 
-    async def _look(
-        self, connection: AsyncConnection, taken: Mapping[TargetKey, Any], now: EpochMs
-    ) -> Sequence[Leased]:
+    def _look(self, connection: Connection, taken: Mapping[TargetKey, Any], now: EpochMs) -> Sequence[Leased]:
         heads: dict[TargetKey, list[Head]] = {key: [] for key in taken}
-        for row in await self._targets.fetch(connection, self._heads, list(taken)):
+        for row in self._targets.fetch(connection, self._heads, list(taken)):
             heads[TargetKey(row.app_id, row.target)].append(_head(row))
         applied = {key: _applied(row) for key, row in taken.items()}
-        resends = await self._resends(connection, taken, applied, now)
-        of_cards = await self._faces_of(connection, taken)
+        resends = self._resends(connection, taken, applied, now)
+        of_cards = self._faces_of(connection, taken)
         return [
             Leased(
                 key=key,
@@ -108,9 +105,9 @@ class Leases:
             for key in taken
         ]
 
-    async def _resends(
+    def _resends(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         taken: Mapping[TargetKey, Any],
         applied: Mapping[TargetKey, Applied | None],
         now: EpochMs,
@@ -120,14 +117,12 @@ class Leases:
             for key, row in taken.items()
             if (newest := applied[key]) is not None and row.resend_at is not None and row.resend_at <= now
         }
-        found = map(_head, await self._effects.fetch(connection, self._applied, list(wanted)))
+        found = map(_head, self._effects.fetch(connection, self._applied, list(wanted)))
         return {wanted[head.key]: head for head in found}
 
-    async def _faces_of(
-        self, connection: AsyncConnection, taken: Mapping[TargetKey, Any]
-    ) -> Mapping[TargetKey, FaceRow]:
+    def _faces_of(self, connection: Connection, taken: Mapping[TargetKey, Any]) -> Mapping[TargetKey, FaceRow]:
         of = {key: CardKey(key.app_id, card) for key in taken if (card := _card_of(key)) is not None}
-        found = await self._cards.fetch(connection, self._faces, list(of.values()))
+        found = self._cards.fetch(connection, self._faces, list(of.values()))
         known = {CardKey(row.app_id, row.message_id): face(row) for row in found}
         return {key: known[card] for key, card in of.items() if card in known}
 

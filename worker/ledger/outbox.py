@@ -9,11 +9,10 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Integer, LargeBinary, String, bindparam, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, String, bindparam, delete, func, select
 
 from shared.eventlog.port import NewRecord
-from worker.ledger.engine import Database
+from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.sql import insert_given, keys, rows
 from worker.ledger.tables import outbox
 
@@ -29,10 +28,10 @@ class Telling:
         self._given = rows(database.dialect, **types, timestamp=BigInteger())
         self._insert = insert_given(database.dialect, outbox, self._given, [*types, "timestamp"])
 
-    async def run(self, connection: AsyncConnection, records: Sequence[NewRecord]) -> None:
+    def run(self, connection: Connection, records: Sequence[NewRecord]) -> None:
         """Add records, in their order."""
         values = [(each.topic, each.key, each.value, _ENCODER.encode(each.headers), each.timestamp) for each in records]
-        await self._given.execute(connection, self._insert, values)
+        self._given.execute(connection, self._insert, values)
 
 
 class Outbox:
@@ -45,18 +44,18 @@ class Outbox:
         self._delete = delete(outbox).where(outbox.c.id.in_(select(self._ids.table.c.id)))
         self._depth = select(func.count()).select_from(outbox)
 
-    async def outbox(self, *, limit: int) -> Sequence[tuple[int, NewRecord]]:
-        async with self._database.snapshot() as connection:
-            found = (await connection.execute(self._oldest, {"limit": limit})).all()
+    @in_snapshot
+    def outbox(self, connection: Connection, *, limit: int) -> Sequence[tuple[int, NewRecord]]:
+        found = (connection.execute(self._oldest, {"limit": limit})).all()
         return [(row.id, _record(row)) for row in found]
 
-    async def relayed(self, ids: Collection[int]) -> None:
-        async with self._database.transaction() as connection:
-            await self._ids.execute(connection, self._delete, [(number,) for number in sorted(ids)])
+    @in_transaction
+    def relayed(self, connection: Connection, ids: Collection[int]) -> None:
+        self._ids.execute(connection, self._delete, [(number,) for number in sorted(ids)])
 
-    async def depth(self) -> int:
-        async with self._database.snapshot() as connection:
-            return int((await connection.execute(self._depth)).scalar_one())
+    @in_snapshot
+    def depth(self, connection: Connection) -> int:
+        return int((connection.execute(self._depth)).scalar_one())
 
 
 def _record(row: Any) -> NewRecord:

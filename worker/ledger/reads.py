@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Integer, and_, select
+from sqlalchemy import BigInteger, Connection, Integer, and_, select
 
 from shared.core.json_text import EpochMs, JsonText
-from worker.ledger.engine import Database
+from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Position, Suspension, Wanted
 from worker.ledger.sql import insert_given, keys
 from worker.ledger.tables import Key, apps, cards, claims, faces, positions, suspensions
@@ -42,33 +42,33 @@ class Reads:
         self._beginning = keys(dialect, partition=Integer(), next=BigInteger())
         self._begin = insert_given(dialect, positions, self._beginning, ["partition", "next"]).on_conflict_do_nothing()
 
-    async def now(self) -> EpochMs:
-        async with self._database.snapshot() as connection:
-            return int((await connection.execute(self._now)).scalar_one())
+    @in_snapshot
+    def now(self, connection: Connection) -> EpochMs:
+        return int((connection.execute(self._now)).scalar_one())
 
-    async def positions(self) -> Mapping[int, Position]:
-        async with self._database.snapshot() as connection:
-            found = (await connection.execute(self._positions)).all()
+    @in_snapshot
+    def positions(self, connection: Connection) -> Mapping[int, Position]:
+        found = (connection.execute(self._positions)).all()
         return {row.partition: Position(next=row.next, last_id=row.last_id) for row in found}
 
-    async def begin(self, partitions: int) -> None:
-        async with self._database.transaction() as connection:
-            await self._beginning.execute(connection, self._begin, [(number, 0) for number in range(partitions)])
+    @in_transaction
+    def begin(self, connection: Connection, partitions: int) -> None:
+        self._beginning.execute(connection, self._begin, [(number, 0) for number in range(partitions)])
 
-    async def claimed(self, wanted: Collection[ClaimKey]) -> Collection[ClaimKey]:
-        async with self._database.snapshot() as connection:
-            found = await self._pairs.fetch(connection, self._claims, sorted(wanted))
+    @in_snapshot
+    def claimed(self, connection: Connection, wanted: Collection[ClaimKey]) -> Collection[ClaimKey]:
+        found = self._pairs.fetch(connection, self._claims, sorted(wanted))
         return frozenset(ClaimKey(row.app_id, row.event_id) for row in found)
 
-    async def read(self, wanted: Wanted) -> Known:
-        async with self._database.snapshot() as connection:
-            at = (await connection.execute(self._now)).scalar_one()
-            claimed = await self._pairs.fetch(connection, self._claims, list(wanted.claims))
-            delivered = await self._pairs.fetch(connection, self._deliveries, list(wanted.deliveries))
-            of_cards = await self._pairs.fetch(connection, self._cards, list(wanted.cards))
-            of_faces = await self._pairs.fetch(connection, self._faces, list(wanted.cards))
-            of_apps = await self._apps.fetch(connection, self._new_style, [(app_id,) for app_id in wanted.apps])
-            suspended = (await connection.execute(self._suspensions)).all()
+    @in_snapshot
+    def read(self, connection: Connection, wanted: Wanted) -> Known:
+        at = (connection.execute(self._now)).scalar_one()
+        claimed = self._pairs.fetch(connection, self._claims, list(wanted.claims))
+        delivered = self._pairs.fetch(connection, self._deliveries, list(wanted.deliveries))
+        of_cards = self._pairs.fetch(connection, self._cards, list(wanted.cards))
+        of_faces = self._pairs.fetch(connection, self._faces, list(wanted.cards))
+        of_apps = self._apps.fetch(connection, self._new_style, [(app_id,) for app_id in wanted.apps])
+        suspended = (connection.execute(self._suspensions)).all()
         return Known(
             now=int(at),
             claims={ClaimKey(row.app_id, row.event_id): row.result for row in claimed},

@@ -18,6 +18,7 @@ FOREIGN: Final = (
     UnicodeError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    sqlite3.Error,
 )
 """What drivers raise; whatever else is raised is a mistake of ours and stays what it is."""
 

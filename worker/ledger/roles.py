@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, String, bindparam, or_
+from sqlalchemy import BigInteger, Connection, String, bindparam, or_
 
-from worker.ledger.engine import Database
+from worker.ledger.engine import Database, in_transaction
 from worker.ledger.sql import insert_into
 from worker.ledger.tables import roles
 
@@ -25,8 +25,8 @@ class Roles:
             where=or_(roles.c.owner == insert.excluded.owner, roles.c.until <= database.now),
         ).returning(roles.c.owner)
 
-    async def hold(self, name: str, owner: str, *, ttl_ms: int) -> bool:
+    @in_transaction
+    def hold(self, connection: Connection, name: str, owner: str, *, ttl_ms: int) -> bool:
         parameters = {"given_name": name, "given_owner": owner, "given_ttl_ms": ttl_ms}
-        async with self._database.transaction() as connection:
-            held = (await connection.execute(self._hold, parameters)).first()
+        held = (connection.execute(self._hold, parameters)).first()
         return held is not None

@@ -11,7 +11,6 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, column, func, inspect, select, table
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from worker.ledger.engine import Database
 from worker.ledger.port import SchemaMismatch
@@ -32,8 +31,7 @@ async def check(database: Database) -> None:
     Raises:
         SchemaMismatch: With the command that mends it.
     """
-    async with database.snapshot() as connection:
-        found = await _version(connection)
+    found = await database.snapshot(_version)
     if database.dialect == "sqlite" and (found is None or found < SCHEMA):
         await upgrade(database)
         return
@@ -42,19 +40,22 @@ async def check(database: Database) -> None:
 
 async def upgrade(database: Database) -> None:
     """Bring the schema up to date, in one transaction; processes that do so at once wait for each other."""
-    async with database.transaction() as connection:
+
+    def upgrade(connection: Connection) -> None:
         if database.dialect == "postgresql":
-            await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-        found = await _version(connection)
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        found = _version(connection)
         if found is not None and found > SCHEMA:
             _compare(found, database.place)
-        await connection.run_sync(_migrate)
+        _migrate(connection)
+
+    await database.transaction(upgrade)
 
 
-async def _version(connection: AsyncConnection) -> str | None:
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table(_VERSIONS.name)):
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_VERSIONS.name):
         return None
-    version: str | None = (await connection.execute(select(_VERSIONS.c.version_num))).scalar()
+    version: str | None = connection.execute(select(_VERSIONS.c.version_num)).scalar()
     return version
 
 

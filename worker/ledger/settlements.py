@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, String, and_, case, func, null, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, String, and_, case, func, null, select, update
 
 from shared.core.json_text import EpochMs
-from worker.ledger.engine import Database
+from worker.ledger.engine import Database, in_transaction
 from worker.ledger.outbox import Telling
 from worker.ledger.port import EffectChange, EffectKey, FaceRow, Settlement, TargetKey
 from worker.ledger.reads import bytes_of
@@ -48,33 +47,41 @@ class Settlements:
         }
         if moved:
             # Beforehand, because a row that is made cannot be locked in order with those that exist.
-            async with self._database.transaction() as connection:
-                await self._making.run(connection, set(moved.values()))
-        async with self._database.transaction() as connection:
-            touched = {each.key for each in settlements} | set(moved.values())
-            found = await self._locking.fetch(connection, self._lock, sorted(touched))
-            held = {TargetKey(row.app_id, row.target) for row in found if row.owner == owner}
-            ours = [each for each in settlements if each.key in held]
-            lost = [each for each in settlements if each.key not in held]
-            if ours:
-                await self._store(connection, ours, now=int(found[0].now))
-            await self._resend(connection, lost)
-            await self._releasing.run(connection, [settled(each) for each in ours])
+            await self._make(set(moved.values()))
+        return await self._settle(owner, settlements, set(moved.values()))
+
+    @in_transaction
+    def _make(self, connection: Connection, wanted: Collection[TargetKey]) -> None:
+        self._making.run(connection, wanted)
+
+    @in_transaction
+    def _settle(
+        self, connection: Connection, owner: str, settlements: Sequence[Settlement], moved: Collection[TargetKey]
+    ) -> Collection[TargetKey]:
+        touched = {each.key for each in settlements} | set(moved)
+        found = self._locking.fetch(connection, self._lock, sorted(touched))
+        held = {TargetKey(row.app_id, row.target) for row in found if row.owner == owner}
+        ours = [each for each in settlements if each.key in held]
+        lost = [each for each in settlements if each.key not in held]
+        if ours:
+            self._store(connection, ours, now=int(found[0].now))
+        self._resend(connection, lost)
+        self._releasing.run(connection, [settled(each) for each in ours])
         return [each.key for each in lost]
 
-    async def _store(self, connection: AsyncConnection, ours: Sequence[Settlement], *, now: EpochMs) -> None:
+    def _store(self, connection: Connection, ours: Sequence[Settlement], *, now: EpochMs) -> None:
         changes = [_changed(change, now) for each in ours for change in each.changes]
-        await self._changing.execute(connection, self._change, sorted(changes, key=lambda row: tuple(row[:3])))
+        self._changing.execute(connection, self._change, sorted(changes, key=lambda row: tuple(row[:3])))
         moved = {key: target for each in ours for key, target in each.moved.items()}
-        await self._moving.execute(connection, self._move, [(*key, target) for key, target in sorted(moved.items())])
-        await self._facing.execute(connection, self._face, _face_values(ours))
-        await self._telling.run(connection, [record for each in ours for record in each.outbox])
+        self._moving.execute(connection, self._move, [(*key, target) for key, target in sorted(moved.items())])
+        self._facing.execute(connection, self._face, _face_values(ours))
+        self._telling.run(connection, [record for each in ours for record in each.outbox])
         woken = {TargetKey(key.app_id, target) for key, target in moved.items()}
-        await self._waking.execute(connection, self._wake, [(*key, 0) for key in sorted(woken)])
+        self._waking.execute(connection, self._wake, [(*key, 0) for key in sorted(woken)])
 
-    async def _resend(self, connection: AsyncConnection, lost: Iterable[Settlement]) -> None:
+    def _resend(self, connection: Connection, lost: Iterable[Settlement]) -> None:
         called = sorted(each.key for each in lost if each.called)
-        await self._waking.execute(connection, self._wake, [(*key, 1) for key in called])
+        self._waking.execute(connection, self._wake, [(*key, 1) for key in called])
 
 
 def _lock(database: Database) -> tuple[Given, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Executable,
     FromClause,
     LargeBinary,
@@ -28,7 +29,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import ReturnTypeFromArgs
@@ -89,24 +89,20 @@ class Given:
     table: FromClause
     parameters: Callable[[Sequence[Sequence[Any]]], Any]
 
-    async def execute(self, connection: AsyncConnection, statement: Executable, values: Sequence[Sequence[Any]]) -> int:
+    def execute(self, connection: Connection, statement: Executable, values: Sequence[Sequence[Any]]) -> int:
         """Run a statement that returns nothing for all rows, and return how many it changed or made."""
         changed = 0
         for start in range(0, len(values), CHUNK):
             chunk = self.parameters(values[start : start + CHUNK])
-            result = await connection.execute(statement, chunk, execution_options={"preserve_rowcount": True})
+            result = connection.execute(statement, chunk, execution_options={"preserve_rowcount": True})
             changed += result.rowcount
         return changed
 
-    async def fetch(
-        self, connection: AsyncConnection, statement: Executable, values: Sequence[Sequence[Any]]
-    ) -> list[Any]:
+    def fetch(self, connection: Connection, statement: Executable, values: Sequence[Sequence[Any]]) -> list[Any]:
         """Run a statement for all rows and return what it returns, chunk by chunk."""
         found: list[Any] = []
         for start in range(0, len(values), CHUNK):
-            result: CursorResult[Any] = await connection.execute(
-                statement, self.parameters(values[start : start + CHUNK])
-            )
+            result: CursorResult[Any] = connection.execute(statement, self.parameters(values[start : start + CHUNK]))
             found += result.all()
         return found
 

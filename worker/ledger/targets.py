@@ -8,8 +8,7 @@ the target, and only then, in another statement, looks for work. So one of the t
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Integer, String, and_, case, func, literal_column, null, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Integer, String, and_, case, func, literal_column, null, select, update
 
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database
@@ -31,9 +30,9 @@ class Waking:
         due = greatest(targets.c.paced_until, earliest(targets.c.due, insert.excluded.due))
         self._wake = insert.on_conflict_do_update(index_elements=["app_id", "target"], set_={"due": due})
 
-    async def run(self, connection: AsyncConnection, due: Mapping[TargetKey, EpochMs]) -> None:
+    def run(self, connection: Connection, due: Mapping[TargetKey, EpochMs]) -> None:
         """Wake targets, in key order."""
-        await self._given.execute(connection, self._wake, [(*key, at) for key, at in sorted(due.items())])
+        self._given.execute(connection, self._wake, [(*key, at) for key, at in sorted(due.items())])
 
 
 class Making:
@@ -45,9 +44,9 @@ class Making:
             database.dialect, targets, self._given, ["app_id", "target"], **_NOBODY
         ).on_conflict_do_nothing()
 
-    async def run(self, connection: AsyncConnection, wanted: Collection[TargetKey]) -> None:
+    def run(self, connection: Connection, wanted: Collection[TargetKey]) -> None:
         """Make targets, in key order."""
-        await self._given.execute(connection, self._make, sorted(wanted))
+        self._given.execute(connection, self._make, sorted(wanted))
 
 
 class Releasing:
@@ -77,9 +76,9 @@ class Releasing:
         here = and_(targets.c.app_id == look.c.app_id, targets.c.target == look.c.target)
         self._release = update(targets).where(here).values(**_released(look.c, database.now))
 
-    async def run(self, connection: AsyncConnection, let_go: list[tuple[Any, ...]]) -> None:
+    def run(self, connection: Connection, let_go: list[tuple[Any, ...]]) -> None:
         """Let go of targets; see `unchanged` and `settled` for the rows."""
-        await self._given.execute(connection, self._release, let_go)
+        self._given.execute(connection, self._release, let_go)
 
 
 def unchanged(key: TargetKey) -> tuple[Any, ...]:

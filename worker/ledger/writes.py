@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Integer, String, and_, case, literal_column, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Integer, String, and_, case, literal_column, select, update
 
 from shared.core.json_text import EpochMs
-from worker.ledger.engine import Database
+from worker.ledger.engine import Database, in_transaction
 from worker.ledger.outbox import Telling
 from worker.ledger.port import ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
 from worker.ledger.reads import bytes_of
@@ -63,49 +62,49 @@ class Writes:
         self._suspended, self._suspend = _suspensions(dialect)
         self._apps, self._new_style = _apps(dialect)
 
-    async def write(self, write: Write) -> EpochMs:
-        async with self._database.transaction() as connection:
-            now = await self._compare_and_set(connection, write)
-            await self._claim_inputs(connection, write, now)
-            await self._cards.execute(connection, self._card, _card_values(write))
-            waiting = await self._waiting(connection, write.marks)
-            settled = now + self._settle_ms
-            await self._waking.run(connection, _due(write.effects, now, waiting.values(), settled))
-            await self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
-            await self._marks.execute(connection, self._mark, [(*key, settled, now) for key in sorted(waiting)])
-            await self._telling.run(connection, write.outbox)
-            await self._write_the_rare(connection, write, now)
+    @in_transaction
+    def write(self, connection: Connection, write: Write) -> EpochMs:
+        now = self._compare_and_set(connection, write)
+        self._claim_inputs(connection, write, now)
+        self._cards.execute(connection, self._card, _card_values(write))
+        waiting = self._waiting(connection, write.marks)
+        settled = now + self._settle_ms
+        self._waking.run(connection, _due(write.effects, now, waiting.values(), settled))
+        self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
+        self._marks.execute(connection, self._mark, [(*key, settled, now) for key in sorted(waiting)])
+        self._telling.run(connection, write.outbox)
+        self._write_the_rare(connection, write, now)
         return now
 
-    async def _compare_and_set(self, connection: AsyncConnection, write: Write) -> EpochMs:
+    def _compare_and_set(self, connection: Connection, write: Write) -> EpochMs:
         values = [(move.partition, move.expected, move.next, move.last_id) for move in write.moves]
-        moved = await self._moves.fetch(connection, self._move, values)
+        moved = self._moves.fetch(connection, self._move, values)
         if len(moved) != len(values):
             raise Fenced(f"{len(values) - len(moved)} of {len(values)} positions were moved by another worker")
-        return int(moved[0].now) if moved else int((await connection.execute(select(self._database.now))).scalar_one())
+        return int(moved[0].now) if moved else int((connection.execute(select(self._database.now))).scalar_one())
 
-    async def _claim_inputs(self, connection: AsyncConnection, write: Write, now: EpochMs) -> None:
+    def _claim_inputs(self, connection: Connection, write: Write, now: EpochMs) -> None:
         values = sorted(((*_CLAIM(claim), now) for claim in write.claims), key=lambda row: tuple(row[:2]))
-        made = await self._claims.execute(connection, self._claim, values)
+        made = self._claims.execute(connection, self._claim, values)
         if made != len(values):
             raise ClaimRace(f"{len(values) - made} of {len(values)} claims were made by somebody else meanwhile")
 
-    async def _waiting(self, connection: AsyncConnection, marks: Sequence[Mark]) -> Mapping[EffectKey, TargetKey]:
+    def _waiting(self, connection: Connection, marks: Sequence[Mark]) -> Mapping[EffectKey, TargetKey]:
         """Return the effects that wait for one of these marks, and their targets."""
         events = sorted({(mark.app_id, mark.event_id) for mark in marks})
         return {
             EffectKey(app_id, event_id, index): TargetKey(app_id, target)
-            for app_id, event_id, index, target, status, eligibility, marked_at in await self._events.fetch(
+            for app_id, event_id, index, target, status, eligibility, marked_at in self._events.fetch(
                 connection, self._of_events, events
             )
             if status == "pending" and eligibility == "after_answer" and marked_at is None
         }
 
-    async def _write_the_rare(self, connection: AsyncConnection, write: Write, now: EpochMs) -> None:
+    def _write_the_rare(self, connection: Connection, write: Write, now: EpochMs) -> None:
         dead = [(d.app_id, d.event_id, d.handler, d.reason, d.interaction, now) for d in write.dead_letters]
-        await self._dead.execute(connection, self._bury, sorted(dead, key=lambda row: tuple(row[:2])))
-        await self._suspended.execute(connection, self._suspend, sorted(map(_SUSPENSION, write.suspensions)))
-        await self._apps.execute(connection, self._new_style, sorted(write.new_style_at.items()))
+        self._dead.execute(connection, self._bury, sorted(dead, key=lambda row: tuple(row[:2])))
+        self._suspended.execute(connection, self._suspend, sorted(map(_SUSPENSION, write.suspensions)))
+        self._apps.execute(connection, self._new_style, sorted(write.new_style_at.items()))
 
 
 def _moves(dialect: Dialect, database: Database) -> tuple[Given, Any]:

@@ -11,7 +11,6 @@ import typer
 from cardwire.cli.refusals import only_our_lines
 from shared.core.secret import Secret
 from shared.settings import load
-from worker.ledger.open import open_ledger
 from worker.settings import ledger_url
 
 
@@ -42,6 +41,8 @@ def upgrade(env: Mapping[str, str], *, as_json: bool) -> None:
 
 
 async def _upgrade(url: str) -> None:
+    from worker.ledger.open import open_ledger
+
     ledger = open_ledger(url)
     try:
         await ledger.upgrade()

@@ -22,12 +22,13 @@ class Failing(Protocol):
 
 def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
     """Run a gateway until it is told to stop. Raises what keeps it from starting."""
-    from gateway.app import RunningGateway, serve
     from gateway.settings import GatewaySettings
 
     settings = GatewaySettings.load(env)
     configure_logs(settings.observability.level, settings.observability.format)
     app = load_app(settings.handlers)
+
+    from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it
 
     def announce(running: RunningGateway) -> None:
         ready("gateway", callbacks=running.url, admin=running.admin_url)
@@ -37,12 +38,13 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
 
 def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
     """Run a worker until it is told to stop. Raises what keeps it from starting or from going on."""
-    from worker.app import RunningWorker, serve
     from worker.settings import WorkerSettings
 
     settings = WorkerSettings.load(env)
     configure_logs(settings.observability.level, settings.observability.format)
     app = load_app(settings.handlers)
+
+    from worker.app import RunningWorker, serve
 
     def announce(running: RunningWorker) -> None:
         ready("worker", admin=running.admin_url)
@@ -52,12 +54,13 @@ def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
 
 def run_simulator(env: Mapping[str, str]) -> None:
     """Run a simulator until it is told to stop."""
-    from simulator.app import RunningSimulator
-    from simulator.app import run_simulator as serve
     from simulator.settings import SimulatorSettings
 
     settings = SimulatorSettings.load(env)
     configure_logs()
+
+    from simulator.app import RunningSimulator
+    from simulator.app import run_simulator as serve
 
     def announce(running: RunningSimulator) -> None:
         ready("simulator", openapi=running.url, control=running.control_url, callbacks=running.callback_url)

@@ -41,6 +41,8 @@ def only_our_lines() -> None:
 
 
 def _lines(error: BaseException) -> list[str]:
+    from worker.ledger.port import SchemaMismatch
+
     match error:
         case ConfigError():
             return str(error).splitlines()
@@ -48,6 +50,8 @@ def _lines(error: BaseException) -> list[str]:
             return [f"CARDWIRE_LEDGER: {_one_line(error)}: expected {DATABASE}"]
         case LogUnavailable():
             return [f"CARDWIRE_LOG: {_one_line(error)}: expected {BROKERS}"]
+        case SchemaMismatch():
+            return [f"CARDWIRE_LEDGER: {_one_line(error)}"]
         case StartRefused():
             return [f"CARDWIRE_LOG and CARDWIRE_LEDGER do not fit together: {_one_line(error)}"]
         case _:

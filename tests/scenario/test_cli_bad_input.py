@@ -1,7 +1,7 @@
 """
 What a person sees when something is wrong, before anything was started.
 
-Every line stands in docs/reference/bad-input.md; tests/test_docs_snippets.py compares its examples with these.
+Every line stands in docs/reference/bad-input.md, and is looked up there.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from tests.support.commands import environment, run, started
+from tests.support.documents import is_documented
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,7 @@ def _refused(command: str, folder: Path, env: Mapping[str, str], *, code: int) -
     assert "secret-of-the-app" not in ran.stderr
     (line,) = (line for line in ran.stderr.splitlines() if line.startswith("cardwire: "))
     assert ran.stdout == ""
+    assert is_documented(line.removeprefix("cardwire: "))
     return line.removeprefix("cardwire: ")
 
 

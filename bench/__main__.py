@@ -1,0 +1,96 @@
+"""``python -m bench``: measure, and print tables in Markdown. ``--quick`` takes about a minute, the rest ten."""
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import uvloop
+
+from bench import decide, latency, pump
+from bench.figures import table
+from bench.stacks import STACKS, Stack, stack
+from shared.observability import configure_logs
+from tests.support import ServiceMissing
+
+PARTS: Final = ("decide", "pump", "latency")
+CARDS: Final = {"mixed": 500, "hot": 1}
+
+FULL: Final = {"rounds": 5, "events": 20_000, "effects": 5_000, "clicks": 600}
+QUICK: Final = {"rounds": 3, "events": 4_000, "effects": 1_000, "clicks": 60}
+
+_T = TypeVar("_T")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what was asked for, stack by stack."""
+    wanted = _sized(_arguments().parse_args(argv))
+    began = _machine()
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    with Path(os.devnull).open("w") as nowhere:
+        configure_logs(style="json", stream=nowhere)  # lines are written, as they are in production, but not read
+        for name in wanted.stack:
+            try:
+                with stack(name) as place:
+                    for head, line in _measured(wanted, place):
+                        tables.setdefault(head, []).append(line)
+            except ServiceMissing as missing:
+                print(f"{name} is left out: {missing}")
+    print(f"At the beginning: {began}\nAt the end: {_machine()}")
+    for head, lines in tables.items():
+        print(f"\n{table(head, lines)}")
+    return 0
+
+
+def _measured(wanted: argparse.Namespace, place: Stack) -> list[tuple[tuple[str, ...], list[str]]]:
+    lines: list[tuple[tuple[str, ...], list[str]]] = []
+    if "decide" in wanted.parts:
+        size = decide.Size(events=wanted.events, rounds=wanted.rounds)
+        for kind, cards in CARDS.items():
+            pair = _run(decide.measure(place, size, cards=cards))
+            lines.append((decide.HEAD, decide.line(f"{place.name}, {kind}", pair)))
+    if "pump" in wanted.parts:
+        rounds = _run(pump.measure(place, effects=wanted.effects, rounds=wanted.rounds))
+        lines.append((pump.HEAD, pump.line(place.name, rounds)))
+    if "latency" in wanted.parts:
+        lines.append((latency.HEAD, latency.line(place.name, _run(latency.measure(place, clicks=wanted.clicks)))))
+    return lines
+
+
+def _sized(wanted: argparse.Namespace) -> argparse.Namespace:
+    for name, size in (QUICK if wanted.quick else FULL).items():
+        if getattr(wanted, name) is None:
+            setattr(wanted, name, size)
+    return wanted
+
+
+def _run(measuring: Coroutine[Any, Any, _T]) -> _T:
+    """Measure on the event loop that Cardwire's processes run on."""
+    loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(measuring)
+
+
+def _machine() -> str:
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    return f"{os.cpu_count()} CPUs, load {load}, Python {platform.python_version()}, {platform.system()}"
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, PARTS], default=PARTS, help="what to measure; all of it")
+    parser.add_argument("--stack", choices=STACKS, nargs="+", default=STACKS, help="on what; both")
+    parser.add_argument("--quick", action="store_true", help="small and short: to see that nothing is far off")
+    parser.add_argument("--rounds", type=int, help="rounds that count; 5, quick: 3")
+    parser.add_argument("--events", type=int, help="decided in a round; 20,000, quick: 4,000")
+    parser.add_argument("--effects", type=int, help="performed in a round; 5,000, quick: 1,000")
+    parser.add_argument("--clicks", type=int, help="clicks of the latency; 600, quick: 60")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -21,7 +21,7 @@ ROWS: Final = 500
 ROLE: Final = "relay"
 ROLE_MS: Final = 10_000
 IDLE_S: Final = 0.5
-GATHER_S: Final = 0.02
+GATHER_S: Final = 0.1
 """How long to wait for company after a nudge: nobody waits for outcomes, so a few at a time are cheaper."""
 
 MEASURE_S: Final = 1.0

@@ -13,7 +13,8 @@ def main() -> None:
         raise SystemExit(2)
 
     from cardwire.cli.commands import cli
-    from cardwire.cli.refusals import told_in_lines
+    from cardwire.cli.refusals import told_in_lines, warn_in_lines
 
+    warn_in_lines()
     with told_in_lines():
         cli()

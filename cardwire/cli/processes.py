@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
+import structlog
 import typer
 
 from cardwire.cli import process
 from shared.app.load import load_app
-from shared.core.errors import ConfigError
+from shared.core.errors import CardwireError, ConfigError
 from shared.observability import configure_logs
+
+
+class Broken(CardwireError):
+    """A process ended by an error that nobody foresaw."""
 
 
 class Failing(Protocol):
@@ -85,10 +90,20 @@ def run_simulator(env: Mapping[str, str]) -> None:
 
 
 async def ended(running: Failing) -> None:
-    """Raise what ends a process, when it does."""
-    error = await running.failed()
-    if error is not None:
-        raise error
+    """
+    Raise what ends a process, when it does.
+
+    Raises:
+        Broken: By a mistake of ours or of a library's, which is in the log, without what it may hold of secrets.
+    """
+    match await running.failed():
+        case None:
+            return
+        case CardwireError() as error:
+            raise error
+        case error:
+            structlog.get_logger("cardwire").error("process_broke", exc_info=error)
+            raise Broken(f"the process broke ({type(error).__name__}): its last log line says where")
 
 
 def ready(name: str, **addresses: str) -> None:

@@ -8,11 +8,13 @@ they can mend themselves.
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable, StartRefused
+from shared.settings import ConfigWarning
 
 OUTSIDE: Final = 1
 SETTINGS: Final = 2
@@ -33,6 +35,20 @@ def told_in_lines() -> Iterator[None]:
         for line in dict.fromkeys(line for one in told for line in _lines(one)):
             sys.stderr.write(f"cardwire: {line}\n")
         raise SystemExit(SETTINGS if any(isinstance(one, ConfigError) for one in told) else OUTSIDE) from error
+
+
+def warn_in_lines() -> None:
+    """Print warnings about settings as lines, too: where in our code they came from helps nobody."""
+    standard = warnings.formatwarning
+
+    def format_warning(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if issubclass(category, ConfigWarning):
+            return f"cardwire: {message}\n"
+        return standard(message, category, filename, lineno, line)
+
+    warnings.formatwarning = format_warning
 
 
 def only_our_lines() -> None:

@@ -73,6 +73,11 @@ def test_the_command_line_runs_from_the_installed_wheel(installed: Path, tmp_pat
     assert "gateway" in _run(command, "--help", cwd=tmp_path)
 
 
+def test_the_demo_plays_from_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    """A newcomer who has only the package sees a click change a card."""
+    assert "→ 跟进中" in _run(installed.parent / "cardwire", "demo", "--once", cwd=tmp_path)
+
+
 def test_the_ledger_migrations_are_found_in_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
     """`cardwire db upgrade` needs its migrations where there is no checkout."""
     program = "import worker.ledger; print(worker.ledger.__file__)"

@@ -153,6 +153,13 @@ def test_a_port_that_is_taken(command: str, name: str, taken: int, tmp_path: Pat
     assert f"for example {name}=" in line
 
 
+def test_settings_that_contradict_each_other(tmp_path: Path) -> None:
+    """An alias that says otherwise is a warning in one line; the first name is used."""
+    env = environment(tmp_path, FEISHU_APP_ID="cli_other", CARDWIRE_PORT="x")
+    warned, _ = run("gateway", env=env, cwd=tmp_path).stderr.splitlines()
+    assert warned == "cardwire: LARK_APP_ID and FEISHU_APP_ID differ: LARK_APP_ID is used"
+
+
 def test_an_unknown_option(tmp_path: Path) -> None:
     """As everywhere on a command line."""
     ran = run("gateway", "--prot", "80", env=environment(tmp_path), cwd=tmp_path)

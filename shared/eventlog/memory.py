@@ -139,8 +139,9 @@ class MemoryConsumer:
         if self._closed:
             raise LogUnavailable("this consumer is closed")
         self.stirred.clear()
+        has_news = bool(self._unsought - self._told)
         polled = self._take(max_records)
-        if polled.records or polled.assigned or polled.revoked:
+        if polled.records or polled.revoked or has_news:
             await asyncio.sleep(0)
             return polled
         with contextlib.suppress(TimeoutError):

@@ -8,6 +8,7 @@ node, replication factor 1, no topic made unasked.
 """
 
 import atexit
+import contextlib
 import os
 import re
 import shutil
@@ -44,7 +45,8 @@ _POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 
 # Replication factors of the internal topics are 3 by default: with one node groups would never start.
-# broker.session.timeout.ms: a killed node may not register again before it is over (default 9 s).
+# broker.session.timeout.ms: a killed node may not register again before it is over (default 9 s); on a busy machine a
+# node that lives may miss 2 s, and its topics then have no leader for a while.
 _PROPERTIES: Final = """\
 process.roles=broker,controller
 node.id=1
@@ -64,7 +66,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-broker.session.timeout.ms=2000
+broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
 log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2
@@ -147,6 +149,9 @@ class KafkaBroker:
     def pause(self) -> None:
         """Freeze the node (SIGSTOP): connections stay open, nothing is answered."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 5
+        while self.pid is not None and _runs(self.pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let a frozen node go on."""
@@ -197,6 +202,15 @@ class KafkaBroker:
 
     def _last_lines(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-15:])
+
+
+def _runs(pid: int) -> bool:
+    """Say whether a thread of a process that was sent SIGSTOP runs yet: on a busy machine it takes a while."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # that thread is gone
+            if stat.read_text().rpartition(")")[2].split()[0] not in {"T", "t"}:
+                return True
+    return False
 
 
 def answers(bootstrap: str) -> bool:

@@ -11,6 +11,7 @@ else may have had them in between, so they are told as both revoked and assigned
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -26,8 +27,9 @@ from shared.eventlog.port import Polled, Record
 FETCH_WAIT_MS = 100
 """How long a broker holds a fetch when there is nothing; also how long a partition waits that was just sought."""
 
-STOP_S = 5.0
+STOP_S = 3.0
 PAUSE_S = 0.1
+"""How long a poll looks at records alone before it looks whether partitions came or went."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +79,10 @@ class KafkaConsumer:
     async def poll(self, *, max_records: int, wait_s: float) -> Polled:
         if self._closed:
             raise LogUnavailable("this consumer is closed")
-        if self._membership.has_news:
-            wait_s = 0
-        found = await self._fetch(max_records, wait_s)
+        deadline = time.monotonic() + wait_s
+        found = await self._fetch(max_records, 0)
+        while not found and not self._membership.has_news and (left := deadline - time.monotonic()) > 0:
+            found = await self._fetch(max_records, min(left, PAUSE_S))
         revoked, assigned = self._membership.tell()
         records = {each.partition: _records(batch) for each, batch in found.items() if each.partition not in assigned}
         return Polled(records=records, assigned=assigned, revoked=revoked)
@@ -145,8 +148,8 @@ class _Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
 
     @property
     def has_news(self) -> bool:
-        """Something was revoked, or waits to be sought."""
-        return bool(self._revoked or self._unsought)
+        """Something was revoked, or waits to be sought and has not been told."""
+        return bool(self._revoked or self._unsought - self._told)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self._revoked |= revoked

@@ -6,6 +6,7 @@ the next append begins a new one. Topics are never made unasked.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ from shared.eventlog.kafka.reading import Reading
 from shared.eventlog.port import PARTITIONS, TOPICS, Features, NewRecord, Record, Span, Topics
 
 READY_S: Final = 0.9
+CREATE_POLL_S: Final = 0.05
 
 
 class KafkaLog:
@@ -55,21 +57,23 @@ class KafkaLog:
         self._ending: set[asyncio.Task[None]] = set()
         self._reading = Reading(bootstrap, self._options)
         self._consumers: set[KafkaConsumer] = set()
+        self._appending = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._closed = False
 
     async def append(self, records: Sequence[NewRecord]) -> None:
         refuse_unfit(records, self._options.max_record_bytes)
-        producing = self._producing
+        if self._closed:
+            raise LogUnavailable("the Kafka log is closed")
+        self._appending += 1
+        self._idle.clear()
         try:
-            async with asyncio.timeout(self._options.append_timeout_s):
-                producing = producing or await self._started()
-                await producing.append(records)
-        except TimeoutError as error:
-            if producing is not None:
-                raise producing.fail(error) from error
-            raise LogUnavailable(
-                f"Kafka at {self._bootstrap} cannot be reached within {self._options.append_timeout_s} s"
-            ) from error
+            await self._append(records)
+        finally:
+            self._appending -= 1
+            if not self._appending:
+                self._idle.set()
 
     async def spans(self, topic: str) -> Mapping[int, Span]:
         return await self._reading.spans(topic)
@@ -87,10 +91,13 @@ class KafkaLog:
 
     async def create(self, topics: Sequence[str]) -> None:
         await our_topics.create(self._bootstrap, self._options, topics, partitions=self._partitions)
+        await self._served(topics)
 
     async def ready(self) -> bool:
         try:
             async with asyncio.timeout(READY_S):
+                if self._closed:
+                    return False
                 producing = self._producing or await self._started()
                 return await _has_leaders(producing, self._topics.interactions)
         except (LogUnavailable, TimeoutError, KafkaError, OSError):
@@ -100,11 +107,12 @@ class KafkaLog:
         self._closed = True
         for consumer in self._consumers:
             await consumer.close()
+        await self._idle.wait()  # every append is bounded
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting])
         if self._producing is not None:
-            await self._producing.stop()
+            self._discard(self._producing)
         if self._ending:
             await asyncio.wait(self._ending)
         await self._reading.close()
@@ -118,14 +126,38 @@ class KafkaLog:
         """
         return await our_topics.check(self._bootstrap, self._options, topics, partitions=self._partitions)
 
+    async def _served(self, topics: Sequence[str]) -> None:
+        """Wait until the brokers that lead the partitions of new topics know it, as the controller does at once."""
+        deadline = time.monotonic() + self._options.read_timeout_s
+        for topic in topics:
+            while not await self._reading.spans(topic):
+                if time.monotonic() > deadline:
+                    raise LogUnavailable(f"Kafka at {self._bootstrap} has made {topic}, but does not serve it")
+                await asyncio.sleep(CREATE_POLL_S)
+
+    async def _append(self, records: Sequence[NewRecord]) -> None:
+        producing = self._producing
+        try:
+            async with asyncio.timeout(self._options.append_timeout_s):
+                producing = producing or await self._started()
+                await producing.append(records)
+        except TimeoutError as error:
+            if producing is not None:
+                raise producing.fail(error) from error
+            raise LogUnavailable(
+                f"Kafka at {self._bootstrap} cannot be reached within {self._options.append_timeout_s} s"
+            ) from error
+
     async def _started(self) -> Producing:
         """Return the producer, started once for all who ask; one who gives up waiting does not stop it."""
-        if self._closed:
-            raise LogUnavailable("the Kafka log is closed")
         if self._starting is None:
             self._starting = asyncio.create_task(self._start())
             self._starting.add_done_callback(_seen)
-        return await asyncio.shield(self._starting)
+        starting = self._starting
+        await asyncio.wait([starting])
+        if starting.cancelled():
+            raise LogUnavailable("the Kafka log is closed")
+        return starting.result()
 
     async def _start(self) -> Producing:
         try:

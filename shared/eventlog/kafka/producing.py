@@ -111,6 +111,9 @@ class Producing:
         waiting = [
             self._lane(topic, number).put(group) for (topic, number), group in (await self._placed(records)).items()
         ]
+        if len(waiting) == 1:
+            await waiting[0]
+            return
         results = await asyncio.gather(*waiting, return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
         errors.sort(key=lambda error: isinstance(error, RecordRefused))  # "perhaps later" goes before "never"
@@ -121,18 +124,11 @@ class Producing:
         """Fail everything that waits, and return the error to raise."""
         reason = f"Kafka at {self._bootstrap} did not acknowledge: {error!r}"
         if not self.failed:
-            self._end(reason)
+            self.failed = True
+            for lane in self._lanes.values():
+                lane.fail(reason)
             self._given_up(self)
         return LogUnavailable(reason)
-
-    async def stop(self) -> None:
-        """Wait for what is under way, for a bounded time, and end. Never raises."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await asyncio.gather(*[lane.idle() for lane in self._lanes.values()])
-        if not self.failed:
-            self._end("the log is closed")
-            await self.discard()
 
     async def discard(self) -> None:
         """End the producer without waiting for what it still holds. Never raises; takes two seconds at most."""
@@ -143,11 +139,6 @@ class Producing:
             async with asyncio.timeout(STOP_S / 2):
                 await producer.client.close()
         await end(producer._sender.sender_task)  # noqa: SLF001
-
-    def _end(self, reason: str) -> None:
-        self.failed = True
-        for lane in self._lanes.values():
-            lane.fail(reason)
 
     async def _placed(self, records: Sequence[NewRecord]) -> dict[tuple[str, int], list[NewRecord]]:
         placed: dict[tuple[str, int], list[NewRecord]] = {}
@@ -216,11 +207,6 @@ class _Lane:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return call.done
-
-    async def idle(self) -> None:
-        """Return when nothing is queued or under way."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
 
     def fail(self, reason: str) -> None:
         """Fail all who wait here; what is under way may be delivered all the same."""

@@ -49,6 +49,7 @@ class SqliteConsumer:
         self._connection: sqlite3.Connection | None = None
         self._positions: dict[int, int] = {}
         self._unsought = frozenset(range(partitions))
+        self._told = False
         self._stirred = threading.Event()
         self._closed = False
         listeners.add(self._stirred.set)
@@ -57,8 +58,7 @@ class SqliteConsumer:
         if self._closed:
             raise LogUnavailable("this consumer is closed")
         given_up = threading.Event()
-        wait_s = 0 if self._unsought else wait_s
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + (wait_s if self._told else 0)
         fetch = partial(self._fetch, dict(self._positions), max_records, deadline, given_up)
         try:
             records = await asyncio.get_running_loop().run_in_executor(self._thread, fetch)
@@ -68,6 +68,7 @@ class SqliteConsumer:
         for number, found in records.items():
             del self._positions[number]  # to the end: where few records are asked for, it is the others' turn
             self._positions[number] = found[-1].offset + 1
+        self._told = True
         return Polled(records=records, assigned=self._unsought)
 
     def seek(self, partition: int, offset: int) -> None:

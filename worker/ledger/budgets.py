@@ -40,7 +40,7 @@ class Budgets:
         waits: dict[BudgetKey, int] = {}
         for key, (calls, rate) in sorted(wants.items(), key=lambda want: want[0]):
             parameters = _parameters(key) | _arithmetic(calls, rate, ahead_ms * 1000)
-            wait_us = (connection.execute(self._reserve, parameters)).scalar_one()
+            wait_us = connection.execute(self._reserve, parameters).scalar_one()
             waits[key] = -(-int(wait_us) // 1000)
         return waits
 

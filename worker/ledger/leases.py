@@ -10,8 +10,8 @@ from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.port import Applied, CardKey, EffectKey, FaceRow, Head, Lease, Leased, TargetKey
 from worker.ledger.reads import FACE_COLUMNS, face
-from worker.ledger.sql import Given, earliest, greatest, keys
-from worker.ledger.tables import PENDING, Key, effects, faces, targets
+from worker.ledger.sql import Given, greatest, keys
+from worker.ledger.tables import HELD, PENDING, Key, effects, faces, targets
 from worker.ledger.targets import Releasing, unchanged
 
 HEADS: Final = 2_000
@@ -57,9 +57,9 @@ class Leases:
 
     @in_transaction
     def lease(self, connection: Connection, owner: str, *, limit: int, ttl_ms: int) -> Lease:
-        picked = (connection.execute(self._pick, {"limit": limit})).all()
+        picked = connection.execute(self._pick, {"limit": limit}).all()
         if not picked:
-            at = (connection.execute(select(self._database.now))).scalar_one()
+            at = connection.execute(select(self._database.now)).scalar_one()
             return Lease(now=int(at))
         chosen = [TargetKey(row.app_id, row.target) for row in picked]
         parameters = {"by": owner, "ttl_ms": ttl_ms, **self._targets.parameters(chosen)}
@@ -83,8 +83,8 @@ class Leases:
 
     @in_snapshot
     def next_due(self, connection: Connection) -> EpochMs | None:
-        found: EpochMs | None = (connection.execute(self._next_due)).scalar()
-        return found
+        found = connection.execute(self._next_due).one()
+        return min((at for at in found if at is not None), default=None)
 
     def _look(self, connection: Connection, taken: Mapping[TargetKey, Any], now: EpochMs) -> Sequence[Leased]:
         heads: dict[TargetKey, list[Head]] = {key: [] for key in taken}
@@ -186,8 +186,7 @@ def _hold(given: Given, same: Any) -> Any:
 
 
 def _next_due(database: Database) -> Any:
-    free = select(func.min(targets.c.due)).where(targets.c.until <= database.now, targets.c.due.is_not(None))
-    held = select(func.min(greatest(targets.c.until, targets.c.due))).where(
-        targets.c.until > 0, targets.c.until > database.now, targets.c.due.is_not(None)
-    )
-    return select(earliest(free.scalar_subquery(), held.scalar_subquery()))
+    waits = targets.c.due.is_not(None)
+    free = select(targets.c.due).where(waits, targets.c.until <= database.now).order_by(targets.c.due).limit(1)
+    held = select(func.min(greatest(targets.c.until, targets.c.due))).where(waits, HELD, targets.c.until > database.now)
+    return select(free.scalar_subquery(), held.scalar_subquery())

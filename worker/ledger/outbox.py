@@ -46,7 +46,7 @@ class Outbox:
 
     @in_snapshot
     def outbox(self, connection: Connection, *, limit: int) -> Sequence[tuple[int, NewRecord]]:
-        found = (connection.execute(self._oldest, {"limit": limit})).all()
+        found = connection.execute(self._oldest, {"limit": limit}).all()
         return [(row.id, _record(row)) for row in found]
 
     @in_transaction
@@ -55,7 +55,7 @@ class Outbox:
 
     @in_snapshot
     def depth(self, connection: Connection) -> int:
-        return int((connection.execute(self._depth)).scalar_one())
+        return int(connection.execute(self._depth).scalar_one())
 
 
 def _record(row: Any) -> NewRecord:

@@ -44,11 +44,11 @@ class Reads:
 
     @in_snapshot
     def now(self, connection: Connection) -> EpochMs:
-        return int((connection.execute(self._now)).scalar_one())
+        return int(connection.execute(self._now).scalar_one())
 
     @in_snapshot
     def positions(self, connection: Connection) -> Mapping[int, Position]:
-        found = (connection.execute(self._positions)).all()
+        found = connection.execute(self._positions).all()
         return {row.partition: Position(next=row.next, last_id=row.last_id) for row in found}
 
     @in_transaction
@@ -62,13 +62,13 @@ class Reads:
 
     @in_snapshot
     def read(self, connection: Connection, wanted: Wanted) -> Known:
-        at = (connection.execute(self._now)).scalar_one()
+        at = connection.execute(self._now).scalar_one()
         claimed = self._pairs.fetch(connection, self._claims, list(wanted.claims))
         delivered = self._pairs.fetch(connection, self._deliveries, list(wanted.deliveries))
         of_cards = self._pairs.fetch(connection, self._cards, list(wanted.cards))
         of_faces = self._pairs.fetch(connection, self._faces, list(wanted.cards))
         of_apps = self._apps.fetch(connection, self._new_style, [(app_id,) for app_id in wanted.apps])
-        suspended = (connection.execute(self._suspensions)).all()
+        suspended = connection.execute(self._suspensions).all()
         return Known(
             now=int(at),
             claims={ClaimKey(row.app_id, row.event_id): row.result for row in claimed},

@@ -7,7 +7,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.core.errors import CardwireError, LedgerUnavailable
+from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable
 from worker.ledger.port import DataRefused
 
 FOREIGN: Final = (
@@ -27,18 +27,24 @@ _DATA_STATES: Final = ("22", "23", "54")
 """SQLSTATE classes: data exception, integrity violation, a limit of the program (a key too long for an index)."""
 
 
-def meaning(error: BaseException) -> CardwireError:
+def meaning(error: BaseException, place: str) -> CardwireError:
     """
-    Return the error to raise instead. Its text never holds a value: rows are other people's business.
+    Return the error to raise instead, for a database at ``place``.
+
+    Its text never holds a value: rows are other people's business.
 
     A DataRefused is to be raised ``from None``, since drivers quote the value they refuse.
     """
-    chain = list(_chain(error))
+    chain = _chain(error)
     name = type(chain[-1]).__name__
     state = next((found for each in chain if (found := getattr(each, "sqlstate", None))), None)
+    if any(isinstance(each, asyncpg.ClientConfigurationError) for each in chain):
+        return ConfigError(
+            "CARDWIRE_LEDGER holds an option that PostgreSQL's driver does not accept, like sslmode=maybe"
+        )
     if any(map(_is_data, chain)) or (state or "").startswith(_DATA_STATES):
         return DataRefused(f"the database refuses a value ({_named(name, state)})")
-    return LedgerUnavailable(f"the ledger's database does not take part: {_why(chain[-1], name, state)}")
+    return LedgerUnavailable(f"the ledger at {place} does not take part: {_why(chain[-1], name, state)}")
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -28,5 +28,5 @@ class Roles:
     @in_transaction
     def hold(self, connection: Connection, name: str, owner: str, *, ttl_ms: int) -> bool:
         parameters = {"given_name": name, "given_owner": owner, "given_ttl_ms": ttl_ms}
-        held = (connection.execute(self._hold, parameters)).first()
+        held = connection.execute(self._hold, parameters).first()
         return held is not None

@@ -149,7 +149,9 @@ Index(
     postgresql_where=targets.c.due.is_not(None),
     sqlite_where=targets.c.due.is_not(None),
 )
-Index("targets_leased", targets.c.until, postgresql_where=targets.c.until > 0, sqlite_where=targets.c.until > 0)
+HELD: Final = targets.c.until > literal_column("0", BigInteger())
+"""Written out, as `PENDING`."""
+Index("targets_leased", targets.c.until, postgresql_where=HELD, sqlite_where=HELD)
 
 budgets: Final = Table(
     "budgets",

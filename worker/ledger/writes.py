@@ -81,7 +81,7 @@ class Writes:
         moved = self._moves.fetch(connection, self._move, values)
         if len(moved) != len(values):
             raise Fenced(f"{len(values) - len(moved)} of {len(values)} positions were moved by another worker")
-        return int(moved[0].now) if moved else int((connection.execute(select(self._database.now))).scalar_one())
+        return int(moved[0].now) if moved else int(connection.execute(select(self._database.now)).scalar_one())
 
     def _claim_inputs(self, connection: Connection, write: Write, now: EpochMs) -> None:
         values = sorted(((*_CLAIM(claim), now) for claim in write.claims), key=lambda row: tuple(row[:2]))

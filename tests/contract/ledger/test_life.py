@@ -2,9 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.core.errors import ConfigError, LedgerUnavailable
 from shared.core.ids import EventId, MessageId, Target
@@ -19,12 +25,14 @@ from tests.contract.ledger.words import (
     only,
 )
 from tests.support.postgres import PostgresServer
+from worker.ledger import schema
 from worker.ledger.port import (
     EffectKey,
     SchemaMismatch,
     TargetKey,
 )
 from worker.ledger.sql_ledger import SqlLedger
+from worker.ledger.tables import METADATA
 
 
 async def test_processes_may_upgrade_at_once(empty_url: str, opened: Opener) -> None:
@@ -86,6 +94,45 @@ async def _stamp(url: str, version: str) -> None:
     await connection.close()
 
 
+async def test_the_migrations_make_what_the_program_uses(empty_url: str, opened: Opener) -> None:
+    """Tables, columns, keys and indexes of a migrated database are those that the statements are written for."""
+    await opened(empty_url).upgrade()
+    assert [] == await asyncio.to_thread(_differences, empty_url)
+
+
+def _differences(url: str) -> list[Any]:
+    async def compared() -> list[Any]:
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        async with engine.connect() as connection:
+            found = await connection.run_sync(_compare)
+        await engine.dispose()
+        return found
+
+    if url.startswith("postgresql"):
+        return asyncio.run(compared())
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = _compare(connection)
+    engine.dispose()
+    return found
+
+
+def _compare(connection: Connection) -> list[Any]:
+    return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA))
+
+
+def test_this_program_needs_the_newest_migration() -> None:
+    """The version that a worker asks for is the head of the history, and the history has one head."""
+    assert [schema.SCHEMA] == ScriptDirectory(str(Path(schema.__file__).parent / "migrations")).get_heads()
+
+
+@pytest.mark.postgres
+async def test_an_option_that_the_driver_does_not_know_is_a_wrong_setting(postgres_url: str, opened: Opener) -> None:
+    """It is not taken for refused data, nor for an outage that may end."""
+    with pytest.raises(ConfigError, match="CARDWIRE_LEDGER holds an option"):
+        await opened(f"{postgres_url}?sslmode=maybe").check()
+
+
 async def test_a_folder_that_is_not_there_is_an_outage(tmp_path: Path, opened: Opener) -> None:
     """The error is about the database, and names no data."""
     with pytest.raises(LedgerUnavailable):
@@ -93,7 +140,14 @@ async def test_a_folder_that_is_not_there_is_an_outage(tmp_path: Path, opened: O
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://user:secret@h/db", "sqlite://", "ledger.db", "postgresql://user:secret@[half"]
+    "url",
+    [
+        "mysql://user:secret@h/db",
+        "sqlite://",
+        "ledger.db",
+        "postgresql://user:secret@[half",
+        "postgresql://user:secret@h:x/db",
+    ],
 )
 def test_a_url_that_names_no_database_is_a_wrong_setting(url: str, opened: Opener) -> None:
     """The line names the setting and an example, not the URL, which may hold a password."""

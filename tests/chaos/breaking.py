@@ -63,6 +63,7 @@ class Breaking:
             return
         self._note("down", "broker", f"kafka, {restart.how}")
         await asyncio.to_thread(self.broker.kill if restart.how == "kill" else self.broker.stop)
+        self._note("gone", "broker", "kafka")
         await asyncio.to_thread(self.broker.start)
         self._note("up", "broker", "kafka")
 

@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.core.codec import decode
 from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived, PlannedEffect
 from shared.core.fold import Folded, fold
 from tests.chaos.history import CardSeen, ChatSeen, Clicked, History, LedgerRow, Line
 
-CONNECT_FAILED = 200342
+CONNECT_FAILED: Final = 200_342
 """The client's code for a receiver that could not be reached."""
 
 

@@ -127,7 +127,7 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An OpenAPI call that arrived at the platform."""
+    """An OpenAPI call that arrived at the platform; ``fault``: what was injected, if anything."""
 
     n: int
     at: int
@@ -136,6 +136,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: str | None = None
     code: int | None = None
     status: int | None = None
+    fault: str | None = None
 
 
 class RuleBroken(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +153,7 @@ class FaultDone(msgspec.Struct, frozen=True, kw_only=True):
     A fault that was done.
 
     Attributes:
-        kind: What was done: ``kill``, ``down``, ``up``.
+        kind: What was done: ``kill``; ``down``, ``gone`` and ``up`` of a restart.
         role: To which sort of process: ``gateway``, ``worker``, ``broker``.
         name: To which one.
     """
@@ -188,10 +189,12 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         accepted: The least part of all clicks that must have been accepted.
+        late: The largest part of all deliveries whose answer may have come too late; a busy machine makes some.
         kills: The least number of kills of each role, within the sending phase.
     """
 
     accepted: float = 0.9
+    late: float = 0.01
     kills: dict[str, int] = {}
 
 

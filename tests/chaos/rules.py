@@ -22,6 +22,9 @@ from tests.support.fold_equals_ledger import differences, rows
 UNANSWERED_MS: Final = 3_000
 """After so long without an answer the platform has told the person that there is none, so updates may leave."""
 
+NO_ANSWER_IN_TIME: Final = 200_341
+"""The client's code for a receiver that took longer than three seconds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -151,6 +154,19 @@ def _allowed_from(facts: Facts, version: Version) -> float:
     return min(facts.answered_at.get(event_id, late), late)
 
 
+def _answered_in_time(facts: Facts) -> Iterator[str]:
+    deliveries = facts.history.deliveries
+    late = [delivered for delivered in deliveries if delivered.client_error == NO_ANSWER_IN_TIME]
+    if len(late) > facts.history.demands.late * len(deliveries):
+        yield f"{len(late)} of {len(deliveries)} deliveries were not answered in time, as that of {late[0].event_id}"
+
+
+def _calls_succeed(facts: Facts) -> Iterator[str]:
+    for call in facts.history.calls:
+        if call.code != 0 and call.fault is None:
+            yield f"call {call.n} at {call.at}: {call.method} {call.path} was refused with code {call.code}"
+
+
 def _within_limits(facts: Facts) -> Iterator[str]:
     for broken in facts.history.broken:
         if broken.rule != "update_before_answer":  # judged above, by click instead of by card
@@ -201,6 +217,7 @@ def _place(decided: Decided) -> str:
 
 RULES: Final[Sequence[Rule]] = (
     Rule(name="every accepted click is in the log", guarantee="G1", breaches=_accepted_is_logged),
+    Rule(name="callbacks are answered in time", guarantee="G2", breaches=_answered_in_time),
     Rule(name="every card counts its events", guarantee="G3", breaches=_every_card_counts),
     Rule(name="every event is decided once", guarantee="G3", breaches=_decided_once),
     Rule(name="versions have no gap", guarantee="G3", breaches=_versions_have_no_gap),
@@ -210,6 +227,7 @@ RULES: Final[Sequence[Rule]] = (
     Rule(name="every chat has its newest name", guarantee="G4", breaches=_newest_name),
     Rule(name="cards are decided in log order", guarantee="G5", breaches=_log_order),
     Rule(name="no update leaves before its click's answer", guarantee="G6", breaches=_updates_follow_answers),
+    Rule(name="no call is made that must fail", guarantee="G7", breaches=_calls_succeed),
     Rule(name="no limit is exceeded", guarantee="G8", breaches=_within_limits),
     Rule(name="the fold of the log is the ledger", guarantee="G10", breaches=_fold_is_ledger),
     Rule(name="all work is done in the end", guarantee="", breaches=_quiet),

@@ -37,7 +37,7 @@ SESSION_S: Final = "2"
 """So soon others take over from a killed worker: a longer wait would leave the next kill nothing to interrupt."""
 
 PATIENCE_S: Final = 45.0
-"""Longer than a broker's restart on a busy machine."""
+"""How long a person tries: longer than a broker's restart on a busy machine."""
 
 QUIET_S: Final = 60.0
 

@@ -9,7 +9,7 @@ from shared.core.codec import decode
 from shared.core.events import Decided, EffectOutcome, Event
 from tests.chaos.checker import check
 from tests.chaos.handlers import card_showing
-from tests.chaos.history import Ended, FaultDone, History, Line, RuleBroken, keep, kept
+from tests.chaos.history import Call, Ended, FaultDone, History, Line, RuleBroken, keep, kept
 from tests.chaos.honest import BEGAN, CARD, CLICKS, honest_history, lines
 from tests.chaos.rules import RULES
 
@@ -192,6 +192,16 @@ def _answered_late(history: History) -> History:
     )
 
 
+def _answered_too_late(history: History) -> History:
+    late = [changed(delivered, status=None, client_error=200_341) for delivered in history.deliveries[:1]]
+    return changed(history, deliveries=[*late, *history.deliveries[1:]])
+
+
+def _called_in_vain(history: History) -> History:
+    refused = Call(n=1, at=BEGAN, method="PATCH", path=f"/open-apis/im/v1/messages/{CARD}", code=230_031, status=400)
+    return changed(history, calls=[refused])
+
+
 def _reverted(history: History) -> History:
     (card,) = history.cards
     revert = changed(card.versions[-1], by="revert")
@@ -254,6 +264,8 @@ DOCTORED: Sequence[tuple[str, Doctor]] = (
     ("cards are decided in log order", _decided_out_of_order),
     ("no update leaves before its click's answer", _answered_late),
     ("no update leaves before its click's answer", _reverted),
+    ("callbacks are answered in time", _answered_too_late),
+    ("no call is made that must fail", _called_in_vain),
     ("no limit is exceeded", _limit_exceeded),
     ("the fold of the log is the ledger", _other_attempts_in_ledger),
     ("the fold of the log is the ledger", _row_missing_in_ledger),

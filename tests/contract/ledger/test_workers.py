@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 CHATS = 6
 TTL_MS = 30_000
+_SHARED = ["a", "b", "c", "z"]
 
 
 class Pump:
@@ -70,10 +71,31 @@ async def _all(ledgers: Sequence[SqlLedger], deciding: Sequence[asyncio.Task[Non
 
 
 async def test_no_wake_up_is_lost(ledger_url: str, opened: Opener) -> None:
+    """Work that is stored at the very moment when a pump lets go of its target makes the target due."""
+    writer, pump = opened(ledger_url), opened(ledger_url)
+    await writer.begin(1)
+    decider, chance, targets = Decider(writer), random.Random(1), [f"chat:{nth}" for nth in range(8)]
+
+    async def store(event: str) -> None:
+        await asyncio.sleep(chance.uniform(0, 0.004))
+        await decider.write(effects=[effect(event, nth, target=each) for nth, each in enumerate(targets)])
+
+    async def let_go(found: Sequence[Leased]) -> None:
+        await asyncio.sleep(chance.uniform(0, 0.004))
+        await pump.settle("pump", [performed(leased) for leased in found])
+
+    await store("first")
+    for number in range(150):
+        found = (await lease(pump)).targets
+        assert targets == sorted(leased.key.target for leased in found)
+        await asyncio.gather(let_go(found), store(f"e{number}"))
+
+
+async def test_pumps_and_deciders_do_everything_once(ledger_url: str, opened: Opener) -> None:
     """Two deciders store work for two targets again and again while two pumps let go of them."""
     ledgers = [opened(ledger_url) for _ in range(4)]
     await ledgers[0].begin(2)
-    rounds = 400
+    rounds = 150
 
     async def decide(decider: Decider) -> None:
         for number in range(rounds):
@@ -127,14 +149,19 @@ async def test_moving_effects_do_not_block_those_who_wake_their_chat(ledger_url:
     """Pumps that move effects to shared chats, new and known, meet deciders that store work for these chats."""
     ledgers = [opened(ledger_url) for _ in range(4)]
     await ledgers[0].begin(2)
-    rounds = 60
+    rounds = 80
 
-    async def decide(decider: Decider) -> None:
+    async def decide_for_unknown_chats(decider: Decider) -> None:
         for number in range(rounds):
-            event = f"{decider.partition}-{number}"
-            unknown = [effect(event, nth, target=f"chat-of:{event}-{nth}") for nth in range(3)]
-            chats = [effect(event, 10 + nth, target=f"chat:{number}-{nth}") for nth in (2, 0, 1)]
-            await decider.write(effects=[*unknown, *chats])
+            unknown = [f"chat-of:{number}-{chat}" for chat in (*_SHARED, f"new{number}", f"new{number + 1}")]
+            event = f"unknown-{number}"
+            await decider.write(effects=[effect(event, nth, target=each) for nth, each in enumerate(unknown)])
+
+    async def decide_for_known_chats(decider: Decider) -> None:
+        for number in range(rounds):
+            known = [*reversed(_SHARED), f"new{number + 2}", f"new{number + 1}"]
+            event = f"known-{number}"
+            await decider.write(effects=[effect(event, nth, target=f"chat:{each}") for nth, each in enumerate(known)])
 
     async def move(ledger: SqlLedger, owner: str, decided: asyncio.Event) -> None:
         while True:
@@ -149,7 +176,8 @@ async def test_moving_effects_do_not_block_those_who_wake_their_chat(ledger_url:
     async with asyncio.TaskGroup() as group:
         for nth in (2, 3):
             group.create_task(move(ledgers[nth], f"pump-{nth}", decided))
-        await asyncio.gather(*(decide(Decider(ledgers[nth], nth)) for nth in range(2)))
+        unknown, known = Decider(ledgers[0], 0), Decider(ledgers[1], 1)
+        await asyncio.gather(decide_for_unknown_chats(unknown), decide_for_known_chats(known))
         decided.set()
     assert {("chat:", "succeeded")} == {(row["target"][:5], row["status"]) for row in (await ledgers[0].dump()).effects}
     assert 0 == await _deadlocks(ledger_url)
@@ -158,8 +186,7 @@ async def test_moving_effects_do_not_block_those_who_wake_their_chat(ledger_url:
 def _moved_or_done(leased: Leased) -> Settlement:
     if not leased.key.target.startswith("chat-of:"):
         return performed(leased)
-    _, number, nth = leased.key.target.split("-")[-3:]
-    chat = on(f"chat:{number}-{nth}").target
+    chat = on(f"chat:{leased.key.target.split('-')[-1]}").target
     return Settlement(key=leased.key, called=True, moved=dict.fromkeys((head.key for head in leased.heads), chat))
 
 

@@ -1,6 +1,7 @@
 """What a database's refusal means to the worker (pure): the data's fault, or the database's."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
@@ -44,7 +45,7 @@ def meaning(error: BaseException, place: str) -> CardwireError:
         )
     if any(map(_is_data, chain)) or (state or "").startswith(_DATA_STATES):
         return DataRefused(f"the database refuses a value ({_named(name, state)})")
-    return LedgerUnavailable(f"the ledger at {place} does not take part: {_why(chain[-1], name, state)}")
+    return LedgerUnavailable(f"the ledger at {place} does not take part: {_why(chain, _named(name, state))}")
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -62,14 +63,14 @@ def _is_data(cause: BaseException) -> bool:
     return isinstance(cause, _DATA) or (isinstance(cause, asyncpg.InterfaceError) and isinstance(cause, ValueError))
 
 
-def _why(cause: BaseException, name: str, state: str | None) -> str:
-    if isinstance(cause, PoolTimeout):
+def _why(chain: Sequence[BaseException], name: str) -> str:
+    if any(isinstance(each, PoolTimeout) for each in chain):
         return "all connections are busy"
-    if isinstance(cause, TimeoutError):
+    if any(isinstance(each, TimeoutError) for each in chain):
         return "no answer in time"
-    if isinstance(cause, sqlite3.Error | OSError):
-        return f"{name}: {cause}"  # these name a file or an address, never a row
-    return _named(name, state)
+    if isinstance(chain[-1], sqlite3.Error | OSError):
+        return f"{name}: {chain[-1]}"  # these name a file or an address, never a row
+    return name
 
 
 def _named(name: str, state: str | None) -> str:

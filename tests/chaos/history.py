@@ -150,10 +150,10 @@ class RuleBroken(msgspec.Struct, frozen=True, kw_only=True):
 
 class FaultDone(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A fault that was done.
+    A fault that was done, or its end.
 
     Attributes:
-        kind: What was done: ``kill``; ``down``, ``gone`` and ``up`` of a restart.
+        kind: ``kill`` and ``back`` of a process; ``down``, ``gone`` and ``up`` of the broker.
         role: To which sort of process: ``gateway``, ``worker``, ``broker``.
         name: To which one.
     """

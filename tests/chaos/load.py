@@ -2,8 +2,8 @@
 The load client: people who click at constant times, whatever becomes of the earlier clicks (open loop).
 
 That is as long as somebody is not still waiting for an answer: on a slow machine a run takes longer instead of
-drowning in attempts. A person whose click is not answered, or who is told that it may not have been recorded, has the same bytes delivered
-again, until it is accepted or patience ends. Every tenth callback is delivered twice at once.
+drowning in attempts. A person whose click is not answered, or who is told that it may not have been recorded, has the
+same bytes delivered again, until it is accepted or patience ends. Every tenth callback is delivered twice at once.
 """
 
 import asyncio

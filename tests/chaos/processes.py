@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.history import Ended
+from tests.chaos.history import Ended, FaultDone
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 READY_S: Final = 60.0
@@ -46,6 +46,7 @@ class Kept:
         changed: Called when a new one is ready, with addresses of its own.
         addresses: What the present one says that it serves, by name.
         ready: The present one is ready.
+        back_at: When each one became ready (ms).
         is_ours: It was ended by us, so its end is no surprise.
     """
 
@@ -55,6 +56,7 @@ class Kept:
     changed: Callable[[], Awaitable[None]] | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    back_at: list[int] = field(default_factory=list)
     is_ours: bool = False
     is_stopping: bool = False
     process: Process | None = None
@@ -123,6 +125,7 @@ class Kept:
                 if self.changed is not None:
                     await self.changed()
                 self.ready.set()
+                self.back_at.append(now())
 
     def _end(self, *, code: int, started_at: int, last_line: str, was_ready: bool = True) -> Ended:
         return Ended(
@@ -161,6 +164,14 @@ class Fleet:
     def of(self, role: str) -> Sequence[Kept]:
         """Return the processes of one role."""
         return [each for each in self.kept.values() if each.spec.role == role]
+
+    def backs(self) -> Sequence[FaultDone]:
+        """Return when processes were ready again, each after an end."""
+        return [
+            FaultDone(at=at, kind="back", role=each.spec.role, name=each.spec.name)
+            for each in self.kept.values()
+            for at in each.back_at[1:]
+        ]
 
     async def stop(self, *roles: str) -> None:
         """End all processes of these roles."""

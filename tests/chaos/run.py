@@ -101,7 +101,7 @@ async def run_chaos(plan: Plan, stack: Stack, *, seed: int, folder: Path, prefix
             deliveries=await collect.deliveries(scene.platform),
             calls=await collect.calls(scene.platform),
             broken=await collect.broken(scene.platform),
-            faults=breaking.done,
+            faults=sorted([*breaking.done, *scene.fleet.backs()], key=lambda fault: fault.at),
             ended=scene.fleet.ended,
             unquiet=left,
             ledger=await collect.ledger_rows(scene.ledger),

@@ -8,7 +8,7 @@ the last effect's outcome is stored.
 import asyncio
 import random
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,7 +23,7 @@ from shared.eventlog.port import PARTITIONS, EventLog, Topics
 from shared.feishu.openapi import ApiReply, ApiRequest
 from worker.app import serve
 from worker.ledger.engine import Database
-from worker.ledger.port import Settlement, TargetKey
+from worker.ledger.port import Settled, Settlement
 from worker.ledger.sql_ledger import SqlLedger
 from worker.settings import WorkerSettings
 
@@ -49,13 +49,13 @@ class _Counting(SqlLedger):
         """Count from here."""
         self.left, self.settlements, self.done = effects, 0, asyncio.Event()
 
-    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Collection[TargetKey]:
-        lost = await super().settle(owner, settlements)
+    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
+        settled = await super().settle(owner, settlements)
         self.left -= sum(change.status != "pending" for each in settlements for change in each.changes)
         self.settlements += 1
         if self.left <= 0:
             self.done.set()
-        return lost
+        return settled
 
 
 @dataclass(slots=True)

@@ -34,27 +34,15 @@ class Alarm:
             self._news.set()
         heapq.heappush(self._times, due)
 
-    def news(self) -> None:
-        """Wake: something has changed, perhaps the times."""
-        self._news.set()
-
-    async def wait(self) -> bool:
-        """
-        Return when a time has come, when there is news, or after the sweep's period.
-
-        Returns:
-            Whether it is time: False if there is only news.
-        """
+    async def wait(self) -> None:
+        """Return when a time has come, or after the sweep's period."""
         while (wait_s := self._wait_s()) > 0:
-            if await woken_within(self._clock, wait_s, self._news):
-                self._news.clear()
-                if self._wait_s() > 0:
-                    return False
+            await woken_within(self._clock, wait_s, self._news)
+            self._news.clear()
         now = self.ledger_now()
         while self._times and self._times[0] <= now:
             heapq.heappop(self._times)
         self._sweep_at = self._clock.monotonic() + SWEEP_S
-        return True
 
     def _wait_s(self) -> float:
         sweep_s = self._sweep_at - self._clock.monotonic()

@@ -23,7 +23,7 @@ from worker.client import HttpPlatform, Platform
 from worker.consume import Consume
 from worker.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
-from worker.ledger.port import Ledger, Write
+from worker.ledger.port import Ledger, Settled, Write
 from worker.meter import Meter
 from worker.pump import Pump
 from worker.relay import Relay
@@ -175,8 +175,9 @@ def _stages(
             alarm.at(at + settings.settle_ms)
         relay.nudge()
 
-    def settled() -> None:
-        alarm.news()
+    def settled(by: Settled) -> None:
+        if by.next_due is not None:
+            alarm.at(by.next_due)
         relay.nudge()
 
     settler = Settler(ledger=ledger, owner=owner, clock=clock, settled=settled)

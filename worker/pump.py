@@ -73,16 +73,15 @@ class Pump:
     def stop(self) -> None:
         """Lease no more, finish what is under way and return from `run`."""
         self._stopping = True
-        self._alarm.news()
+        self._alarm.at(self._alarm.ledger_now())
 
     async def run(self) -> None:
         """Perform effects until stopped; an absent ledger is waited for."""
         while not self._stopping:
-            is_time = await self._alarm.wait()
+            await self._alarm.wait()
             try:
-                while is_time and await self._lease_some():
+                while await self._lease_some():
                     pass
-                await self._look_again()
             except LedgerUnavailable as error:
                 log.warning("leasing_waits", error=type(error).__name__, reason=str(error))
                 self.away = True
@@ -96,22 +95,19 @@ class Pump:
         """Lease and start what there is room for; return whether there may be more at once."""
         room = self._concurrency - len(self._under_way)
         if room <= 0 or self._stopping or self._relay.full:
-            return False
+            return False  # Whoever finishes rings the alarm.
         lease = await self._ledger.lease(self._owner, limit=room, ttl_ms=LEASE_MS)
         self._alarm.learn(lease.now)
         for job in await self._reserve(await self._prepare(lease), lease.now):
             task = asyncio.create_task(self._perform(job))
             self._under_way.add(task)
             task.add_done_callback(self._finished)
-        return len(lease.targets) == room
-
-    async def _look_again(self) -> None:
-        """Set the alarm to the next target that is due; while there is no room, whoever finishes rings it."""
-        if len(self._under_way) < self._concurrency and not self._relay.full:
-            due = await self._ledger.next_due()
-            if due is not None:
-                # Due already means that another worker holds it just now: give it a moment.
-                self._alarm.at(max(due, self._alarm.ledger_now() + CONTENDED_MS))
+        if len(lease.targets) == room:
+            return True
+        if lease.next_due is not None:
+            # Due already means that another worker holds it just now: give it a moment.
+            self._alarm.at(max(lease.next_due, lease.now + CONTENDED_MS))
+        return False
 
     async def _prepare(self, lease: Lease) -> list[Job]:
         """Choose for each target, settle those that need no call, and return the others' calls."""
@@ -191,4 +187,5 @@ class Pump:
         if not task.cancelled() and (error := task.exception()) is not None:
             # An absent ledger, or a bug: the lease ends and the effect is tried again.
             log.error("attempt_broke", error=type(error).__name__, exc_info=error)
-        self._alarm.news()
+        if len(self._under_way) == self._concurrency - 1:
+            self._alarm.at(self._alarm.ledger_now())

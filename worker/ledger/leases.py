@@ -10,9 +10,9 @@ from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.port import Applied, CardKey, EffectKey, FaceRow, Head, Lease, Leased, TargetKey
 from worker.ledger.reads import FACE_COLUMNS, face
-from worker.ledger.sql import Given, greatest, keys
-from worker.ledger.tables import HELD, PENDING, Key, effects, faces, targets
-from worker.ledger.targets import Releasing, unchanged
+from worker.ledger.sql import Given, keys
+from worker.ledger.tables import PENDING, Key, effects, faces, targets
+from worker.ledger.targets import Looking, Releasing, unchanged
 
 HEADS: Final = 2_000
 """Pending effects that are shown of one target. A hot card's older updates are superseded this many at a time."""
@@ -53,14 +53,14 @@ class Leases:
             self._cards.table, and_(faces.c.app_id == card.app_id, faces.c.message_id == card.message_id)
         )
         self._releasing = Releasing(database)
-        self._next_due = _next_due(database)
+        self._looking = Looking(database)
 
     @in_transaction
     def lease(self, connection: Connection, owner: str, *, limit: int, ttl_ms: int) -> Lease:
         picked = connection.execute(self._pick, {"limit": limit}).all()
         if not picked:
             at = connection.execute(select(self._database.now)).scalar_one()
-            return Lease(now=int(at))
+            return Lease(now=int(at), next_due=self._looking.run(connection))
         chosen = [TargetKey(row.app_id, row.target) for row in picked]
         parameters = {"by": owner, "ttl_ms": ttl_ms, **self._targets.parameters(chosen)}
         taken = {TargetKey(row.app_id, row.target): row for row in connection.execute(self._take, parameters)}
@@ -68,7 +68,8 @@ class Leases:
         leased = self._look(connection, {key: taken[key] for key in chosen}, now)
         idle = [one.key for one in leased if _is_idle(one, now)]
         self._releasing.run(connection, [unchanged(key) for key in idle])
-        return Lease(now=now, targets=[one for one in leased if one.key not in set(idle)])
+        others = self._looking.run(connection) if len(picked) < limit else now
+        return Lease(now=now, targets=[one for one in leased if one.key not in set(idle)], next_due=others)
 
     @in_snapshot
     def payloads(self, connection: Connection, wanted: Iterable[EffectKey]) -> Mapping[EffectKey, bytes]:
@@ -83,8 +84,7 @@ class Leases:
 
     @in_snapshot
     def next_due(self, connection: Connection) -> EpochMs | None:
-        found = connection.execute(self._next_due).one()
-        return min((at for at in found if at is not None), default=None)
+        return self._looking.run(connection)
 
     def _look(self, connection: Connection, taken: Mapping[TargetKey, Any], now: EpochMs) -> Sequence[Leased]:
         heads: dict[TargetKey, list[Head]] = {key: [] for key in taken}
@@ -183,10 +183,3 @@ def _hold(given: Given, same: Any) -> Any:
     here = and_(targets.c.app_id == effects.c.app_id, targets.c.target == effects.c.target)
     held = select(targets.c.target).join(effects, here).join(given.table, same)
     return held.order_by(targets.c.app_id, targets.c.target).with_for_update(of=targets)
-
-
-def _next_due(database: Database) -> Any:
-    waits = targets.c.due.is_not(None)
-    free = select(targets.c.due).where(waits, targets.c.until <= database.now).order_by(targets.c.due).limit(1)
-    held = select(func.min(greatest(targets.c.until, targets.c.due))).where(waits, HELD, targets.c.until > database.now)
-    return select(free.scalar_subquery(), held.scalar_subquery())

@@ -335,10 +335,11 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What a pump leased, and the ledger's time then (ms)."""
+    """What a pump leased, the ledger's time then, and when the next target is due that it did not get (ms)."""
 
     now: EpochMs
     targets: Sequence[Leased] = ()
+    next_due: EpochMs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,6 +384,14 @@ class Settlement:
     applied: Applied | None = None
     face: FaceRow | None = None
     outbox: Sequence[NewRecord] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Which targets' leases had been lost, and when the next target is due (ms, ledger's clock)."""
+
+    lost: Collection[TargetKey]
+    next_due: EpochMs | None
 
 
 class BudgetKey(NamedTuple):
@@ -451,9 +460,9 @@ class Ledger(Protocol):
     async def begun(self, keys: Collection[EffectKey]) -> None:
         """Record, before the call, that these effects are being performed: what cannot be repeated for ever."""
 
-    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Collection[TargetKey]:
+    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
         """
-        Store what became of leased targets, release them, and return those whose lease had been lost.
+        Store what became of leased targets, release them, and tell whose lease had been lost.
 
         A lost one changes nothing, except that the newest state of its target is sent again if it was called.
         A released target is due when its earliest pending effect is, not before ``pace_ms`` are over.

@@ -15,11 +15,11 @@ from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, String, and
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database, in_transaction
 from worker.ledger.outbox import Telling
-from worker.ledger.port import EffectChange, EffectKey, FaceRow, Settlement, TargetKey
+from worker.ledger.port import EffectChange, EffectKey, FaceRow, Settled, Settlement, TargetKey
 from worker.ledger.reads import bytes_of
 from worker.ledger.sql import Dialect, Given, earliest, greatest, insert_given, keys, rows
 from worker.ledger.tables import Key, effects, faces, targets
-from worker.ledger.targets import Making, Releasing, settled
+from worker.ledger.targets import Looking, Making, Releasing, settled
 
 _FACE_NAMES: Final = tuple(each.name for each in fields(FaceRow))
 
@@ -38,8 +38,9 @@ class Settlements:
         self._telling = Telling(database)
         self._waking, self._wake = _wake(database)
         self._releasing = Releasing(database)
+        self._looking = Looking(database)
 
-    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Collection[TargetKey]:
+    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
         moved = {
             EffectKey(*key): TargetKey(each.key.app_id, target)
             for each in settlements
@@ -57,7 +58,7 @@ class Settlements:
     @in_transaction
     def _settle(
         self, connection: Connection, owner: str, settlements: Sequence[Settlement], moved: Collection[TargetKey]
-    ) -> Collection[TargetKey]:
+    ) -> Settled:
         touched = {each.key for each in settlements} | set(moved)
         found = self._locking.fetch(connection, self._lock, sorted(touched))
         held = {TargetKey(row.app_id, row.target) for row in found if row.owner == owner}
@@ -67,7 +68,7 @@ class Settlements:
             self._store(connection, ours, now=int(found[0].now))
         self._resend(connection, lost)
         self._releasing.run(connection, [settled(each) for each in ours])
-        return [each.key for each in lost]
+        return Settled(lost=[each.key for each in lost], next_due=self._looking.run(connection))
 
     def _store(self, connection: Connection, ours: Sequence[Settlement], *, now: EpochMs) -> None:
         changes = [_changed(change, now) for each in ours for change in each.changes]

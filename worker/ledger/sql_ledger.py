@@ -18,8 +18,8 @@ from worker.ledger.port import (
     Lease,
     Position,
     Rate,
+    Settled,
     Settlement,
-    TargetKey,
     Wanted,
     Write,
 )
@@ -66,7 +66,7 @@ class SqlLedger:
     async def begun(self, keys: Collection[EffectKey]) -> None:
         await self._leases.begun(keys)
 
-    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Collection[TargetKey]:
+    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
         return await self._settlements.settle(owner, settlements)
 
     async def reserve(self, wants: Mapping[BudgetKey, tuple[int, Rate]], *, ahead_ms: int) -> Mapping[BudgetKey, int]:

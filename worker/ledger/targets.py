@@ -14,7 +14,7 @@ from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database
 from worker.ledger.port import Applied, Settlement, TargetKey
 from worker.ledger.sql import earliest, greatest, insert_given, keys
-from worker.ledger.tables import PENDING, Key, effects, targets
+from worker.ledger.tables import HELD, PENDING, Key, effects, targets
 
 _ZERO: Final = literal_column("0", Integer())
 _NOBODY: Final = {"owner": literal_column("''", String()), "until": _ZERO, "leased_at": _ZERO, "paced_until": _ZERO}
@@ -79,6 +79,22 @@ class Releasing:
     def run(self, connection: Connection, let_go: list[tuple[Any, ...]]) -> None:
         """Let go of targets; see `unchanged` and `settled` for the rows."""
         self._given.execute(connection, self._release, let_go)
+
+
+class Looking:
+    """Looks when the next target is due that is free, or will be when its lease ends."""
+
+    def __init__(self, database: Database) -> None:
+        waits = targets.c.due.is_not(None)
+        free = select(targets.c.due).where(waits, targets.c.until <= database.now).order_by(targets.c.due).limit(1)
+        ends = func.min(greatest(targets.c.until, targets.c.due))
+        held = select(ends).where(waits, HELD, targets.c.until > database.now)
+        self._look = select(free.scalar_subquery(), held.scalar_subquery())
+
+    def run(self, connection: Connection) -> EpochMs | None:
+        """Return the time (ms), or ``None`` if nothing is due ever."""
+        found = connection.execute(self._look).one()
+        return min((at for at in found if at is not None), default=None)
 
 
 def unchanged(key: TargetKey) -> tuple[Any, ...]:

@@ -49,7 +49,7 @@ class Pump:
         now = await self.ledger.now()
         settlements = [self._settlement(leased, now) for leased in found]
         await self.ledger.begun([change.key for each in settlements for change in each.changes])
-        assert [] == list(await self.ledger.settle(self.name, settlements))
+        assert [] == list((await self.ledger.settle(self.name, settlements)).lost)
 
     def _settlement(self, leased: Leased, now: int) -> Settlement:
         due = [head for head in leased.heads if head.due <= now]

@@ -165,4 +165,4 @@ def performed(leased: Leased, **columns: Any) -> Settlement:
 
 async def settle(ledger: SqlLedger, *settlements: Settlement, owner: str = "pump") -> Sequence[TargetKey]:
     """Store settlements and return the targets that were lost."""
-    return sorted(await ledger.settle(owner, settlements))
+    return sorted((await ledger.settle(owner, settlements)).lost)

@@ -22,6 +22,7 @@ MAX_BYTES: Final = 256 * 1024
 MAX_EFFECTS: Final = EFFECTS_PER_DECISION - 1
 """How many effects one decision may hold."""
 
+_ENCODER: Final = msgspec.json.Encoder()
 _EFFECTS: Final[tuple[type[Effect], ...]] = get_args(Effect)
 
 
@@ -38,7 +39,7 @@ def run(handler: Handler, interaction: Interaction, card: Card | None) -> Decisi
         raise HandlerError(f"{handler.name} returned {len(decision.effects)} effects: at most {MAX_EFFECTS}")
     _check_aim(handler, interaction, decision)
     effects = tuple(_valid(handler, effect) for effect in decision.effects)
-    size = sum(len(msgspec.json.encode(effect)) for effect in effects) + _state_size(handler, decision.state)
+    size = sum(len(_ENCODER.encode(effect)) for effect in effects) + _state_size(handler, decision.state)
     if size > MAX_BYTES:
         raise HandlerError(f"{handler.name} decided {size} bytes of state and effects: at most {MAX_BYTES}")
     return Decision(effects=effects, state=decision.state)
@@ -130,7 +131,7 @@ def _utf8(given: Any) -> Any:
 
 
 def _check_card(card: JsonText) -> None:
-    match json.loads(card, parse_constant=_no_constant):
+    match _STRICT.decode(card):
         case dict():
             return
         case _:
@@ -139,6 +140,9 @@ def _check_card(card: JsonText) -> None:
 
 def _no_constant(constant: str) -> NoReturn:
     raise ValueError(f"a card that holds {constant}, which JSON does not know")
+
+
+_STRICT: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _state_size(handler: Handler, state: Any) -> int:

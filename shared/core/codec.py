@@ -9,6 +9,7 @@ https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protoco
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, assert_never
 
 import msgspec
@@ -103,7 +104,10 @@ def decode(
 
 def header(headers: Headers, name: str) -> str | None:
     """Return the first header of that name as text, if there is one."""
-    return next((value.decode("utf-8", "replace") for key, value in headers if key == name), None)
+    for key, value in headers:
+        if key == name:
+            return value.decode("utf-8", "replace")
+    return None
 
 
 def _identity(event: Event) -> tuple[str, str, EpochMs]:
@@ -122,8 +126,14 @@ def _identity(event: Event) -> tuple[str, str, EpochMs]:
 
 
 def _rfc3339(at: EpochMs) -> str:
+    second, ms = divmod(at, 1000)
     try:
-        return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return f"{_second(second)}.{ms:03}Z"
     except (ValueError, OverflowError, OSError):
         # A signed callback may claim any time; the record must still be written.
         return "1970-01-01T00:00:00.000Z"
+
+
+@lru_cache(maxsize=1024)  # records of one batch are of few seconds
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat(timespec="seconds")

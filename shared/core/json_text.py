@@ -8,7 +8,7 @@ the standard library's parser, which accepts all of it, reads it back.
 """
 
 import json
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, Final, NewType
 
 import msgspec
 
@@ -17,6 +17,11 @@ JsonText = NewType("JsonText", str)
 
 EpochMs = Annotated[int, msgspec.Meta(description="milliseconds since 1970-01-01T00:00:00Z")]
 """A point in time, in milliseconds since the epoch, UTC."""
+
+# Made once: json.dumps and json.loads would make a new one for each value, or look at more than there is.
+_TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ESCAPED: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+_READER: Final = json.JSONDecoder()
 
 
 def json_text(value: Any) -> JsonText:
@@ -30,11 +35,11 @@ def json_text(value: Any) -> JsonText:
         ValueError: The value cannot be written as JSON: a NaN or an infinity, a cycle, an object of another type.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _TEXT.encode(value)
         if text.isascii() or text.encode():
             return JsonText(text)
     except UnicodeEncodeError:
-        return JsonText(json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")))
+        return JsonText(_ESCAPED.encode(value))
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return JsonText(text)
@@ -42,4 +47,4 @@ def json_text(value: Any) -> JsonText:
 
 def json_value(text: JsonText) -> Any:
     """Return the value that ``text`` holds, read by the standard library's parser; each call returns fresh objects."""
-    return json.loads(text)
+    return _READER.decode(text)

@@ -99,7 +99,13 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A record that was read."""
+    """
+    A record that was read.
+
+    Attributes:
+        timestamp: The event's time, or when the log appended it, as the back end keeps it (ms). For people: the
+            event tells its own time.
+    """
 
     topic: str
     partition: int

@@ -19,8 +19,8 @@ DAY_MS: Final = 24 * 3_600_000
 BATCH_OVERHEAD_BYTES: Final = 10_000
 """What Kafka adds to a record that travels alone, generously; ``max.message.bytes`` counts it."""
 
-FOREVER: Final = 2**63 - 1
 COPIES: Final = 3
+RETRY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,9 @@ def wanted(options: KafkaOptions, *, brokers: int, partitions: int = PARTITIONS)
             "segment.ms": str(DAY_MS),  # only whole segments are deleted
             "min.insync.replicas": str(in_sync),
             "max.message.bytes": str(options.max_record_bytes + BATCH_OVERHEAD_BYTES),
-            # Records carry the platform's time. By default brokers refuse one that is an hour ahead of their own.
-            "message.timestamp.after.max.ms": str(FOREVER),
-            "message.timestamp.type": "CreateTime",
+            # Not the events' time, which is the platform's: with that, retention deletes a click that tells a wrong
+            # or old one within minutes, perhaps unread, and brokers refuse one that is an hour ahead of them.
+            "message.timestamp.type": "LogAppendTime",
         },
     )
 
@@ -72,7 +72,7 @@ def _will_do(name: str, have: str, want: str) -> bool:
     match name:
         case "retention.ms":
             return int(have) == -1 or int(have) >= int(want)  # -1: for ever
-        case "min.insync.replicas" | "max.message.bytes" | "message.timestamp.after.max.ms":
+        case "min.insync.replicas" | "max.message.bytes":
             return int(have) >= int(want)
         case "segment.ms":
             return True  # only the overshoot of retention
@@ -139,6 +139,10 @@ async def _admin(bootstrap: str, options: KafkaOptions) -> AsyncIterator[AIOKafk
     try:
         async with asyncio.timeout(options.read_timeout_s):
             await admin.start()
+            client = admin._client  # noqa: SLF001
+            while client.get_random_node() is None:  # its brokers have just started and do not know each other yet
+                await client.force_metadata_update()
+                await asyncio.sleep(RETRY_S)
             yield admin
     except FAILURES as error:
         pass_cancellation(error)

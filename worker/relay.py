@@ -64,6 +64,7 @@ class Relay:
                 wait_s = AWAY_S
                 log.warning("relay_waiting", error=type(error).__name__, reason=str(error))
             if stopping:
+                await self._resign()
                 return
             if await woken_within(self._clock, wait_s, self._nudged) and not self._stopping:
                 await self._clock.sleep(AWAY_S if wait_s == AWAY_S else GATHER_S)
@@ -87,6 +88,13 @@ class Relay:
         mine = await self._ledger.hold(ROLE, self._owner, ttl_ms=ROLE_MS)
         self._mine_until = now + ROLE_MS / 3000 if mine else 0.0
         return mine
+
+    async def _resign(self) -> None:
+        """Leave the role to whoever comes next, who would otherwise wait for its end: a restart is no silence."""
+        try:
+            await self._ledger.hold(ROLE, self._owner, ttl_ms=0)
+        except LedgerUnavailable as error:
+            log.warning("relay_not_resigned", error=type(error).__name__, reason=str(error))
 
     async def _measure(self) -> None:
         now = self._clock.monotonic()

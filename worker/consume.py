@@ -84,6 +84,12 @@ class Consume:
         Raises:
             TooManyStuck: Too many handlers hang; everything decided is committed.
         """
+        try:
+            await self._keep_consuming()
+        finally:
+            self._handlers.close()
+
+    async def _keep_consuming(self) -> None:
         while not self._stopping.is_set():
             try:
                 consumer = await self._log.consume(self._topics.interactions, group=self._group)

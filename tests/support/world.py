@@ -5,6 +5,7 @@ Only outside effects are looked at: what the simulator saw, what lies in the log
 """
 
 import asyncio
+import inspect
 import itertools
 import os
 import time
@@ -20,16 +21,18 @@ from gateway.app import serve as serve_gateway
 from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.clock import Clock, ManualClock
-from shared.core.codec import decode
+from shared.core.codec import decode, encode
 from shared.core.events import Decided, EffectOutcome, Event, Output
 from shared.core.fold import fold
-from shared.eventlog.open import open_log
-from shared.eventlog.port import EventLog, Topics
+from shared.eventlog.open import OpenedLog, open_log
+from shared.eventlog.port import EventLog, NewRecord, Topics
 from simulator.app import RunningSimulator, run_simulator
+from simulator.history import KEPT, CallSeen
 from simulator.settings import SimulatorSettings
 from tests.support.fold_equals_ledger import assert_fold_equals_ledger
 from worker.app import RunningWorker
 from worker.app import serve as serve_worker
+from worker.client import HttpPlatform
 from worker.ledger.open import open_ledger
 from worker.ledger.sql_ledger import SqlLedger
 from worker.settings import WorkerSettings
@@ -65,6 +68,62 @@ def services(kafka: str, postgres_url: str) -> Stack:
     return Stack(log=f"kafka://{kafka}", ledger=postgres_url, prefix=f"t{os.getpid()}-{next(_worlds)}.")
 
 
+def clock_of_now() -> ManualClock:
+    """Return a clock that stands at this moment: real brokers and files delete what looks a month old to them."""
+    return ManualClock(time.time_ns() // 1_000_000)
+
+
+class Busy:
+    """
+    Counts the calls that are under way, so that a manual clock moves only while there are none.
+
+    Attributes:
+        patience_s: After so long (real time) it moves all the same: a call may itself be waiting for the clock.
+    """
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.patience_s = 0.05
+
+    def watch(self, behind: Any) -> Any:
+        """Return a stand-in for a ledger or a platform whose calls are counted."""
+        return _Watched(behind, self)
+
+    async def over(self) -> None:
+        """Return when nothing has been under way for a moment."""
+        deadline = time.monotonic() + self.patience_s
+        calm = 0
+        while calm < _CALM and time.monotonic() < deadline:
+            await asyncio.sleep(0.001)
+            calm = 0 if self.under_way else calm + 1
+
+
+_CALM: Final = 3
+
+
+class _Watched:
+    def __init__(self, behind: Any, busy: Busy) -> None:
+        self._behind, self._busy = behind, busy
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._behind, name)
+        return self._counted(found) if callable(found) else found
+
+    def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        async def awaited(answer: Awaitable[Any]) -> Any:
+            self._busy.under_way += 1
+            try:
+                return await answer
+            finally:
+                self._busy.under_way -= 1
+
+        def call(*args: Any, **named: Any) -> Any:
+            answer = method(*args, **named)
+            return awaited(answer) if inspect.isawaitable(answer) else answer
+
+        return call
+
+
 @dataclass(kw_only=True)
 class World:
     """What runs, and how to look at it."""
@@ -79,7 +138,9 @@ class World:
     gateway: RunningGateway
     workers: list[RunningWorker] = field(default_factory=list)
     clock: Clock | None = None
+    shared_log: EventLog | None = None
     closing: AsyncExitStack
+    busy: Busy = field(default_factory=Busy)
 
     async def start_worker(self, **overrides: Any) -> RunningWorker:
         """Start one more worker."""
@@ -89,29 +150,45 @@ class World:
     async def worker(
         self, env: Mapping[str, str] = MappingProxyType({}), **overrides: Any
     ) -> AsyncIterator[RunningWorker]:
-        """Run a worker for as long as the block lasts, with other settings or other back ends as told."""
+        """Run a worker for as long as the block lasts, with other settings, handlers or back ends as told."""
         settings = WorkerSettings.load({**self.env, "LARK_DOMAIN": self.simulator.url, **env})
-        given: dict[str, Any] = {"clock": self.clock, **overrides}
-        if self.clock is not None:
-            given = {"ledger": self.ledger, **given}
-        async with serve_worker(settings, self.app, **given) as running:
+        given: dict[str, Any] = {"clock": self.clock, "app": self.app, "event_log": self.shared_log, **overrides}
+        async with AsyncExitStack() as closing:
+            if self.clock is not None:
+                platform = given.get("platform") or await closing.enter_async_context(
+                    HttpPlatform.of(settings, self.clock)
+                )
+                given["platform"] = self.busy.watch(platform)
+                given["ledger"] = self.busy.watch(given.get("ledger") or self.ledger)
+            running = await closing.enter_async_context(serve_worker(settings, given.pop("app"), **given))
             self.workers.append(running)
+            closing.callback(self.workers.remove, running)
             yield running
-            self.workers.remove(running)
+
+    async def append(self, *events: Event) -> None:
+        """Put events into the interactions topic, as a gateway does."""
+        await self.event_log.append([NewRecord.of(self.topics.interactions, encode(event)) for event in events])
+
+    def calls(self, api: str | None = None, *, target: str | None = None) -> list[CallSeen]:
+        """Return the calls that the simulator saw, of one API, about one target, or all."""
+        seen = self.simulator.platform.history.calls.after(0, KEPT)
+        return [call for call in seen if (api is None or call.api == api) and (target is None or call.target == target)]
 
     async def chat(self, name: str = "支付告警") -> str:
         """Return a new chat."""
         return self.simulator.platform.new_chat(name).chat_id
 
     async def until(self, condition: Callable[[], bool | Awaitable[bool]], *, patience_s: float = PATIENCE_S) -> None:
-        """Wait, bounded, until something holds; a manual clock is moved meanwhile, 50 ms at a time."""
+        """Wait, bounded, until something holds; a manual clock is moved meanwhile, whenever nothing is under way."""
         deadline = time.monotonic() + patience_s
         while not await _holds(condition):
             if time.monotonic() > deadline:
                 raise AssertionError("it did not come about in time")
-            await asyncio.sleep(0.003 if isinstance(self.clock, ManualClock) else 0.01)
             if isinstance(self.clock, ManualClock):
-                self.clock.advance(0.05)
+                await self.busy.over()
+                self.clock.advance(min(0.05, max(0.001, self.clock.next_wake() or 0.05)))
+            else:
+                await asyncio.sleep(0.01)
 
     async def quiet(self, *, patience_s: float = PATIENCE_S) -> None:
         """Wait until everything logged is decided, every effect is at its end, and everything is told."""
@@ -126,7 +203,7 @@ class World:
             return False
         if any(row["status"] == "pending" for row in (await self.ledger.dump()).effects):
             return False
-        # Last: whatever came to its end before is in the outbox or in the log by now.
+        # Last: what was done between these questions has left its row here.
         return await self.ledger.outbox_depth() == 0
 
     async def events(self, topic: str) -> list[Event]:
@@ -169,8 +246,15 @@ async def world(
     limits: str = "1",
     clock: Clock | None = None,
     workers: int = 1,
+    shared_log: OpenedLog | None = None,
 ) -> AsyncIterator[World]:
-    """Run everything on ``stack`` as long as the block lasts."""
+    """
+    Run everything on ``stack`` as long as the block lasts.
+
+    Args:
+        clock: One for all of them, the ledger included; else each has its own.
+        shared_log: Used by all of them instead of the stack's log, and left open.
+    """
     env = {
         "LARK_APP_ID": "cli_a1b2c3d4e5f60718",
         "LARK_APP_SECRET": "s3cr3t-not-real",
@@ -185,13 +269,16 @@ async def world(
     }
     topics = Topics.prefixed(stack.prefix)
     async with AsyncExitStack() as closing:
-        event_log = open_log(stack.log, topics=topics)
-        closing.push_async_callback(event_log.close)
+        event_log = shared_log or open_log(stack.log, topics=topics)
+        if shared_log is None:
+            closing.push_async_callback(event_log.close)
         await event_log.create([topics.interactions, topics.outcomes, topics.dead])
         ledger = open_ledger(stack.ledger, clock=clock)
         closing.push_async_callback(ledger.close)
         await ledger.upgrade()
-        gateway = await closing.enter_async_context(serve_gateway(GatewaySettings.load(env), app, clock=clock))
+        gateway = await closing.enter_async_context(
+            serve_gateway(GatewaySettings.load(env), app, event_log=shared_log, clock=clock)
+        )
         callback = {"CARDWIRE_SIMULATOR_CALLBACK": f"{gateway.url}/webhook/card"}
         simulator = await closing.enter_async_context(
             run_simulator(SimulatorSettings.load({**env, **callback}), clock=clock)
@@ -206,6 +293,7 @@ async def world(
             simulator=simulator,
             gateway=gateway,
             clock=clock,
+            shared_log=shared_log,
             closing=closing,
         )
         for _ in range(workers):

@@ -53,6 +53,7 @@ class Turn:
         return Result(
             settlement=Settlement(
                 key=self.leased.key,
+                leased_at=self.leased.leased_at,
                 called=called,
                 changes=[one.change for _, one in everything],
                 moved=moved or {},

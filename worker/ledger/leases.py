@@ -96,6 +96,7 @@ class Leases:
         return [
             Leased(
                 key=key,
+                leased_at=now,
                 heads=heads[key][:HEADS],
                 more=len(heads[key]) > HEADS,
                 applied=applied[key],

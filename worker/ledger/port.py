@@ -317,6 +317,7 @@ class Leased:
     A target that is ours for a while.
 
     Attributes:
+        leased_at: When the lease began (ms, ledger's clock): with the owner, what tells this lease from others.
         heads: Its pending effects in log order, due or not, oldest first.
         more: There are more than `heads` shows.
         applied: The newest full update that the platform took.
@@ -326,6 +327,7 @@ class Leased:
     """
 
     key: TargetKey
+    leased_at: EpochMs
     heads: Sequence[Head]
     more: bool = False
     applied: Applied | None = None
@@ -368,6 +370,7 @@ class Settlement:
     What became of a leased target.
 
     Attributes:
+        leased_at: The lease under which it was done.
         called: The platform was called: if the lease was lost meanwhile, the newest state is sent again.
         moved: Effects that belong to another target, now that their chat is known.
         pace_ms: No further call to the target for so long.
@@ -376,6 +379,7 @@ class Settlement:
     """
 
     key: TargetKey
+    leased_at: EpochMs
     called: bool
     changes: Sequence[EffectChange] = ()
     moved: Mapping[EffectKey, Target] = field(default_factory=dict)

@@ -61,9 +61,9 @@ class Settlements:
     ) -> Settled:
         touched = {each.key for each in settlements} | set(moved)
         found = self._locking.fetch(connection, self._lock, sorted(touched))
-        held = {TargetKey(row.app_id, row.target) for row in found if row.owner == owner}
-        ours = [each for each in settlements if each.key in held]
-        lost = [each for each in settlements if each.key not in held]
+        held = {(TargetKey(row.app_id, row.target), row.leased_at) for row in found if row.owner == owner}
+        ours = [each for each in settlements if (each.key, each.leased_at) in held]
+        lost = [each for each in settlements if (each.key, each.leased_at) not in held]
         if ours:
             self._store(connection, ours, now=int(found[0].now))
         self._resend(connection, lost)
@@ -88,7 +88,7 @@ class Settlements:
 def _lock(database: Database) -> tuple[Given, Any]:
     given = keys(database.dialect, app_id=Key, target=Key)
     here = and_(targets.c.app_id == given.table.c.app_id, targets.c.target == given.table.c.target)
-    locked = select(targets.c.app_id, targets.c.target, targets.c.owner, database.now.label("now"))
+    locked = select(targets.c.app_id, targets.c.target, targets.c.owner, targets.c.leased_at, database.now.label("now"))
     locked = locked.join(given.table, here).order_by(targets.c.app_id, targets.c.target)
     return given, locked.with_for_update(of=targets)
 

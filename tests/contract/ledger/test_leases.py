@@ -23,13 +23,13 @@ from tests.contract.ledger.words import (
     performed,
     retried,
     settle,
+    settling,
     told,
     waiting,
 )
 from worker.ledger.port import (
     EffectKey,
     FaceRow,
-    Settlement,
 )
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -161,9 +161,12 @@ async def test_a_begun_call_is_remembered(ledger: SqlLedger, clock: ManualClock)
     leased = await only(ledger, "heir")
     await ledger.begun([head.key])
     assert begun_at == leased.heads[0].begun_at
-    again = Settlement(key=leased.key, called=True, changes=[retried(leased.heads[0], 0, begun=True)])
+    again = settling(leased, changes=[retried(leased.heads[0], 0, begun=True)])
     await settle(ledger, again, owner="heir")
     leased = await only(ledger)
     assert begun_at == leased.heads[0].begun_at
-    await settle(ledger, Settlement(key=leased.key, called=True, changes=[retried(leased.heads[0], 0)]))
+    await settle(
+        ledger,
+        settling(leased, changes=[retried(leased.heads[0], 0)]),
+    )
     assert (await only(ledger)).heads[0].begun_at is None

@@ -14,10 +14,8 @@ from tests.contract.ledger.words import (
     performed,
     retried,
     settle,
+    settling,
     waiting,
-)
-from worker.ledger.port import (
-    Settlement,
 )
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -101,6 +99,9 @@ async def test_a_mark_does_not_hasten_a_retry(ledger: SqlLedger, clock: ManualCl
     await decider.decide("e1", waiting("e1"))
     clock.advance(UNANSWERED_MS / 1000)
     leased = await only(ledger)
-    await settle(ledger, Settlement(key=leased.key, called=True, changes=[retried(leased.heads[0], 60_000)]))
+    await settle(
+        ledger,
+        settling(leased, changes=[retried(leased.heads[0], 60_000)]),
+    )
     await decider.write(marks=[mark("e1")])
     assert [clock.now() + 60_000] == [row["due"] for row in (await ledger.dump()).effects]

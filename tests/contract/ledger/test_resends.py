@@ -12,9 +12,7 @@ from tests.contract.ledger.words import (
     performed,
     retried,
     settle,
-)
-from worker.ledger.port import (
-    Settlement,
+    settling,
 )
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -32,10 +30,10 @@ async def test_after_an_ambiguous_call_the_newest_update_is_sent_again(ledger: S
     clock.advance(1)
     leased = await only(ledger)
     assert ([], "e1") == (leased.heads, leased.resend and leased.resend.event_id)
-    await settle(ledger, Settlement(key=leased.key, called=True, resend=500))
+    await settle(ledger, settling(leased, resend=500))
     clock.advance(0.5)
     leased = await only(ledger)
-    await settle(ledger, Settlement(key=leased.key, called=True, resend="clear"))
+    await settle(ledger, settling(leased, resend="clear"))
     assert await ledger.next_due() is None
 
 
@@ -72,8 +70,8 @@ async def test_a_wish_that_comes_during_a_resend_outlives_it(ledger: SqlLedger, 
     clock.advance(TTL_MS / 1000)
     heir = await only(ledger, "heir")
     clock.advance(1)
-    await settle(ledger, Settlement(key=late.key, called=True), owner="late")
-    await settle(ledger, Settlement(key=heir.key, called=True, resend="clear"), owner="heir")
+    await settle(ledger, settling(late), owner="late")
+    await settle(ledger, settling(heir, resend="clear"), owner="heir")
     assert (await only(ledger)).resend is not None
 
 
@@ -84,7 +82,7 @@ async def test_without_a_call_nothing_is_sent_again(ledger: SqlLedger, clock: Ma
     late = await only(ledger, "late")
     clock.advance(TTL_MS / 1000)
     heir = await only(ledger, "heir")
-    assert [late.key] == await settle(ledger, Settlement(key=late.key, called=False), owner="late")
+    assert [late.key] == await settle(ledger, settling(late, called=False), owner="late")
     await settle(ledger, performed(heir), owner="heir")
     assert await ledger.next_due() is None
 
@@ -97,9 +95,25 @@ async def test_a_wish_sleeps_until_something_was_applied(ledger: SqlLedger, cloc
     clock.advance(TTL_MS / 1000)
     heir = await only(ledger, "heir")
     await settle(ledger, performed(late), owner="late")
-    await settle(ledger, Settlement(key=heir.key, called=True, changes=[retried(heir.heads[0], 60_000)]), owner="heir")
+    await settle(
+        ledger,
+        settling(heir, changes=[retried(heir.heads[0], 60_000)]),
+        owner="heir",
+    )
     assert clock.now() + 60_000 == await ledger.next_due()
     clock.advance(60)
     leased = await only(ledger)
     await settle(ledger, performed(leased, applied=applied(leased.heads[0])))
     assert (await only(ledger)).resend is not None
+
+
+async def test_a_pump_that_took_its_own_target_again_cannot_settle_its_older_lease(
+    ledger: SqlLedger, clock: ManualClock
+) -> None:
+    """After a freeze the same process may lease again what it still works on: the owner's name alone proves nothing."""
+    await Decider(ledger).write(effects=[effect("e1", 1)])
+    older = await only(ledger)
+    clock.advance(TTL_MS / 1000 + 1)
+    newer = await only(ledger)
+    assert [older.key] == await settle(ledger, performed(older))
+    assert [] == await settle(ledger, performed(newer))

@@ -19,12 +19,12 @@ from tests.contract.ledger.words import (
     performed,
     retried,
     settle,
+    settling,
     succeeded,
 )
 from worker.ledger.port import (
     CardKey,
     FaceRow,
-    Settlement,
     Wanted,
 )
 from worker.ledger.sql_ledger import SqlLedger
@@ -37,13 +37,19 @@ async def test_a_settled_target_is_due_with_its_next_effect(ledger: SqlLedger, c
     decider = Decider(ledger)
     await decider.decide("e1", effect("e1"))
     leased = await only(ledger)
-    await settle(ledger, Settlement(key=leased.key, called=True, changes=[retried(leased.heads[0], 5_000)]))
+    await settle(
+        ledger,
+        settling(leased, changes=[retried(leased.heads[0], 5_000)]),
+    )
     assert clock.now() + 5_000 == await ledger.next_due()
     clock.advance(5)
     leased = await only(ledger)
     assert (1, 1) == (leased.heads[0].k, leased.heads[0].attempts)
     await decider.decide("e2", effect("e2", due_in_ms=700))
-    await settle(ledger, Settlement(key=leased.key, called=True, changes=[succeeded(leased.heads[0])]))
+    await settle(
+        ledger,
+        settling(leased, changes=[succeeded(leased.heads[0])]),
+    )
     assert clock.now() + 700 == await ledger.next_due()
     clock.advance(1)
     await settle(ledger, performed(await only(ledger)))
@@ -108,7 +114,7 @@ async def test_a_moved_effect_is_found_at_its_new_target(ledger: SqlLedger, cloc
     await Decider(ledger).decide("e1", effect("e1", target=f"chat-of:{CARD}"))
     leased = await only(ledger)
     moved = {leased.heads[0].key: Target("chat:oc")}
-    await settle(ledger, Settlement(key=leased.key, called=True, moved=moved))
+    await settle(ledger, settling(leased, moved=moved))
     leased = await only(ledger)
     assert (on("chat:oc"), ["e1"]) == (leased.key, [head.event_id for head in leased.heads])
     await settle(ledger, performed(leased))
@@ -123,7 +129,7 @@ async def test_an_effect_that_moves_to_a_leased_target_is_not_lost(ledger: SqlLe
     await decider.decide("e2", effect("e2", target=f"chat-of:{CARD}"))
     leased = await only(ledger)
     moved = {leased.heads[0].key: Target("chat:oc")}
-    await settle(ledger, Settlement(key=leased.key, called=True, moved=moved))
+    await settle(ledger, settling(leased, moved=moved))
     assert await nothing_is_due(ledger)
     await settle(ledger, performed(holder), owner="holder")
     assert ["e2"] == [head.event_id for head in (await only(ledger)).heads]

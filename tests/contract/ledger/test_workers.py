@@ -10,12 +10,25 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from shared.core.ids import EventId
-from tests.contract.ledger.words import Decider, Opener, applied, claim, effect, lease, mark, on, performed, waiting
+from tests.contract.ledger.words import (
+    Decider,
+    Opener,
+    applied,
+    claim,
+    effect,
+    lease,
+    mark,
+    on,
+    performed,
+    settling,
+    waiting,
+)
 from worker.ledger.port import ClaimKey, EffectKey, Fenced, Leased, Move, Settlement, Write
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -54,7 +67,7 @@ class Pump:
     def _settlement(self, leased: Leased, now: int) -> Settlement:
         due = [head for head in leased.heads if head.due <= now]
         self.performed.update(head.key for head in due)
-        whole = Leased(key=leased.key, heads=due)
+        whole = replace(leased, heads=due)
         return performed(whole, applied=applied(due[-1])) if due else performed(whole)
 
 
@@ -187,7 +200,10 @@ def _moved_or_done(leased: Leased) -> Settlement:
     if not leased.key.target.startswith("chat-of:"):
         return performed(leased)
     chat = on(f"chat:{leased.key.target.split('-')[-1]}").target
-    return Settlement(key=leased.key, called=True, moved=dict.fromkeys((head.key for head in leased.heads), chat))
+    return settling(
+        leased,
+        moved=dict.fromkeys((head.key for head in leased.heads), chat),
+    )
 
 
 async def test_a_fenced_worker_disturbs_nobody(ledger_url: str, opened: Opener) -> None:

@@ -160,7 +160,12 @@ def applied(head: Head) -> Applied:
 def performed(leased: Leased, **columns: Any) -> Settlement:
     """Return the settlement of a target of which everything was performed."""
     changes = [succeeded(head) for head in leased.heads]
-    return Settlement(key=leased.key, called=True, changes=changes, **columns)
+    return settling(leased, changes=changes, **columns)
+
+
+def settling(leased: Leased, *, called: bool = True, **columns: Any) -> Settlement:
+    """Return a settlement of a target, of which the platform was called unless told otherwise."""
+    return Settlement(key=leased.key, leased_at=leased.leased_at, called=called, **columns)
 
 
 async def settle(ledger: SqlLedger, *settlements: Settlement, owner: str = "pump") -> Sequence[TargetKey]:

@@ -49,7 +49,7 @@ def rename(event: str, *, order: int, occurred_at: int, index: int = 1) -> Head:
 
 def leased(*heads: Head, **changes: object) -> Leased:
     """Return a target with these pending effects."""
-    base = Leased(key=TargetKey(APP, message_target(CARD)), heads=heads)
+    base = Leased(key=TargetKey(APP, message_target(CARD)), leased_at=NOW, heads=heads)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 

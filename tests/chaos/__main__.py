@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import secrets
 import shutil
 import sys
@@ -21,6 +22,7 @@ def main() -> int:
     options = _options()
     if options.check is not None:
         return _told(kept(options.check))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that a broker is away is no news here
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     folder = Path(tempfile.mkdtemp(prefix="cardwire-chaos-"))
     print(f"seed        {seed} (repeat with --seed {seed})")

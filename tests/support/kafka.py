@@ -34,9 +34,6 @@ START_S: Final = 90.0
 STOP_S: Final = 30.0
 FETCH_JARS_S: Final = 170.0
 
-_LEAN: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""A broker that lives for a minute never earns back what optimizing its code costs: a third of its processor time."""
-
 _POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>cardwire.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>

@@ -23,6 +23,12 @@ STOP_S: Final = 20.0
 PAUSE_S: Final = 0.3
 """Before a process that ended is started again: what its machine's supervisor would take."""
 
+STOPPED: Final = frozenset({0, -signal.SIGTERM, -signal.SIGKILL})
+"""How a process may end that is told to: well; by the signal, before it could listen; not in time, which is told."""
+
+ORPHANS_END: Final = frozenset({"gateway", "worker"})
+"""Which of them can be told to end with us, should we be killed."""
+
 
 class NotReady(Exception):
     """A process did not become ready in time; the text says which, and what it printed last."""
@@ -103,6 +109,8 @@ class Kept:
         self.is_ours, started_at = False, now()
         # -P: a folder called `worker` where the command is run does not take the place of ours.
         command = [sys.executable, "-P", "-m", "cardwire", self.spec.role]
+        if self.spec.role in ORPHANS_END:
+            command += ["--parent", str(os.getpid())]
         with self.log_file.open("ab") as log:
             self.process = process = await asyncio.create_subprocess_exec(
                 *command, env=dict(self.spec.env), cwd=ROOT, stdin=DEVNULL, stdout=PIPE, stderr=log
@@ -113,7 +121,7 @@ class Kept:
             code = await process.wait()
         was_ready = self.ready.is_set()
         self.ready.clear()
-        if not self.is_ours:
+        if not self.is_ours or (self.is_stopping and code not in STOPPED):
             self.ended(self._end(code=code, started_at=started_at, was_ready=was_ready, last_line=self._last_line()))
 
     async def _read(self, process: Process) -> None:

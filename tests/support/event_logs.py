@@ -140,6 +140,16 @@ class KafkaBackend(_Backend):
         quick = KafkaOptions(append_timeout_s=APPEND_TIMEOUT_S, session_timeout_ms=6_000, heartbeat_ms=200)
         return self._keep(KafkaLog(self.bootstrap, topics=self.topics, options=options or quick))
 
+    async def close(self) -> None:
+        """Close every log, and delete the topics: a broker with thousands of partitions starts slowly."""
+        await super().close()
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([self.topics.interactions, self.topics.outcomes, self.topics.dead])
+        finally:
+            await admin.close()
+
     async def forget(self, topic: str, partition: int, *, before: int) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()

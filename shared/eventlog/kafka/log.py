@@ -108,8 +108,7 @@ class KafkaLog:
         for consumer in self._consumers:
             await consumer.close()
         await self._idle.wait()  # every append is bounded
-        if self._starting is not None:
-            self._starting.cancel()
+        if self._starting is not None:  # bounded, too; cancelled, aiokafka would leave its first connection open
             await asyncio.wait([self._starting])
         if self._producing is not None:
             self._discard(self._producing)

@@ -50,6 +50,11 @@ class KafkaOptions:
     replication_factor: int | None = None
     min_insync_replicas: int | None = None
 
+    @property
+    def read_request_timeout_ms(self) -> int:
+        """The time-out of one request of those; less than all together, so that its error is told."""
+        return round(self.read_timeout_s * 900)
+
 
 def options_of(security: KafkaSecurity) -> KafkaOptions:
     """Return the options that a deployment's settings amount to; five heartbeats fit into a session."""

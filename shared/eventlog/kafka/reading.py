@@ -85,7 +85,7 @@ class Reading:
             enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=round(self._options.read_timeout_s * 1000),
+            request_timeout_ms=self._options.read_request_timeout_ms,
             **connection(self._bootstrap, self._options.security),
         )
         await consumer.start()

@@ -134,7 +134,7 @@ def _settings(entries: Sequence[Sequence[Any]]) -> Mapping[str, str]:
 
 @contextlib.asynccontextmanager
 async def _admin(bootstrap: str, options: KafkaOptions) -> AsyncIterator[AIOKafkaAdminClient]:
-    timeout_ms = round(options.read_timeout_s * 1000)
+    timeout_ms = options.read_request_timeout_ms
     admin = AIOKafkaAdminClient(request_timeout_ms=timeout_ms, **connection(bootstrap, options.security))
     try:
         async with asyncio.timeout(options.read_timeout_s):

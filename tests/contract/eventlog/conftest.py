@@ -56,7 +56,7 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture
 async def log(backend: Backend) -> OpenedLog:
-    """A log with its topics made."""
+    """A log with the topic of interactions made."""
     opened = backend.open()
-    await opened.create([backend.topics.interactions, backend.topics.outcomes])
+    await opened.create([backend.topics.interactions])
     return opened

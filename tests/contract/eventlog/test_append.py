@@ -64,6 +64,7 @@ async def test_one_key_is_one_partition_and_the_same_one_in_every_back_end(backe
 async def test_one_call_may_append_to_several_topics(backend: Backend, log: OpenedLog) -> None:
     """Each record goes to the topic that it names."""
     one, other = backend.topics.interactions, backend.topics.outcomes
+    await log.create([other])
     await log.append([record(number, topic=topic) for number in range(4) for topic in (one, other)])
     assert [0, 1, 2, 3] == numbers_of(await everything(log, one))
     assert [0, 1, 2, 3] == numbers_of(await everything(log, other))

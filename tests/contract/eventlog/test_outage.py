@@ -17,8 +17,7 @@ from tests.contract.eventlog.words import (
     outcome,
     until_appended,
 )
-from tests.support.event_logs import APPEND_TIMEOUT_S, Backend, KafkaBackend, record
-from tests.support.kafka import KafkaBroker
+from tests.support.event_logs import APPEND_TIMEOUT_S, Backend, record
 
 
 @pytest.mark.outage
@@ -109,19 +108,3 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(backend: Bac
         of_one_key = [number for number in found if number % 4 == first]
         assert sorted(of_one_key) == of_one_key
     await log.append([record(0, topic=topic, key="after")])
-
-
-@pytest.mark.kafka
-async def test_a_killed_broker_loses_nothing_that_was_acknowledged(kafka_broker: KafkaBroker) -> None:
-    """The broker is killed and comes back: every acknowledged record is there, and the same log object goes on."""
-    backend = KafkaBackend(kafka_broker.bootstrap, kafka_broker)
-    topic = backend.topics.interactions
-    log = backend.open()
-    await log.create([topic])
-    await log.append([record(number, topic=topic, key=f"key-{number}") for number in range(100)])
-    await asyncio.to_thread(kafka_broker.kill)
-    assert LogUnavailable is await outcome(log, record(100, topic=topic))
-    await asyncio.to_thread(kafka_broker.start)
-    await until_appended(log, record(101, topic=topic))
-    assert set(range(100)) | {101} <= set(numbers_of(await everything(log, topic)))
-    await backend.close()

@@ -22,6 +22,7 @@ async def test_creating_topics_again_leaves_them_as_they_are(backend: Backend, l
 async def test_differences_name_the_missing_topics(backend: Backend, log: OpenedLog) -> None:
     """Topics that `create` made are as they should be; one that is missing has a line."""
     made = [backend.topics.interactions, backend.topics.outcomes]
+    await log.create(made)
     assert [] == list(await log.differences(made))
     (line,) = await log.differences([*made, backend.topics.dead])
     assert line.startswith(f"{backend.topics.dead}: missing")

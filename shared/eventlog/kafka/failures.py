@@ -5,6 +5,7 @@ import contextlib
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 FAILURES: Final = (KafkaError, OSError, TimeoutError, asyncio.CancelledError)
@@ -33,7 +34,12 @@ async def stop(consumer: AIOKafkaConsumer, *, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
             await consumer.stop()
     except FAILURES as error:  # with the brokers away it raises at once, or hangs, and leaves its connections open
-        with contextlib.suppress(*FAILURES):
-            async with asyncio.timeout(1):
-                await consumer._client.close()  # noqa: SLF001
+        await close(consumer._client)  # noqa: SLF001
         pass_cancellation(error)
+
+
+async def close(client: AIOKafkaClient) -> None:
+    """Close a client's connections, within a second."""
+    with contextlib.suppress(*FAILURES):
+        async with asyncio.timeout(1):
+            await client.close()

@@ -12,7 +12,6 @@ partition does not need it: only one batch of a partition is ever under way.
 """
 
 import asyncio
-import contextlib
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,14 +29,13 @@ from aiokafka.errors import (
 )
 
 from shared.core.errors import LogUnavailable, RecordRefused
-from shared.eventlog.kafka.failures import FAILURES, end, pass_cancellation
+from shared.eventlog.kafka.failures import FAILURES, close, end, pass_cancellation
 from shared.eventlog.kafka.options import KafkaOptions, connection
 from shared.eventlog.partition import partition_of
 from shared.eventlog.port import NewRecord
 
 BATCH_BYTES: Final = 128 * 1024
 START_S: Final = 5.0
-STOP_S: Final = 2.0
 
 _REFUSALS: Final = (
     MessageSizeTooLargeError,
@@ -135,10 +133,9 @@ class Producing:
         producer = self.producer
         # Its own stop() would wait for what it still holds, without limit, and there is no other public way.
         producer._closed = True  # noqa: SLF001
-        with contextlib.suppress(*FAILURES):
-            async with asyncio.timeout(STOP_S / 2):
-                await producer.client.close()
+        await close(producer.client)  # what is under way fails
         await end(producer._sender.sender_task)  # noqa: SLF001
+        await close(producer.client)  # the sender may have connected once more
 
     async def _placed(self, records: Sequence[NewRecord]) -> dict[tuple[str, int], list[NewRecord]]:
         placed: dict[tuple[str, int], list[NewRecord]] = {}

@@ -119,7 +119,7 @@ async def serve(
             event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
             stack.push_async_callback(event_log.close)
         if platform is None:
-            platform = await stack.enter_async_context(_platform(settings, clock))
+            platform = await stack.enter_async_context(HttpPlatform.of(settings, clock))
         await ledger.check()
         if event_log.features.makes_topics:
             await event_log.create([topics.interactions, topics.outcomes, topics.dead])
@@ -144,10 +144,6 @@ async def serve(
             serve_admin(settings.admin_host, settings.admin_port, probes)
         )
         yield running
-
-
-def _platform(settings: WorkerSettings, clock: Clock) -> HttpPlatform:
-    return HttpPlatform(settings.platform.domain, {settings.app_id: settings.platform.app_secret}, clock=clock)
 
 
 def _stages(

@@ -18,8 +18,8 @@ class Taken:
 
     @property
     def id(self) -> str | None:
-        """The record's ``ce_id``."""
-        return header(self.record.headers, "ce_id")
+        """The record's ``ce_id``; see `record_id`."""
+        return record_id(self.record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,16 @@ def take(records: Mapping[int, Sequence[Record]]) -> Batch:
     return Batch(taken=taken, halted=halted)
 
 
+def record_id(record: Record) -> str | None:
+    """Return a record's ``ce_id`` as it can be stored: no database takes NUL, and positions move past anything."""
+    found = header(record.headers, "ce_id")
+    return None if found is None else _without_nul(found)
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\N{SYMBOL FOR NULL}")
+
+
 def _fact(record: Record) -> InteractionReceived | InteractionAnswered | Undecodable:
     try:
         event = decode(record.headers, record.value)
@@ -67,7 +77,7 @@ def parked(record: Record, reason: str, dead_topic: str) -> NewRecord:
     """Return a record for the dead topic: bytes and headers untouched, and where it stood and why it is there."""
     return NewRecord(
         topic=dead_topic,
-        key=record.key,
+        key=_without_nul(record.key),
         value=record.value,
         headers=(
             *record.headers,

@@ -107,14 +107,13 @@ class Consume:
     async def _consume(self, consumer: Consumer) -> None:
         while not self._stopping.is_set():
             polled = await self._poll(consumer)
-            self.progress = self._clock.monotonic()
+            self._went_on()
             await self._assign(polled, consumer)
             records = {partition: found for partition, found in polled.records.items() if partition in self._next}
             if not records:
                 continue
             batch = take(records)
-            await self._settle(batch.taken, consumer)
-            if batch.halted:
+            if await self._decide_all(batch.taken, consumer) and batch.halted:
                 await self._halt(batch.halted)
 
     async def _poll(self, consumer: Consumer) -> Polled:
@@ -138,20 +137,27 @@ class Consume:
             self._next[partition] = positions[partition].next
             consumer.seek(partition, positions[partition].next)
 
-    async def _settle(self, taken: Sequence[Taken], consumer: Consumer) -> None:
-        """Decide and store records, in as many transactions as it takes."""
+    async def _decide_all(self, taken: Sequence[Taken], consumer: Consumer) -> bool:
+        """Decide and store records, in as many transactions as it takes; return whether all are."""
         rest = list(taken)
         while rest and not self._stopping.is_set():
-            done = await self._step(rest, consumer)
+            done = await self._decide_some(rest, consumer)
             if done is None:
-                return
+                return False
             self._handlers.check()
+            self._meter.stuck(self._handlers.stuck)
             rest = rest[done:]
+        return not rest
 
-    async def _step(self, rest: Sequence[Taken], consumer: Consumer) -> int | None:
-        """Decide and store what fits into one transaction; return how many records that were, `None` if fenced."""
+    async def _decide_some(self, rest: Sequence[Taken], consumer: Consumer, *, park: str | None = None) -> int | None:
+        """
+        Decide and store what fits into one transaction; return how many records that were, `None` if fenced.
+
+        Args:
+            park: Put the first record aside for this reason instead of deciding it.
+        """
         try:
-            draft = await self._decide(rest)
+            draft = await self._parking(rest[0], park) if park else await self._decide(rest)
             await self._store(draft)
         except ClaimRace:
             return 0
@@ -162,7 +168,10 @@ class Consume:
             await self._seek(fenced, consumer)
             return None
         except DataRefused as error:
-            return await self._bisect(rest, consumer, error)
+            # Halve what was refused until the record is alone whose data the database does not take; park that one.
+            if len(rest) > 1:
+                return await self._decide_some(rest[: len(rest) // 2], consumer)
+            return await self._decide_some(rest, consumer, park=str(error))
         except LedgerUnavailable as error:
             await self._pause("ledger", error)
             return 0
@@ -174,6 +183,12 @@ class Consume:
         batch = Batch(taken=rest)
         return await self._handlers.run(lambda call: decide(batch, known, self._app.handler_for, call))
 
+    async def _parking(self, taken: Taken, reason: str) -> Draft:
+        draft = Draft(Known(now=await self._ledger.now()))
+        draft.park(taken, reason)
+        draft.passed(taken)
+        return draft
+
     async def _store(self, draft: Draft) -> None:
         write = draft.write(self._next, self._topics, settle_ms=self._settle_ms)
         at = await self._ledger.write(write)
@@ -182,23 +197,10 @@ class Consume:
         self._meter.decided(draft.counts)
         for letter in write.dead_letters:
             log.warning("handler_failed", event_id=letter.event_id, handler=letter.handler, reason=letter.reason)
+        for taken, reason in draft.parked:
+            record = taken.record
+            log.warning("record_parked", partition=record.partition, offset=record.offset, reason=reason)
         self._committed(write, at)
-
-    async def _bisect(self, rest: Sequence[Taken], consumer: Consumer, error: DataRefused) -> int | None:
-        """Find the record whose data the database refuses: halve what was refused; park the one that is left."""
-        if len(rest) > 1:
-            return await self._step(rest[: len(rest) // 2], consumer)
-        record = rest[0].record
-        log.warning("record_parked", partition=record.partition, offset=record.offset, reason="refused by the database")
-        draft = Draft(Known(now=await self._ledger.now()))
-        draft.park(rest[0], f"the database refuses its data: {type(error.__cause__ or error).__name__}")
-        draft.passed(rest[0])
-        try:
-            await self._store(draft)
-        except Fenced:
-            await self._seek([record.partition], consumer)
-            return None
-        return 1
 
     async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
         """Ask the ledger until it answers; `None` only when the worker stops meanwhile."""
@@ -219,6 +221,7 @@ class Consume:
         await self._clock.sleep(AWAY_S)
 
     def _went_on(self) -> None:
+        self.progress = self._clock.monotonic()
         if self.pausing is not None:
             log.info("consuming_resumed", waited_for=self.pausing)
         self.pausing = None

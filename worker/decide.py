@@ -91,7 +91,7 @@ class _Judge:
 
     def verdict(self, click: InteractionReceived, offset: int) -> Verdict:
         """Return what becomes of a click: the rules in their order, then its handler."""
-        if click.kind == "card_action_v1" and self.new_style.get(click.app_id, 0) > click.received_at - TWIN_MS:
+        if click.kind == "card_action_v1" and abs(click.received_at - self.new_style.get(click.app_id, 0)) < TWIN_MS:
             return Verdict(result="twin")
         if reason := refuse_click(self.draft.face(click), click.occurred_at):
             return Verdict(result="refused", reason=reason)

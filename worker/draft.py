@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from shared.app.handler import Handler
-from shared.core.codec import encode
+from shared.core.codec import Encoded, encode
 from shared.core.decision import Card
 from shared.core.events import (
     CardSeen,
@@ -24,7 +24,7 @@ from shared.core.events import (
 )
 from shared.core.ids import AppId, ChatId
 from shared.core.json_text import EpochMs, JsonText
-from shared.eventlog.port import NewRecord, Topics
+from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
 from worker.batch import Taken, parked
 from worker.ledger.port import (
     CardKey,
@@ -51,6 +51,9 @@ UNANSWERED_MS: Final = 3_000
 
 NEW_STYLE_MS: Final = 60_000
 """How often an app's newest new-style callback is written down at most."""
+
+TOLD_BYTES: Final = MAX_RECORD_BYTES - 20_000
+"""How large a `Decided` may be; its headers, with the ids of the platform's, need the rest."""
 
 ROUTING: Final = "(routing)"
 """Stands for the handler's name where a predicate hung before a handler was found."""
@@ -79,6 +82,17 @@ class Verdict:
     seen: Card | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claimed:
+    """An input with everything that was decided about it, and the record that tells it."""
+
+    taken: Taken
+    click: InteractionReceived
+    verdict: Verdict
+    decided: Decided
+    told: Encoded
+
+
 @dataclass(slots=True)
 class Counts:
     """How many records of the batch became what; for metrics."""
@@ -97,12 +111,12 @@ class Draft:
         self.counts = Counts()
         self._known = known
         self._passed: dict[int, Taken] = {}
-        self._claims: dict[ClaimKey, tuple[Taken, InteractionReceived, Verdict, Decided]] = {}
+        self._claims: dict[ClaimKey, _Claimed] = {}
         self._deliveries: set[DeliveryRef] = set()
         self._cards: dict[CardKey, CardRow] = {}
         self._marked: dict[ClaimKey, InteractionAnswered] = {}
         self._suspensions: dict[str, Suspension] = {}
-        self._parked: list[tuple[Taken, str]] = []
+        self.parked: list[tuple[Taken, str]] = []
         self.taken = 0
 
     # questions
@@ -157,18 +171,23 @@ class Draft:
 
     def claim(self, taken: Taken, click: InteractionReceived, verdict: Verdict) -> None:
         """Take a verdict in: the claim, the card's new row, the `Decided` fact."""
+        claimed, row = self._claimed(taken, click, verdict)
+        if len(claimed.told.value) > TOLD_BYTES:
+            # State and card of earlier decisions count too, so only the whole can be judged.
+            refused = Verdict(result="failed", reason="decided more than the log takes", handler=verdict.handler)
+            claimed, row = self._claimed(taken, click, refused)
         if delivery := _delivery(click):
             self._deliveries.add(delivery)
-        row = self._next_row(click, verdict)
         if row is not None:
             self._cards[CardKey(row.app_id, row.message_id)] = row
-        self._claims[ClaimKey(click.app_id, click.event_id)] = (
-            taken,
-            click,
-            verdict,
-            self._decided(taken, click, verdict, row),
-        )
-        self.counts.results[verdict.result] = self.counts.results.get(verdict.result, 0) + 1
+        self._claims[ClaimKey(click.app_id, click.event_id)] = claimed
+        result = claimed.verdict.result
+        self.counts.results[result] = self.counts.results.get(result, 0) + 1
+
+    def _claimed(self, taken: Taken, click: InteractionReceived, verdict: Verdict) -> tuple["_Claimed", CardRow | None]:
+        row = self._next_row(click, verdict)
+        decided = self._decided(taken, click, verdict, row)
+        return _Claimed(taken=taken, click=click, verdict=verdict, decided=decided, told=encode(decided)), row
 
     def mark(self, mark: InteractionAnswered) -> None:
         """Note a mark; the first of an event counts."""
@@ -182,7 +201,7 @@ class Draft:
     def park(self, taken: Taken, reason: str) -> None:
         """Put a record aside, bytes untouched."""
         self.counts.parked += 1
-        self._parked.append((taken, reason))
+        self.parked.append((taken, reason))
 
     def missed(self, handler: str) -> None:
         """Note a missed deadline of a handler."""
@@ -249,12 +268,12 @@ class Draft:
                 Move(partition=p, expected=positions[p], next=last.record.offset + 1, last_id=last.id)
                 for p, last in sorted(self._passed.items())
             ],
-            claims=[_claim_row(decided) for _, _, _, decided in self._claims.values()],
+            claims=[_claim_row(claimed.decided) for claimed in self._claims.values()],
             cards=list(self._cards.values()),
             effects=[
-                _effect_row(click, effect, settle_ms if key in self._marked else None)
-                for key, (_, click, verdict, _) in self._claims.items()
-                for effect in verdict.effects
+                _effect_row(claimed.click, effect, settle_ms if key in self._marked else None)
+                for key, claimed in self._claims.items()
+                for effect in claimed.verdict.effects
             ],
             marks=[
                 Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id)
@@ -262,21 +281,19 @@ class Draft:
                 if key not in self._claims and mark.message_id
             ],
             dead_letters=[
-                _dead_letter(taken, verdict.handler, verdict.reason, click)
-                for taken, click, verdict, _ in self._claims.values()
-                if verdict.result == "failed"
+                _dead_letter(claimed) for claimed in self._claims.values() if claimed.verdict.result == "failed"
             ],
             suspensions=list(self._suspensions.values()),
             new_style_at=self._new_style_at(),
             outbox=[
-                *(NewRecord.of(topics.outcomes, encode(decided)) for _, _, _, decided in self._claims.values()),
-                *(parked(taken.record, reason, topics.dead) for taken, reason in self._parked),
+                *(NewRecord.of(topics.outcomes, claimed.told) for claimed in self._claims.values()),
+                *(parked(taken.record, reason, topics.dead) for taken, reason in self.parked),
             ],
         )
 
     def _new_style_at(self) -> dict[AppId, EpochMs]:
         newest: dict[AppId, EpochMs] = {}
-        for _, click, _, _ in self._claims.values():
+        for click in (claimed.click for claimed in self._claims.values()):
             if click.kind == "card_action":
                 newest[click.app_id] = max(newest.get(click.app_id, 0), click.received_at)
         before = self._known.new_style_at
@@ -330,11 +347,12 @@ def _effect_row(click: InteractionReceived, planned: PlannedEffect, settle_ms: i
     )
 
 
-def _dead_letter(taken: Taken, handler: Handler | None, reason: str | None, click: InteractionReceived) -> DeadLetter:
+def _dead_letter(claimed: _Claimed) -> DeadLetter:
+    handler, verdict = claimed.verdict.handler, claimed.verdict
     return DeadLetter(
-        app_id=click.app_id,
-        event_id=click.event_id,
+        app_id=claimed.click.app_id,
+        event_id=claimed.click.event_id,
         handler=handler.name if handler else ROUTING,
-        reason=reason or "failed",
-        interaction=taken.record.value,
+        reason=verdict.reason or "failed",
+        interaction=claimed.taken.record.value,
     )

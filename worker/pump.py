@@ -12,21 +12,23 @@ for longer than its lease: it may complete one stale call, and then the newest s
 
 import asyncio
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
-from shared.core.ids import AppId
+from shared.core.ids import AppId, Target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
 from worker.alarm import Alarm
 from worker.attempt import Called, call, result
 from worker.breaker import CLOSED, Breaker, called, heard, retry_at
-from worker.choose import choose
-from worker.client import Platform
-from worker.ledger.port import Lease, Ledger
+from worker.choose import Choice, choose
+from worker.client import DEADLINE_S, Platform
+from worker.ledger.port import EffectKey, Ledger
 from worker.meter import Meter
 from worker.prepare import Job, prepare, ruled
 from worker.relay import Relay
@@ -37,6 +39,10 @@ from worker.throttle import AHEAD_MS, Throttle
 LEASE_MS: Final = 15_000
 """Longer than the longest wait for a rate limit and the longest call together, with room for a settlement."""
 
+CALL_MS: Final = round(DEADLINE_S * 1000) + 1_000
+"""How long a call may take, and its settlement."""
+
+NOT_UNDERSTOOD_MS: Final = 60_000
 AWAY_S: Final = 0.5
 CONTENDED_MS: Final = 5
 
@@ -83,7 +89,8 @@ class Pump:
                 while await self._lease_some():
                     pass
             except LedgerUnavailable as error:
-                log.warning("leasing_waits", error=type(error).__name__, reason=str(error))
+                if not self.away:
+                    log.warning("leasing_waits", error=type(error).__name__, reason=str(error))
                 self.away = True
                 await self._clock.sleep(AWAY_S)
             else:
@@ -98,7 +105,8 @@ class Pump:
             return False  # Whoever finishes rings the alarm.
         lease = await self._ledger.lease(self._owner, limit=room, ttl_ms=LEASE_MS)
         self._alarm.learn(lease.now)
-        for job in await self._reserve(await self._prepare(lease), lease.now):
+        turns = [Turn(leased=one, choice=choose(one, lease.now), topics=self._topics) for one in lease.targets]
+        for job in await self._jobs(turns, lease.now):
             task = asyncio.create_task(self._perform(job))
             self._under_way.add(task)
             task.add_done_callback(self._finished)
@@ -109,49 +117,63 @@ class Pump:
             self._alarm.at(max(lease.next_due, lease.now + CONTENDED_MS))
         return False
 
-    async def _prepare(self, lease: Lease) -> list[Job]:
-        """Choose for each target, settle those that need no call, and return the others' calls."""
-        turns = [Turn(leased=one, choice=choose(one, lease.now), topics=self._topics) for one in lease.targets]
-        payloads = await self._ledger.payloads([turn.choice.call.key for turn in turns if turn.choice.call])
-        jobs = []
-        for turn in turns:
+    async def _jobs(self, turns: list[Turn], now: EpochMs) -> list[Job]:
+        """Return the calls to make; turns that need none, or come too early, are settled."""
+        try:
+            payloads = await self._ledger.payloads([turn.choice.call.key for turn in turns if turn.choice.call])
+            jobs = [job for turn in turns if (job := self._prepared(turn, payloads, now)) is not None]
+            return await self._reserve(jobs, now)
+        except LedgerUnavailable:
+            for turn in turns:
+                self._put(turn.settled(now))  # Given back, for when the ledger is there again.
+            raise
+
+    def _prepared(self, turn: Turn, payloads: Mapping[EffectKey, bytes], now: EpochMs) -> Job | None:
+        app_id = turn.leased.key.app_id
+        try:
             payload = payloads.get(turn.choice.call.key) if turn.choice.call else None
-            app_id = turn.leased.key.app_id
-            prepared = prepare(turn, payload, self._breaker(app_id), lease.now)
-            if isinstance(prepared, Job):
-                # Now, so that an open breaker lets one of these turns through; put off, it is silent for 10 s more.
-                self._breakers[app_id] = called(self._breaker(app_id), now=lease.now)
-                jobs.append(prepared)
-            else:
-                self._put(prepared)
-        return jobs
+            prepared = prepare(turn, payload, self._breaker(app_id), now)
+        except Exception:
+            # An effect of a newer worker, or a bug: it waits, for this worker's upgrade, and holds nobody up.
+            log.exception("effect_not_understood", target=_shown(turn.leased.key.target))
+            prepared = replace(turn, choice=Choice()).settled(now, pace_ms=NOT_UNDERSTOOD_MS)
+        if isinstance(prepared, Job):
+            # Now, so that an open breaker lets one of these turns through; put off, it is silent for 10 s more.
+            self._breakers[app_id] = called(self._breaker(app_id), now=now)
+            return prepared
+        self._put(prepared)
+        return None
 
     async def _reserve(self, jobs: list[Job], now: EpochMs) -> list[Job]:
         """Wait for nobody: reserve each call's time, put off what is too far ahead, note which sends begin."""
         wants = self._throttle.wants(jobs)
         waits = await self._ledger.reserve(wants, ahead_ms=AHEAD_MS) if wants else {}
         ready, put_off = self._throttle.spaced(jobs, waits, now)
-        for one in put_off:
-            self._put(one)
         if sends := [job.head.key for job in ready if job.sends]:
             await self._ledger.begun(sends)
+        for one in put_off:
+            self._put(one)
         return ready
 
     async def _perform(self, job: Job) -> None:
         self._meter.budget_wait(job.api, job.wait_s)
         await self._clock.sleep(job.wait_s)
-        now_ruled = ruled(job.turn, job.head, job.effect, self._alarm.ledger_now())
-        if isinstance(now_ruled, Result):
-            self._put(now_ruled)  # The card's time ran out while its call waited for the rate limit.
+        now = self._alarm.ledger_now()
+        if now > job.turn.leased.leased_at + LEASE_MS - CALL_MS:
+            self._put(job.turn.settled(now))  # Frozen meanwhile: the lease may end before a call would.
+            return
+        again = ruled(job.turn, job.head, job.effect, now)
+        if isinstance(again, Result):
+            self._put(again)  # The card's time ran out while its call waited for the rate limit.
             return
         made = await call(
             job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
         )
         self._note(made)
         came_to = result(made, self._rng.random)
+        self._put(came_to)
         if came_to.block_ms is not None:
             await self._ledger.blocked(job.budget, for_ms=came_to.block_ms)
-        self._put(came_to)
 
     def _note(self, made: Called) -> None:
         """Learn from a call about the platform's health."""
@@ -171,7 +193,7 @@ class Pump:
                 index=outcome.index,
                 k=outcome.k,
                 kind=outcome.kind,
-                target=outcome.target,
+                target=_shown(outcome.target),
                 code=outcome.code,
                 reason=outcome.reason,
                 retry_at=outcome.retry_at,
@@ -189,3 +211,9 @@ class Pump:
             log.error("attempt_broke", error=type(error).__name__, exc_info=error)
         if len(self._under_way) == self._concurrency - 1:
             self._alarm.at(self._alarm.ledger_now())
+
+
+def _shown(target: Target) -> str:
+    """Return a target as it may stand in a log line: a person may be addressed by e-mail."""
+    kind, _, whom = target.partition(":")
+    return kind if kind == "user" and "@" in whom else target

@@ -6,13 +6,15 @@ between tells it twice, under the same ``ce_id``. One relay at a time in the fle
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from shared.clock import Clock
+from shared.core.codec import header
 from shared.core.errors import LedgerUnavailable, LogUnavailable, RecordRefused
-from shared.eventlog.port import EventLog
+from shared.eventlog.port import EventLog, NewRecord
 from worker.alarm import woken_within
 from worker.ledger.port import Ledger
 from worker.meter import Meter
@@ -60,7 +62,7 @@ class Relay:
             wait_s = IDLE_S
             try:
                 await self._drain()
-            except (LogUnavailable, LedgerUnavailable, RecordRefused) as error:
+            except (LogUnavailable, LedgerUnavailable) as error:
                 wait_s = AWAY_S
                 log.warning("relay_waiting", error=type(error).__name__, reason=str(error))
             if stopping:
@@ -73,12 +75,24 @@ class Relay:
         while await self._is_mine():
             rows = await self._ledger.outbox(limit=ROWS)
             if rows:
-                await self._log.append([record for _, record in rows])
+                await self._tell([record for _, record in rows])
                 await self._ledger.relayed([number for number, _ in rows])
                 self._meter.relayed(len(rows))
             if len(rows) < ROWS:
                 break
         await self._measure()
+
+    async def _tell(self, records: Sequence[NewRecord]) -> None:
+        """Append records; one that the log never takes is given up alone, loudly, so that it holds nobody back."""
+        try:
+            await self._log.append(records)
+        except RecordRefused as error:
+            if len(records) == 1:
+                told = header(records[0].headers, "ce_id")
+                log.error("outcome_lost", id=told, topic=records[0].topic, reason=str(error))  # noqa: TRY400
+                return
+            for half in (records[: len(records) // 2], records[len(records) // 2 :]):
+                await self._tell(half)
 
     async def _is_mine(self) -> bool:
         """Keep the role, or try to get it; asked again only when a third of its time has passed."""

@@ -8,7 +8,7 @@ import structlog
 
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
-from worker.ledger.port import Ledger, Settled, Settlement
+from worker.ledger.port import DataRefused, Ledger, Settled, Settlement
 
 GATHER_S: Final = 0.002
 """How long to wait for company: 820 to 950 effects/s on one core pair, against 190 to 230 one by one."""
@@ -31,7 +31,6 @@ class Settler:
         self._waiting: list[Settlement] = []
         self._news = asyncio.Event()
         self._stopping = False
-        self._busy = False
 
     def put(self, settlement: Settlement) -> None:
         """Store this one with the next transaction."""
@@ -51,19 +50,35 @@ class Settler:
                 await asyncio.sleep(GATHER_S)
             self._news.clear()
             settlements, self._waiting = self._waiting, []
-            if settlements and (settled := await self._store(settlements)) is not None:
-                self._settled(settled)
+            if settlements:
+                await self._store(settlements)
 
-    async def _store(self, settlements: list[Settlement]) -> Settled | None:
-        while True:
-            try:
-                settled = await self._ledger.settle(self._owner, settlements)
-            except LedgerUnavailable as error:
-                log.warning("settling_waits", error=type(error).__name__, reason=str(error))
-                if self._stopping:
-                    return None  # Their leases end; another worker performs them again.
-                await self._clock.sleep(AWAY_S)
-                continue
+    async def _store(self, settlements: list[Settlement]) -> None:
+        try:
+            settled = await self._patiently(settlements)
+        except DataRefused as error:
+            if len(settlements) > 1:
+                for half in (settlements[: len(settlements) // 2], settlements[len(settlements) // 2 :]):
+                    await self._store(half)
+            else:
+                # Something that the platform answered. Its lease ends, and it is performed again.
+                log.error("settlement_refused", target=settlements[0].key.target, reason=str(error))  # noqa: TRY400
+            return
+        if settled is not None:
             if settled.lost:
                 log.warning("leases_lost", targets=len(settled.lost))
-            return settled
+            self._settled(settled)
+
+    async def _patiently(self, settlements: list[Settlement]) -> Settled | None:
+        """Settle, however long the ledger is away; `None` when the worker stops meanwhile."""
+        waits = False
+        while True:
+            try:
+                return await self._ledger.settle(self._owner, settlements)
+            except LedgerUnavailable as error:
+                if not waits:
+                    log.warning("settling_waits", error=type(error).__name__, reason=str(error))
+                if self._stopping:
+                    return None  # Their leases end; another worker performs them again.
+                waits = True
+                await self._clock.sleep(AWAY_S)

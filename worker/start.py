@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.core.codec import decode, header
+from shared.core.codec import decode
 from shared.core.errors import StartRefused, Undecodable
 from shared.core.events import Decided
 from shared.eventlog.port import EventLog, Record, Span, Topics
+from worker.batch import record_id
 from worker.ledger.port import ClaimKey, Ledger, Position
 
 LOOK_BACK: Final = 500
@@ -97,8 +98,9 @@ async def compare(event_log: EventLog, ledger: Ledger, topics: Topics) -> Sequen
         StartRefused: See `examine`.
         LogUnavailable, LedgerUnavailable: They cannot be read.
     """
-    spans = await event_log.spans(topics.interactions)
+    # Positions first: the log only grows, so a worker that decides meanwhile cannot make a position look too far.
     positions = await ledger.positions()
+    spans = await event_log.spans(topics.interactions)
     decided = await _newest_decisions(event_log, topics.outcomes)
     history = History(
         spans=spans,
@@ -123,7 +125,7 @@ async def _before(
             continue
         for record in await event_log.read(topic, partition, position.next - 1, limit=1):
             if record.offset == position.next - 1:
-                found[partition] = header(record.headers, "ce_id")
+                found[partition] = record_id(record)
     return found
 
 

@@ -8,7 +8,6 @@ The exceptions of Cardwire, by who must act.
     ├── CallbackRejected         the caller of the webhook; http_status 401, 408, 413
     ├── HandlerError             the author of a handler: recorded, blocks at most its own event
     ├── LogUnavailable           the log's operator: nothing may be acknowledged as recorded
-    │   └── PartitionLost        (internal) another worker was assigned the partition
     ├── RecordRefused            one record can never be appended (too large): the caller's, not an outage
     ├── LedgerUnavailable        the database's operator: pause, lose nothing
     ├── StartRefused             the operator: log and ledger do not tell the same history
@@ -47,10 +46,6 @@ class HandlerError(CardwireError):
 
 class LogUnavailable(CardwireError):
     """The log did not take the records, or did not say so in time. Some may have been appended all the same."""
-
-
-class PartitionLost(LogUnavailable):
-    """The partition is assigned to another consumer now."""
 
 
 class RecordRefused(CardwireError):

@@ -51,16 +51,17 @@ class _Stages:
 class RunningWorker:
     """A worker at work. Leaving `serve` stops it."""
 
-    def __init__(self, stages: _Stages, tasks: dict[str, asyncio.Task[None]], clock: Clock, meter: Meter) -> None:
-        self._stages, self._tasks, self._clock = stages, tasks, clock
+    def __init__(self, stages: _Stages, event_log: EventLog, clock: Clock, meter: Meter) -> None:
+        self._stages, self._log, self._clock = stages, event_log, clock
+        self._tasks = _start(stages)
         self.metrics = meter.metrics
         self.admin_url = ""
 
-    def is_ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Say whether clicks are decided and effects performed: log and ledger answer, and nothing stands still."""
         stages = self._stages
         waits = stages.consume.pausing or stages.consume.halted or stages.pump.away or stages.relay.full
-        return not waits and self.is_alive()
+        return not waits and self.is_alive() and await self._log.ready()
 
     def is_alive(self) -> bool:
         """Say whether a restart would not help: all loops run, and the consumer polls unless paused on purpose."""
@@ -137,7 +138,7 @@ async def serve(
             meter=meter,
             rng=rng or random.Random(),  # noqa: S311 - spreads retries, guards nothing
         )
-        running = RunningWorker(stages, _start(stages), clock, meter)
+        running = RunningWorker(stages, event_log, clock, meter)
         stack.push_async_callback(running.stop)
         probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=meter.metrics)
         running.admin_url = await stack.enter_async_context(

@@ -23,8 +23,6 @@ UPDATABLE_DAYS: Final[Mapping[CardFormat, int]] = {"1.0": 14, "2.0": 14}
 # "Sizes": bytes of UTF-8. The documents say "KB"; we take 1,024, so that nothing acceptable is held back.
 CARD_BYTES: Final = 30 * 1024
 TEXT_BYTES: Final = 150 * 1024
-CHAT_NAME_CHARS: Final = 60
-"""A suggestion of the documents, not enforced."""
 
 # "Idempotency": a uuid makes a send unique for so long.
 UUID_CHARS: Final = 50

@@ -21,7 +21,7 @@ PARTS: Final = ("decide", "pump", "latency")
 CARDS: Final = {"mixed": 500, "hot": 1}
 
 FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600}
-QUICK: Final = {"rounds": 3, "events": 4_000, "effects": 1_000, "clicks": 60}
+QUICK: Final = {"rounds": 3, "events": 3_000, "effects": 500, "clicks": 50}
 
 _T = TypeVar("_T")
 
@@ -86,9 +86,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--stack", choices=STACKS, nargs="+", default=STACKS, help="on what; both")
     parser.add_argument("--quick", action="store_true", help="small and short: to see that nothing is far off")
     parser.add_argument("--rounds", type=int, help="rounds that count; 5, quick: 3")
-    parser.add_argument("--events", type=int, help="decided in a round; 10,000, quick: 4,000")
-    parser.add_argument("--effects", type=int, help="performed in a round; 3,000, quick: 1,000")
-    parser.add_argument("--clicks", type=int, help="clicks of the latency; 600, quick: 60")
+    parser.add_argument("--events", type=int, help="decided in a round; 10,000, quick: 3,000")
+    parser.add_argument("--effects", type=int, help="performed in a round; 3,000, quick: 500")
+    parser.add_argument("--clicks", type=int, help="clicks of the latency; 600, quick: 50")
     return parser
 
 

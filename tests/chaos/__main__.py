@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.chaos.checker import check
@@ -30,7 +31,8 @@ def main() -> int:
     print(f"seed        {seed} (repeat with --seed {seed})")
     try:
         with stack(options.stack, folder) as services:
-            history = asyncio.run(run_chaos(FULL if options.full else SMALL, services, seed=seed, folder=folder))
+            plan = FULL if options.full else SMALL
+            history = asyncio.run(run_chaos(plan, services, seed=seed, folder=folder, tell=_progress))
     except ServiceMissing as missing:
         shutil.rmtree(folder)
         print(f"{missing}; or without services: --stack sqlite", file=sys.stderr)
@@ -45,6 +47,10 @@ def main() -> int:
     else:
         shutil.rmtree(folder)
     return broken
+
+
+def _progress(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}    {line}", file=sys.stderr)
 
 
 def _told(history: History) -> int:

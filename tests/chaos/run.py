@@ -7,7 +7,7 @@ The spine is `run_chaos`: start, click and break, wait until quiet, gather the h
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +69,21 @@ class _Scene:
     topics: Topics
 
 
-async def run_chaos(plan: Plan, stack: Stack, *, seed: int, folder: Path, prefix: str = "") -> History:
+async def run_chaos(
+    plan: Plan,
+    stack: Stack,
+    *,
+    seed: int,
+    folder: Path,
+    prefix: str = "",
+    tell: Callable[[str], None] = lambda _: None,
+) -> History:
     """
     Do one run and return what it left behind; output of the processes goes to ``folder``.
 
     Args:
         prefix: Of topics and consumer group, where the broker has others.
+        tell: Given a line for people as the run goes on.
     """
     async with _scene(stack, folder, prefix, seed=seed) as scene:
         chats = [(await scene.platform.post("chats", {"name": "chaos"}))["chat_id"] for _ in range(_chats(plan))]
@@ -82,12 +91,15 @@ async def run_chaos(plan: Plan, stack: Stack, *, seed: int, folder: Path, prefix
         people = People(scene.platform, cards, plan.load, random.Random(seed))
         breaking = Breaking(scene.fleet, stack.broker)
         misfortune = _misfortune(plan, stack)
+        tell(f"clicking for at least {plan.load.during_s:.0f} s")
         began_at = now()
         async with asyncio.TaskGroup() as group:
             group.create_task(breaking.run(draw(seed, misfortune, during_s=plan.load.during_s)))
             group.create_task(people.click())
         ended_at = now()
+        tell("waiting until nothing is left to do")
         left = await until_quiet(scene.log, scene.ledger, scene.topics, within_s=QUIET_S)
+        tell("stopping the processes and gathering what they left")
         await scene.fleet.stop("gateway", "worker")
         return History(
             began_at=began_at,

@@ -5,7 +5,7 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 with stack(name) as place:
                     for head, line in _measured(wanted, place):
                         tables.setdefault(head, []).append(line)
+                        print(table(head, [line]), flush=True)  # in case the rest does not come
             except ServiceMissing as missing:
                 print(f"{name} is left out: {missing}")
     print(f"At the beginning: {began}\nAt the end: {_machine()}")
@@ -46,19 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measured(wanted: argparse.Namespace, place: Stack) -> list[tuple[tuple[str, ...], list[str]]]:
-    lines: list[tuple[tuple[str, ...], list[str]]] = []
+def _measured(wanted: argparse.Namespace, place: Stack) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     if "decide" in wanted.parts:
         size = decide.Size(events=wanted.events, rounds=wanted.rounds)
         for kind, cards in CARDS.items():
             pair = _run(decide.measure(place, size, cards=cards))
-            lines.append((decide.HEAD, decide.line(f"{place.name}, {kind}", pair)))
+            yield decide.HEAD, decide.line(f"{place.name}, {kind}", pair)
     if "pump" in wanted.parts:
         rounds = _run(pump.measure(place, effects=wanted.effects, rounds=wanted.rounds))
-        lines.append((pump.HEAD, pump.line(place.name, rounds)))
+        yield pump.HEAD, pump.line(place.name, rounds)
     if "latency" in wanted.parts:
-        lines.append((latency.HEAD, latency.line(place.name, _run(latency.measure(place, clicks=wanted.clicks)))))
-    return lines
+        yield latency.HEAD, latency.line(place.name, _run(latency.measure(place, clicks=wanted.clicks)))
 
 
 def _sized(wanted: argparse.Namespace) -> argparse.Namespace:

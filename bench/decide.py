@@ -107,9 +107,10 @@ async def measure(stack: Stack, size: Size, *, cards: int) -> Pair:
         pair = Pair()
         for number in range(size.rounds + 1):
             first = number * (size.events // 2)
-            await fill(log, inputs(size.events, topic=topics.interactions, cards=cards, first=first))
-            mine, written = await decide(stack, log, topics, ledger, size.events)
-            plain = await _write(stack, writer, [raw.rows(*each) for each in written], size.events)
+            records = inputs(size.events, topic=topics.interactions, cards=cards, first=first)
+            events = await fill(log, topics.interactions, records)
+            mine, written = await decide(stack, log, topics, ledger, events)
+            plain = await _write(stack, writer, [raw.rows(*each) for each in written], events)
             if number:
                 pair.ours.append(mine)
                 pair.raw.append(plain)

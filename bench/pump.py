@@ -82,8 +82,8 @@ async def measure(stack: Stack, *, effects: int, rounds: int) -> Rounds:
         settings = WorkerSettings.load(_env(url, prefix, ledger_url))
         measured = Rounds()
         for number in range(rounds + 1):
-            await fill(log, inputs(2 * effects, topic=topics.interactions, cards=effects, first=number * effects))
-            await decide(stack, log, topics, ledger, 2 * effects)
+            records = inputs(2 * effects, topic=topics.interactions, cards=effects, first=number * effects)
+            await decide(stack, log, topics, ledger, await fill(log, topics.interactions, records))
             await _tell(log, ledger)
             one = await _perform(stack, settings, log, ledger, effects)
             if number:

@@ -27,6 +27,7 @@ IN_FLIGHT: Final = 16
 
 APPEND: Final = 500
 READY_S: Final = 30.0
+TRIES: Final = 5
 _STARTED_AT: Final = 1_750_000_000_000
 
 app = App()
@@ -86,10 +87,28 @@ async def _has_leaders(log: EventLog, topic: str) -> bool:
         return False
 
 
-async def fill(log: EventLog, records: Sequence[NewRecord]) -> None:
-    """Append records through the log's port."""
+async def fill(log: EventLog, topic: str, records: Sequence[NewRecord]) -> int:
+    """
+    Append records through the log's port, and return how many there are more than before.
+
+    On a machine that is busy a broker may acknowledge too late; what is appended again makes duplicates, as it would in
+    production.
+    """
+    before = await _size(log, topic)
     for start in range(0, len(records), APPEND):
-        await log.append(records[start : start + APPEND])
+        for tries_left in range(TRIES, -1, -1):
+            try:
+                await log.append(records[start : start + APPEND])
+                break
+            except LogUnavailable:
+                if not tries_left:
+                    raise
+                await asyncio.sleep(1)
+    return await _size(log, topic) - before
+
+
+async def _size(log: EventLog, topic: str) -> int:
+    return sum(span.end for span in (await log.spans(topic)).values())
 
 
 def click(number: int, card: int) -> InteractionReceived:

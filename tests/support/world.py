@@ -38,6 +38,9 @@ from worker.ledger.sql_ledger import SqlLedger
 from worker.settings import WorkerSettings
 
 PATIENCE_S: Final = 30.0
+STEP_S: Final = 0.25
+"""How far a manual clock moves at a time, unless somebody waits for less."""
+
 _worlds = itertools.count(1)
 
 ENCRYPTED: Final = {"LARK_ENCRYPT_KEY": "kudjA9Q2lGrwEXyzTestEncryptKey01", "LARK_VERIFICATION_TOKEN": "vtok0123456789"}
@@ -155,15 +158,20 @@ class World:
         given: dict[str, Any] = {"clock": self.clock, "app": self.app, "event_log": self.shared_log, **overrides}
         async with AsyncExitStack() as closing:
             if self.clock is not None:
-                platform = given.get("platform") or await closing.enter_async_context(
-                    HttpPlatform.of(settings, self.clock)
-                )
-                given["platform"] = self.busy.watch(platform)
                 given["ledger"] = self.busy.watch(given.get("ledger") or self.ledger)
+            if self.clock is not None and "platform" not in given:
+                platform = await closing.enter_async_context(HttpPlatform.of(settings, self.clock))
+                given["platform"] = self.busy.watch(platform)
             running = await closing.enter_async_context(serve_worker(settings, given.pop("app"), **given))
             self.workers.append(running)
             closing.callback(self.workers.remove, running)
+            closing.push_async_callback(self._stop, running)
             yield running
+
+    async def _stop(self, running: RunningWorker) -> None:
+        """Stop a worker; what it finishes may wait for the clock."""
+        stopping = asyncio.ensure_future(running.stop())
+        await self.until(stopping.done)
 
     async def append(self, *events: Event) -> None:
         """Put events into the interactions topic, as a gateway does."""
@@ -186,7 +194,7 @@ class World:
                 raise AssertionError("it did not come about in time")
             if isinstance(self.clock, ManualClock):
                 await self.busy.over()
-                self.clock.advance(min(0.05, max(0.001, self.clock.next_wake() or 0.05)))
+                self.clock.advance(min(STEP_S, max(0.001, self.clock.next_wake() or STEP_S)))
             else:
                 await asyncio.sleep(0.01)
 

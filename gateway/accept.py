@@ -18,7 +18,8 @@ import msgspec
 import structlog
 
 from gateway.admission import Admission, Admitted, CallbackHeaders, Illegible, Verification
-from gateway.append import Appender
+from gateway.answer import Answers
+from gateway.append import BUDGET_S, Appender
 from shared.app.app import App
 from shared.clock import Clock
 from shared.core.codec import encode
@@ -90,13 +91,15 @@ class Gate:
         app_id: AppId,
         admission: Admission,
         app: App,
+        answers: Answers,
         appender: Appender,
         topics: Topics,
         clock: Clock,
         metrics: Metrics,
         keep_callback: bool = True,
     ) -> None:
-        self._app_id, self._admission, self._app, self._appender = app_id, admission, app, appender
+        self._app_id, self._admission, self._app, self._answers = app_id, admission, app, answers
+        self._appender = appender
         self._topics, self._clock, self._metrics, self._keep_callback = topics, clock, metrics, keep_callback
 
     async def accept(self, arrival: Arrival) -> Reply:
@@ -146,8 +149,10 @@ class Gate:
             return await self._park(str(error), arrival, now)
         if not self._is_wanted(received):
             return _reply(arrival, NOTHING, "ignored", kind=received.kind, received=received)
-        received = msgspec.structs.replace(received, answer=self._app.answer_for(received))
+        left_s = BUDGET_S - (self._clock.monotonic() - arrival.started)
+        received = msgspec.structs.replace(received, answer=await self._answers.choose(received, left_s=left_s))
         try:
+            # Nothing is awaited between the answer and the append, so clicks of one card keep their order.
             record = NewRecord.of(self._topics.interactions, encode(received))
             await self._appender.append(record, started=arrival.started)
         except (LogUnavailable, RecordRefused) as error:

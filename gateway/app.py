@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.accept import Gate
 from gateway.admission import Admission
+from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials
 from gateway.settings import GatewaySettings
@@ -93,10 +94,13 @@ async def serve(
             serve_admin(settings.admin_host, settings.admin_port, probes)
         )
         stack.push_async_callback(appender.close)
+        answers = Answers(app, metrics=metrics)
+        stack.callback(answers.close)
         gate = Gate(
             app_id=settings.app_id,
             admission=Admission(credentials),
             app=app,
+            answers=answers,
             appender=appender,
             topics=topics,
             clock=clock,

@@ -13,10 +13,24 @@ from shared.app.handler import Function, Handler, make_handler
 from shared.app.interaction import Interaction
 from shared.app.routing import ClickRule, EventRule, Predicate, action_of
 from shared.core.cards import Toast
-from shared.core.errors import ConfigError
-from shared.core.events import Answer, InteractionReceived
+from shared.core.errors import ConfigError, HandlerError
+from shared.core.events import CARD_ACTIONS, Answer, InteractionReceived
 
 _F = TypeVar("_F", bound=Function)
+
+
+class PredicateFailed(HandlerError):
+    """
+    A predicate raised; the cause is what it raised.
+
+    Attributes:
+        handler: Whose predicate it is.
+    """
+
+    def __init__(self, handler: Handler, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__} in the predicate of {handler.name}")
+        self.handler = handler
+        self.error = error
 
 
 class App:
@@ -109,7 +123,10 @@ class App:
         """
         match received.kind:
             case "card_action" | "card_action_v1":
-                return self._click_handler(Interaction(received))
+                try:
+                    return self._click_handler(Interaction(received))
+                except PredicateFailed as failed:
+                    return _failing(failed)
             case "event":
                 return next((handler for rule, handler in self._events if rule.event_type == received.event_type), None)
             case "link_preview":
@@ -118,11 +135,37 @@ class App:
                 assert_never(unreachable)
 
     def answer_for(self, received: InteractionReceived) -> Answer:
-        """Return what to answer: the handler's toast, under its name, where it declares one, else the default."""
-        handler = self.handler_for(received)
+        """
+        Return what to answer: the handler's toast, under its name, where it declares one, else the default.
+
+        Raises:
+            PredicateFailed: A predicate raised.
+        """
+        if received.kind not in CARD_ACTIONS:
+            return Answer()
+        handler = self._click_handler(Interaction(received))
         if handler is None or handler.answer is None:
             return Answer()
         return Answer(rule=handler.name, toast=handler.answer)
+
+    @property
+    def has_predicates(self) -> bool:
+        """Whether any rule has a predicate."""
+        # They go first.
+        return bool(self._clicks) and self._clicks[0][0].predicate is not None
+
+    def asks_predicates(self, received: InteractionReceived) -> bool:
+        """
+        Say whether finding the handler of an interaction runs user code, which may be slow or hang.
+
+        It does for a click that is all that a rule with a predicate names besides; where this says no, plain rules
+        alone find the handler.
+        """
+        if received.kind not in CARD_ACTIONS or not self.has_predicates:
+            return False
+        click = Interaction(received)
+        action = action_of(click, self.action_key)
+        return any(rule.predicate is not None and rule.names(click, action) for rule, _ in self._clicks)
 
     def wants_event(self, event_type: str) -> bool:
         """Say whether events of a type have a handler, so that they are worth recording."""
@@ -155,16 +198,19 @@ class App:
             try:
                 if rule.matches(click, action):
                     return handler
-            except Exception as error:  # noqa: BLE001 -- user code: whatever it raises is the decision's failure
-                return _failing(handler, error)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                # Not only Exception: a predicate that calls exit() must not end the process.
+                raise PredicateFailed(handler, error) from error
         return None
 
 
-def _failing(handler: Handler, error: Exception) -> Handler:
+def _failing(failed: PredicateFailed) -> Handler:
     def fail(click: Interaction, card: object) -> NoReturn:  # noqa: ARG001 -- a handler's shape
-        raise error
+        raise failed.error
 
-    return Handler(name=handler.name, function=fail, digest=handler.digest)
+    return Handler(name=failed.handler.name, function=fail, digest=failed.handler.digest)
 
 
 def _text(argument: str, given: object) -> str | None:

@@ -39,19 +39,22 @@ class ClickRule:
         """Sorts rules: the greater, the more specific."""
         return (self.predicate is not None, self.action is not None, self.name is not None, self.tag is not None)
 
+    def names(self, click: Interaction, action: str | None) -> bool:
+        """Say whether a click, whose action is ``action``, is all that the rule names, its predicate aside."""
+        return (
+            (self.action is None or self.action == action)
+            and (self.name is None or self.name == click.action.name)
+            and (self.tag is None or self.tag == click.action.tag)
+        )
+
     def matches(self, click: Interaction, action: str | None) -> bool:
         """
         Say whether a click, whose action is ``action``, is meant. A predicate is asked last.
 
         Raises:
-            Exception: Whatever the predicate raises.
+            BaseException: Whatever the predicate raises.
         """
-        return (
-            (self.action is None or self.action == action)
-            and (self.name is None or self.name == click.action.name)
-            and (self.tag is None or self.tag == click.action.tag)
-            and (self.predicate is None or bool(self.predicate(click)))
-        )
+        return self.names(click, action) and (self.predicate is None or bool(self.predicate(click)))
 
     def __str__(self) -> str:
         """Name it as it was written."""

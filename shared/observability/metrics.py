@@ -83,6 +83,13 @@ UNDELIVERED: Final = Metric(
     kind="counter",
     meaning="Answers whose caller had gone before they were written.",
 )
+# User code that was too slow for an answer; at `busy` no predicate is asked at all.
+ANSWERS_DEFAULTED: Final = Metric(
+    name="cardwire_answers_defaulted",
+    kind="counter",
+    meaning="Clicks answered without a toast because a predicate was late, failed, or could not be asked (busy).",
+    labels=("reason",),
+)
 
 GATEWAY_METRICS: Final = (
     CALLBACKS,
@@ -92,6 +99,7 @@ GATEWAY_METRICS: Final = (
     APPENDS_IN_FLIGHT,
     MARKS,
     UNDELIVERED,
+    ANSWERS_DEFAULTED,
 )
 """What the gateway's ``/metrics`` shows."""
 

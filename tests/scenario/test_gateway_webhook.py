@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from gateway.accept import Gate
 from gateway.admission import MAX_BODY, Admission
+from gateway.answer import Answers
 from gateway.app import RunningGateway, serve
 from gateway.append import Appender
 from gateway.credentials import Credentials
@@ -25,7 +27,7 @@ from shared.core.decision import Card
 from shared.core.errors import ConfigError
 from shared.core.events import InteractionAnswered, InteractionReceived
 from shared.eventlog.port import Topics
-from shared.observability.metrics import CALLBACKS, GATEWAY_METRICS, MARKS, REFUSALS, Metrics
+from shared.observability.metrics import ANSWERS_DEFAULTED, CALLBACKS, GATEWAY_METRICS, MARKS, REFUSALS, Metrics
 from tests.support.callbacks import (
     APP_ID,
     CARD_TOKEN,
@@ -255,6 +257,45 @@ class TestOutage:
             assert 200 == await _status(client, gateway, "readyz")
 
 
+class TestPredicates:
+    """Rules that run user code."""
+
+    async def test_hanging_predicates_hold_up_nobody_and_nothing(
+        self, client: aiohttp.ClientSession, log: TestableLog
+    ) -> None:
+        """Each click is answered in time and recorded, others have their toasts, and the end does not wait."""
+        go_on = threading.Event()
+        hanging = App()
+        hanging.on_action("follow_up", answer=Toast.info("正在跟进"))(follow_up)
+
+        @hanging.on_action(lambda click: go_on.wait(60), tag="input", answer=Toast.info("never seen"))
+        def seen(click: Interaction, card: Card | None) -> None:
+            """Handle a click."""
+
+        def typed(event_id: str) -> Wire:
+            body = click(event_id, message_id=f"om_{event_id}")
+            body["event"]["action"]["tag"] = "input"
+            return signed(encrypted(body))
+
+        try:
+            async with asyncio.timeout(30):
+                async with serve(GatewaySettings.load(ENV), hanging, event_log=log, clock=ManualClock(NOW)) as gateway:
+                    hung = [asyncio.create_task(_post(client, gateway, typed(f"hang{n}"))) for n in range(20)]
+                    replies = await asyncio.gather(
+                        *(_post(client, gateway, _click(f"ev{n}", f"om_{n}")) for n in range(20))
+                    )
+                    assert {(200, "正在跟进")} == {_toast(reply) for reply in replies}
+                    async with asyncio.timeout(2.5):
+                        assert [(200, {})] * 20 == await asyncio.gather(*hung)
+                        assert (200, {}) == await _post(client, gateway, typed("hang20"))
+                    late, busy = (gateway.metrics.value(ANSWERS_DEFAULTED, reason) for reason in ("late", "busy"))
+                    assert (21, True) == (late + busy, busy >= 1)
+                    # All is in the log: 41 clicks and their marks.
+                    assert 82 == len(await _until_events(log, 82))
+        finally:
+            go_on.set()
+
+
 class TestBodies:
     """Bodies that are too large, too slow, or never finished."""
 
@@ -415,6 +456,7 @@ def _webhook(log: TestableLog, metrics: Metrics, *, body_s: float) -> Webhook:
         app_id=settings.app_id,
         admission=Admission(Credentials.of(settings.app_id, settings.callbacks)),
         app=app,
+        answers=Answers(app, metrics=metrics),
         appender=Appender(log, clock=clock, metrics=metrics),
         topics=Topics(),
         clock=clock,

@@ -1,4 +1,5 @@
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -6,7 +7,7 @@ import msgspec
 import pytest
 
 from cardwire.testing import click, event
-from shared.app.app import App
+from shared.app.app import App, PredicateFailed
 from shared.app.interaction import Interaction
 from shared.core.cards import Toast
 from shared.core.decision import Card
@@ -217,8 +218,24 @@ class TestARaisingPredicate:
         app = _with(("broken", {"match": lambda click: click.value["missing"]}), ("any", {}))
         assert _named(app, click("approve")) == "broken"
 
-    def test_is_answered_by_default(self) -> None:
-        """The gateway answers all the same."""
+    def test_has_no_answer_and_says_whose_it_is(self) -> None:
+        """The gateway answers all the same, and whoever wrote it finds a name in the log, and no value."""
         app = App()
         app.on_action(lambda click: click.value["missing"], answer=Toast.info("x"), handler_name="h")(decide_nothing)
-        assert Answer() == app.answer_for(click("approve").received)
+        with pytest.raises(PredicateFailed, match=r"^KeyError in the predicate of h$"):
+            app.answer_for(click("approve").received)
+
+    def test_cannot_end_the_process(self) -> None:
+        """A predicate that calls exit() fails like any other."""
+        app = _with(("leaving", {"match": lambda _: sys.exit(3)}), ("any", {}))
+        assert _named(app, click("approve")) == "leaving"
+
+
+def test_only_clicks_that_a_predicates_rule_may_mean_are_put_to_it() -> None:
+    """What plain rules can tell apart needs no user code, and then nobody has to fear that it hangs."""
+    app = _with(("boss", {"match": lambda _: True, "tag": "input"}), ("any", {}))
+    assert (True, True) == (app.has_predicates, app.asks_predicates(click("approve", tag="input").received))
+    assert not app.asks_predicates(click("approve").received)
+    assert not app.asks_predicates(event("approve").received)
+    plain = _with(("action", {"match": "approve"}), ("any", {}))
+    assert (False, False) == (plain.has_predicates, plain.asks_predicates(click("approve").received))

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.accept import Arrival, Gate, Reply
 from gateway.admission import Admission, CallbackHeaders
+from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials
 from shared.app.app import App
@@ -76,10 +77,12 @@ class World:
         self.log = TestableLog(max_record_bytes=max_record_bytes)
         self.appender = Appender(self.log, clock=self.clock, metrics=self.metrics)
         self.appender.start()
+        self.answers = Answers(app, metrics=self.metrics)
         self.gate = Gate(
             app_id=AppId(APP_ID),
             admission=Admission(credentials),
             app=app,
+            answers=self.answers,
             appender=self.appender,
             topics=TOPICS,
             clock=self.clock,

@@ -1,0 +1,179 @@
+"""
+What to answer: the toast of the handler that a click belongs to, and never a wait for it.
+
+Theory of operation. Most apps route by plain rules; that is a look-up, done where we are. A predicate is user code,
+which may be slow or hang, so it is asked in one of a few threads, for a short while. Then the click is answered
+without a toast, and decided by the worker all the same. A thread that hangs is not replaced, or hanging ones would
+grow in number: with all of them hanging, clicks that need a predicate are answered without a toast at once, until
+one comes back. A click waits for an earlier one of its card whose answer is still being chosen, so that the order
+in which they arrived is the order in which they are recorded; the earlier one began before, so it is done in time.
+
+Guarantees
+    An answer is there within `CAP_S`. Nothing here raises.
+    *End of the process*: never waits for a thread.
+
+Known weakness: a thread can be left waiting only while it lets others run. Code that keeps the interpreter's lock
+(one regular expression that backtracks for seconds) stops the process for as long as it takes.
+"""
+
+import asyncio
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import structlog
+
+from shared.app.app import App, PredicateFailed
+from shared.core.events import Answer, InteractionReceived
+from shared.core.ids import MessageId
+from shared.observability.metrics import ANSWERS_DEFAULTED, Metrics
+
+CAP_S: Final = 0.3
+"""How long a predicate may keep a callback waiting: a fraction of the 3 s after which the client shows an error."""
+
+THREADS: Final = 4
+"""Enough for a predicate that is slow now and then; each that spins for good takes a share of the process."""
+
+MAX_WAITING: Final = 1024
+"""Clicks that may wait for a thread."""
+
+Reason = Literal["late", "failed", "busy"]
+
+log = structlog.get_logger("cardwire.gateway")
+
+
+class Answers:
+    """Chooses the answers of one app; to be used on one loop."""
+
+    def __init__(self, app: App, *, metrics: Metrics, cap_s: float = CAP_S) -> None:
+        self._app, self._metrics, self._cap_s = app, metrics, cap_s
+        self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
+        self._threads = [_Thread(self._questions) for _ in range(THREADS if app.has_predicates else 0)]
+        self._choosing: dict[MessageId, asyncio.Future[None]] = {}
+
+    async def choose(self, received: InteractionReceived, *, left_s: float) -> Answer:
+        """
+        Return what to answer: the default where a predicate is late, raises, or nobody is free to ask it.
+
+        Clicks of one card get their answers in the order in which they asked.
+
+        Args:
+            received: The interaction.
+            left_s: What is left of its callback's time (s); at most half of it goes to predicates.
+        """
+        asks = self._app.asks_predicates(received)
+        earlier = self._choosing.get(received.message_id) if received.message_id else None
+        if not asks and earlier is None:
+            return self._app.answer_for(received)
+        chosen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if received.message_id:
+            self._choosing[received.message_id] = chosen
+        try:
+            within_s = max(0, min(self._cap_s, left_s / 2))
+            answer = await self._asked(received, within_s) if asks else self._app.answer_for(received)
+            if earlier is not None:
+                await asyncio.wait([earlier])
+            return answer
+        finally:
+            chosen.set_result(None)
+            if received.message_id and self._choosing.get(received.message_id) is chosen:
+                del self._choosing[received.message_id]
+
+    @property
+    def hang(self) -> bool:
+        """Whether every thread is at a click that nobody waits for any more."""
+        return all(thread.hangs for thread in self._threads)
+
+    def close(self) -> None:
+        """Let the threads end when they have nothing more to do. Hanging ones end with the process."""
+        for _ in self._threads:
+            self._questions.put(None)
+        self._threads = []
+
+    async def _asked(self, received: InteractionReceived, within_s: float) -> Answer:
+        if self.hang or self._questions.qsize() >= MAX_WAITING:
+            return self._default(received, "busy")
+        question = _Question(app=self._app, received=received, loop=asyncio.get_running_loop())
+        self._questions.put(question)
+        try:
+            # Not asyncio.timeout: on a busy loop it would call an answer late that is there by now.
+            await asyncio.wait([question.answered], timeout=within_s)
+        finally:
+            question.is_given_up = not question.answered.done()
+        if not question.answered.done():
+            return self._default(received, "late")
+        match question.answered.result():
+            case Answer() as answer:
+                return answer
+            case error:
+                return self._default(received, "failed", error)
+
+    def _default(self, received: InteractionReceived, reason: Reason, error: BaseException | None = None) -> Answer:
+        self._metrics.count(ANSWERS_DEFAULTED, reason)
+        log.warning(
+            "answer_defaulted",
+            reason=reason,
+            event_id=received.event_id,
+            open_message_id=received.message_id,
+            **({} if error is None else {"error": _named(error)}),
+        )
+        return Answer()
+
+
+def _named(error: BaseException) -> str:
+    # What user code raised may say what a person typed; our own error says whose predicate it was, and no more.
+    return str(error) if isinstance(error, PredicateFailed) else type(error).__name__
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Question:
+    """One click whose handler is to be found; its answer, or what the predicate raised, arrives on the loop."""
+
+    app: App
+    received: InteractionReceived
+    loop: asyncio.AbstractEventLoop
+    answered: "asyncio.Future[Answer | BaseException]" = field(init=False)
+    is_given_up: bool = False
+
+    def __post_init__(self) -> None:
+        self.answered = self.loop.create_future()
+
+    def ask(self) -> None:
+        """Run the predicates, in a thread."""
+        found: Answer | BaseException
+        try:
+            found = self.app.answer_for(self.received)
+        except BaseException as error:  # noqa: BLE001 -- user code: a predicate that calls exit() must not end a thread
+            found = error
+        try:
+            self.loop.call_soon_threadsafe(self._settle, found)
+        except RuntimeError:
+            return  # The loop is closed: nobody waits any more.
+
+    def _settle(self, found: Answer | BaseException) -> None:
+        if not self.answered.done():
+            self.answered.set_result(found)
+
+
+class _Thread:
+    """A daemon thread, so that a hanging predicate does not keep the process from ending."""
+
+    def __init__(self, questions: "queue.SimpleQueue[_Question | None]") -> None:
+        self._questions = questions
+        self._present: _Question | None = None
+        threading.Thread(target=self._serve, name="cardwire-answers", daemon=True).start()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is still at a question that nobody waits for any more."""
+        present = self._present
+        return present is not None and present.is_given_up
+
+    def _serve(self) -> None:
+        while (question := self._questions.get()) is not None:
+            if question.is_given_up:
+                continue
+            self._present = question
+            question.ask()
+            self._present = None

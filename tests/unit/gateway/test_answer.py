@@ -1,0 +1,275 @@
+"""Answers: real threads, predicates that really hang, short caps."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, NoReturn
+
+import pytest
+
+from gateway.answer import CAP_S, MAX_WAITING, THREADS, Answers
+from gateway.append import BUDGET_S
+from shared.app.app import App
+from shared.app.interaction import Interaction
+from shared.core.cards import Toast
+from shared.core.decision import Card
+from shared.core.events import Action, Answer, InteractionReceived
+from shared.core.json_text import json_text
+from shared.observability.metrics import ANSWERS_DEFAULTED, GATEWAY_METRICS, Metrics
+from tests.support.facts import click
+
+SEEN = Answer(rule="seen", toast=Toast.info("看到了"))
+PLAIN = Answer(rule="plain", toast=Toast.info("好"))
+LONG_S = 30.0
+"""A cap that no test reaches."""
+
+SHORT_S = 0.05
+"""What is left of the callbacks that are to be given up."""
+
+
+class World:
+    """An app with a predicate that hangs for events whose id begins with ``hang``, and says where it was asked."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.asked: dict[str, threading.Thread] = {}
+        self.metrics = Metrics(*GATEWAY_METRICS)
+        self.made: list[Answers] = []
+        self.app = App()
+
+        @self.app.on_action(self._is_meant, tag="button", answer=SEEN.toast, handler_name="seen")
+        def seen(click: Interaction, card: Card | None) -> None:
+            """Handle a click."""
+
+        @self.app.on_action("follow_up", answer=PLAIN.toast, handler_name="plain")
+        def plain(click: Interaction, card: Card | None) -> None:
+            """Handle a click."""
+
+    def answers(self, *, cap_s: float = LONG_S, app: App | None = None) -> Answers:
+        """Return what chooses the answers of the app."""
+        self.made.append(Answers(app or self.app, metrics=self.metrics, cap_s=cap_s))
+        return self.made[-1]
+
+    def defaulted(self, reason: str) -> float:
+        """Return how often there was no toast for a reason."""
+        return self.metrics.value(ANSWERS_DEFAULTED, reason)
+
+    def _is_meant(self, click: Interaction) -> bool:
+        self.asked[click.event_id] = threading.current_thread()
+        if click.event_id.startswith("hang"):
+            self.go_on.wait(LONG_S)
+        return True
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """Yield an app; in the end nothing of it hangs any more."""
+    world = World()
+    yield world
+    world.go_on.set()
+    for answers in world.made:
+        answers.close()
+
+
+def _choose(answers: Answers, received: InteractionReceived, left_s: float = 2 * LONG_S) -> Coroutine[Any, Any, Answer]:
+    return answers.choose(received, left_s=left_s)
+
+
+def _at_once(choosing: Coroutine[Any, Any, Answer]) -> Answer:
+    """Return an answer that waits for nothing, not even a turn of the loop."""
+    try:
+        choosing.send(None)
+    except StopIteration as returned:
+        answer: Answer = returned.value
+        return answer
+    choosing.close()
+    pytest.fail("it waited")
+
+
+def _other(event_id: str) -> InteractionReceived:
+    return click(event_id, message_id=f"om_{event_id}")
+
+
+def _of_an_input(event_id: str, message_id: str = "om_1") -> InteractionReceived:
+    """Return a click that the rule with the predicate does not mean."""
+    return click(event_id, message_id=message_id, action=Action(tag="input", value=json_text({"action": "follow_up"})))
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Give threads their turn."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 -- another thread sets no event of this loop
+            await asyncio.sleep(0.001)
+
+
+async def _all_hang(world: World, answers: Answers) -> None:
+    """Give clicks up until every thread hangs with one."""
+    async with asyncio.timeout(10):
+        while len(world.asked) < THREADS:
+            assert Answer() == await _choose(answers, _other(f"hang{len(world.asked)}"), SHORT_S)
+
+
+async def test_a_click_that_no_predicate_is_asked_about_is_answered_where_we_are(world: World) -> None:
+    """The common case: no thread, no turn of the loop, whatever hangs elsewhere."""
+    assert PLAIN == _at_once(_choose(world.answers(), _of_an_input("e1")))
+    assert {} == world.asked
+
+
+async def test_an_app_without_predicates_has_no_threads(world: World) -> None:
+    """What is not needed is not started."""
+    app = App()
+    app.on_action("follow_up", answer=PLAIN.toast, handler_name="plain")(lambda click, card: None)
+    before = threading.active_count()
+    assert PLAIN == _at_once(_choose(world.answers(app=app), click()))
+    assert before == threading.active_count()
+
+
+async def test_a_predicate_is_asked_in_a_thread_and_its_answer_taken(world: World) -> None:
+    """The loop goes on meanwhile, and the process does not wait for the thread in the end."""
+    assert SEEN == await _choose(world.answers(), click("e1"))
+    thread = world.asked["e1"]
+    assert (True, False) == (thread.daemon, thread is threading.main_thread())
+
+
+async def test_a_hanging_predicate_is_left_behind_and_others_are_not_disturbed(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its click has no toast, a metric and one line with its ids; the clicks around it have their toasts."""
+    answers = world.answers()
+    hanging = asyncio.create_task(_choose(answers, _other("hang"), SHORT_S))
+    assert [SEEN] * 3 == [await _choose(answers, _other(f"e{n}")) for n in range(3)]
+    assert Answer() == await hanging
+    assert (1, 0, 0) == (world.defaulted("late"), world.defaulted("failed"), world.defaulted("busy"))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "answer_defaulted" in line]
+    assert all(word in line for word in ("reason=late", "event_id=hang", "open_message_id=om_hang"))
+
+
+async def test_beside_a_hanging_predicate_the_same_threads_serve_others(world: World) -> None:
+    """As long as one is free."""
+    answers = world.answers()
+    hanging = [asyncio.create_task(_choose(answers, _other(f"hang{n}"))) for n in range(THREADS - 1)]
+    assert [SEEN] * 50 == await asyncio.gather(*(_choose(answers, _other(f"e{n}")) for n in range(50)))
+    world.go_on.set()
+    assert [SEEN] * (THREADS - 1) == await asyncio.gather(*hanging)
+
+
+async def test_with_every_thread_hanging_nobody_waits_and_when_one_comes_back_all_is_well(world: World) -> None:
+    """A stuck pool costs toasts, never time, and is not given up for good."""
+    answers = world.answers()
+    await _all_hang(world, answers)
+    assert [Answer()] * 20 == [_at_once(_choose(answers, _other(f"e{n}"))) for n in range(20)]
+    assert PLAIN == _at_once(_choose(answers, _of_an_input("e20")))
+    assert 20 == world.defaulted("busy")
+    world.go_on.set()
+    await _until(lambda: not answers.hang)
+    assert SEEN == await _choose(answers, _other("again"))
+
+
+async def test_no_more_clicks_wait_for_a_thread_than_the_bound(world: World) -> None:
+    """Those that do not hang yet may all be busy, and what waits is bounded."""
+    answers = world.answers()
+    hanging = [asyncio.create_task(_choose(answers, _other(f"hang{n}"))) for n in range(THREADS)]
+    await _until(lambda: len(world.asked) == THREADS)
+    waiting = [asyncio.create_task(_choose(answers, _other(f"e{n}"))) for n in range(MAX_WAITING)]
+    await asyncio.sleep(0)
+    assert Answer() == _at_once(_choose(answers, _other("beyond")))
+    assert 1 == world.defaulted("busy")
+    world.go_on.set()
+    assert [SEEN] * (THREADS + MAX_WAITING) == await asyncio.gather(*hanging, *waiting)
+
+
+async def test_a_click_whose_time_is_up_is_never_put_to_a_predicate(world: World) -> None:
+    """The threads work for those who still wait."""
+    answers = world.answers()
+    hanging = [asyncio.create_task(_choose(answers, _other(f"hang{n}"))) for n in range(THREADS)]
+    await _until(lambda: len(world.asked) == THREADS)
+    assert Answer() == await _choose(answers, _other("late"), SHORT_S)
+    world.go_on.set()
+    assert [SEEN] * (THREADS + 1) == await asyncio.gather(*hanging, _choose(answers, _other("behind it")))
+    assert "late" not in world.asked
+
+
+@pytest.mark.parametrize("left_s", [SHORT_S, 0.0, -1.0])
+async def test_predicates_get_half_of_what_is_left_of_the_callbacks_time(world: World, left_s: float) -> None:
+    """The append needs some, too; without any left, nobody waits."""
+    async with asyncio.timeout(10):
+        assert Answer() == await _choose(world.answers(), click("hang"), left_s)
+    assert 1 == world.defaulted("late")
+
+
+def _raising(error: BaseException) -> App:
+    def fails(click: Interaction) -> NoReturn:
+        raise error
+
+    app = App()
+    app.on_action(fails, answer=SEEN.toast, handler_name="broken")(lambda click, card: None)
+    return app
+
+
+@pytest.mark.parametrize("error", [ValueError("what a person typed"), StopIteration(), SystemExit(3)])
+async def test_a_predicate_that_raises_costs_the_toast_and_is_named(
+    world: World, error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it raises; the line says whose predicate it was, and nothing that was typed."""
+    assert Answer() == await _choose(world.answers(app=_raising(error)), click())
+    assert 1 == world.defaulted("failed")
+    shown = capsys.readouterr().out
+    assert f"{type(error).__name__} in the predicate of broken" in shown
+    assert "typed" not in shown
+
+
+async def test_clicks_of_one_card_are_answered_in_the_order_in_which_they_came(world: World) -> None:
+    """With or without a predicate, so that they are recorded in this order; other cards do not wait for them."""
+    answers = world.answers()
+    done: list[str] = []
+
+    async def choose(received: InteractionReceived) -> None:
+        await _choose(answers, received)
+        done.append(received.event_id)
+
+    async with asyncio.TaskGroup() as group:
+        for received in (click("hang"), click("e1"), _of_an_input("e2")):
+            group.create_task(choose(received))
+        await choose(_other("elsewhere"))
+        assert ["elsewhere"] == done
+        world.go_on.set()
+    assert ["elsewhere", "hang", "e1", "e2"] == done
+    assert PLAIN == _at_once(_choose(answers, _of_an_input("e3")))
+
+
+async def test_a_predicate_gets_no_more_than_the_cap(world: World) -> None:
+    """However much the callback has left."""
+    async with asyncio.timeout(10):
+        assert Answer() == await _choose(world.answers(cap_s=SHORT_S), click("hang"))
+    assert 1 == world.defaulted("late")
+
+
+def test_the_cap_leaves_the_append_most_of_the_budget() -> None:
+    """A hanging predicate must not cost a click its record."""
+    assert BUDGET_S / 2 >= CAP_S
+
+
+def test_a_hanging_predicate_does_not_keep_a_process_from_ending() -> None:
+    """Neither the loop's end nor the interpreter's waits for its thread."""
+    program = """
+import asyncio, threading
+from gateway.answer import Answers
+from shared.app.app import App
+from shared.observability.metrics import GATEWAY_METRICS, Metrics
+from tests.support.facts import click
+
+app = App()
+app.on_action(lambda click: threading.Event().wait())(lambda click, card: None)
+
+async def main():
+    answers = Answers(app, metrics=Metrics(*GATEWAY_METRICS), cap_s=0.01)
+    await answers.choose(click(), left_s=1)
+    answers.close()
+
+asyncio.run(main())
+print("ended")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True, text=True)
+    assert "ended" in ended.stdout

@@ -181,7 +181,7 @@ class Consume:
     async def _decide(self, rest: Sequence[Taken]) -> Draft:
         known: Known = await self._ledger.read(wanted(rest))
         batch = Batch(taken=rest)
-        return await self._handlers.run(lambda call: decide(batch, known, self._app.handler_for, call))
+        return await self._handlers.run(lambda call: decide(batch, known, self._app, call))
 
     async def _parking(self, taken: Taken, reason: str) -> Draft:
         draft = Draft(Known(now=await self._ledger.now()))

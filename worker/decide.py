@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from shared.app.app import App
 from shared.app.decide import run
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
@@ -20,7 +21,7 @@ from shared.core.events import InteractionAnswered, InteractionReceived, Planned
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
 from worker.batch import Batch
-from worker.draft import Draft, Verdict
+from worker.draft import ROUTING, Draft, Verdict
 from worker.ledger.port import Known
 from worker.plan import plan
 from worker.policy import refuse_click
@@ -56,14 +57,10 @@ class Call(Protocol):
         """The batch's time for user code is used up: commit what is decided, the rest follows."""
 
 
-Route = Callable[[InteractionReceived], Handler | None]
-"""Finds the handler of an interaction; user code too, where a rule is a predicate."""
-
-
-def decide(batch: Batch, known: Known, route: Route, call: Call) -> Draft:
+def decide(batch: Batch, known: Known, app: App, call: Call) -> Draft:
     """Decide the batch in log order, or its first part if handlers took too long."""
     draft = Draft(known)
-    judge = _Judge(draft=draft, new_style=_new_style(batch, known), route=route, call=call)
+    judge = _Judge(draft=draft, new_style=_new_style(batch, known), app=app, call=call)
     for taken in batch.taken:
         if call.spent:
             break
@@ -86,7 +83,7 @@ class _Judge:
 
     draft: Draft
     new_style: Mapping[AppId, EpochMs]
-    route: Route
+    app: App
     call: Call
 
     def verdict(self, click: InteractionReceived, offset: int) -> Verdict:
@@ -97,14 +94,23 @@ class _Judge:
             return Verdict(result="refused", reason=reason)
         handler = None
         try:
-            handler = self.call(lambda: self.route(click))
+            handler = self._routed(click)
             return Verdict(result="ignored") if handler is None else self._handled(click, handler, offset)
         except MissedDeadline:
-            if handler is not None:
-                self.draft.missed(handler.name)
+            self.draft.missed(ROUTING if handler is None else handler.name)
             return Verdict(result="failed", reason="deadline", handler=handler)
         except HandlerError as error:
             return Verdict(result="failed", reason=str(error), handler=handler)
+
+    def _routed(self, click: InteractionReceived) -> Handler | None:
+        """Find the handler: under deadlines where predicates are asked, for they are user code and may hang."""
+        if not self.app.asks_predicates(click):
+            return self.app.handler_for(click)
+        if is_suspended(self.draft.suspension(ROUTING), self.draft.now):
+            raise HandlerError("suspended")
+        handler = self.call(lambda: self.app.handler_for(click))
+        self.draft.kept(ROUTING)
+        return handler
 
     def _handled(self, click: InteractionReceived, handler: Handler, offset: int) -> Verdict:
         if is_suspended(self.draft.suspension(handler.name), self.draft.now):

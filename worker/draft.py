@@ -56,7 +56,7 @@ TOLD_BYTES: Final = MAX_RECORD_BYTES - 20_000
 """How large a `Decided` may be; its headers, with the ids of the platform's, need the rest."""
 
 ROUTING: Final = "(routing)"
-"""Stands for the handler's name where a predicate hung before a handler was found."""
+"""Stands for the handler's name where a predicate hung before one was found: predicates are suspended together."""
 
 _JSON: Final = msgspec.json.Encoder()
 

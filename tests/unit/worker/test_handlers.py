@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -9,12 +10,14 @@ from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.decision import Card, Decision
 from shared.core.effects import Effect, SendText
+from shared.core.events import Action, InteractionReceived
 from tests.support.facts import NOW, TOPICS, click, mark, records
 from worker.batch import Batch, take
 from worker.decide import Call, decide
-from worker.draft import Draft
+from worker.draft import ROUTING, Draft
 from worker.handlers import STUCK, HandlerThreads, TooManyStuck
-from worker.ledger.port import Known
+from worker.ledger.port import Known, Suspension
+from worker.suspension import FIRST_PAUSE_MS, MISSES
 
 DEADLINE_S = 0.05
 
@@ -36,7 +39,7 @@ class Hanging:
 
     def deciding(self, batch: Batch, call: Call) -> Draft:
         """Decide the batch."""
-        return decide(batch, Known(now=NOW), self.app.handler_for, call)
+        return decide(batch, Known(now=NOW), self.app, call)
 
 
 def results(draft: Draft) -> list[tuple[str, str]]:
@@ -94,6 +97,82 @@ async def test_more_than_eight_hanging_threads_end_the_process_after_the_commit(
         threads.close()
 
 
+class HangingRule:
+    """An app with a predicate for inputs that hangs for events whose id begins with ``hang``; buttons go by a rule."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.asked: list[str] = []
+        self.threads = HandlerThreads(handler_s=DEADLINE_S, batch_s=10)
+        self.known = Known(now=NOW)
+        self.app = App()
+        self.app.on_action(self._is_meant, tag="input", handler_name="typed")(lambda click, card: [])
+        self.app.on_action("follow_up", handler_name="follow_up")(lambda click, card: [])
+
+    def _is_meant(self, given: Interaction) -> bool:
+        self.asked.append(given.event_id)
+        if given.event_id.startswith("hang"):
+            self.go_on.wait(30)
+        return True
+
+    async def decide(self, *events: InteractionReceived, at: int = NOW) -> list[tuple[str, str | None]]:
+        """Decide events, in as many batches as it takes, and return what became of each and why."""
+        batch = take({0: records(events)})
+        became: list[tuple[str, str | None]] = []
+        while batch.taken:
+            self.known = replace(self.known, now=at)
+            draft = await self.threads.run(lambda call, batch=batch: decide(batch, self.known, self.app, call))  # type: ignore[misc]
+            write = draft.write({0: 0}, TOPICS)
+            suspensions = {standing.handler: standing for standing in write.suspensions}
+            self.known = replace(self.known, suspensions={**self.known.suspensions, **suspensions})
+            became += [(claim.result, claim.reason) for claim in write.claims]
+            batch = Batch(taken=batch.taken[draft.taken :])
+        self.threads.check()
+        return became
+
+
+def typed(event_id: str) -> InteractionReceived:
+    """Return a click that is for the predicate to judge."""
+    return click(event_id, action=Action(tag="input"))
+
+
+async def test_hanging_predicates_are_suspended_and_only_clicks_that_need_them_fail() -> None:
+    """More hanging clicks than threads may hang do not end the process, and plain rules go on all the while."""
+    world = HangingRule()
+    try:
+        hanging = [typed(f"hang{n}") for n in range(STUCK + 2)]
+        deadlines, suspended = [("failed", "deadline")] * MISSES, [("failed", "suspended")] * (STUCK + 2 - MISSES)
+        assert [*deadlines, *suspended] == await world.decide(*hanging)
+        assert [("failed", "suspended"), ("decided", None)] == await world.decide(typed("e1"), click("e2"))
+        assert [f"hang{n}" for n in range(MISSES)] == world.asked
+        assert MISSES == world.threads.stuck
+        standing = Suspension(handler=ROUTING, misses=MISSES, until=NOW + FIRST_PAUSE_MS, pause_ms=FIRST_PAUSE_MS)
+        assert {ROUTING: standing} == world.known.suspensions
+
+        later = NOW + FIRST_PAUSE_MS
+        assert [("failed", "deadline"), ("failed", "suspended")] == await world.decide(
+            typed("hang"), typed("e3"), at=later
+        )
+        assert [("decided", None)] == await world.decide(typed("e4"), at=later + 2 * FIRST_PAUSE_MS)
+        assert {ROUTING: Suspension(handler=ROUTING)} == world.known.suspensions
+    finally:
+        world.go_on.set()
+        world.threads.close()
+
+
+async def test_a_click_that_hung_in_a_predicate_is_a_dead_letter_of_the_routing() -> None:
+    """No handler was found, so none is blamed."""
+    world = HangingRule()
+    try:
+        batch = take({0: records([typed("hang")])})
+        draft = await world.threads.run(lambda call: decide(batch, world.known, world.app, call))
+        (letter,) = draft.write({0: 0}, TOPICS).dead_letters
+        assert ("hang", ROUTING, "deadline") == (letter.event_id, letter.handler, letter.reason)
+    finally:
+        world.go_on.set()
+        world.threads.close()
+
+
 async def test_a_batch_stops_when_its_time_is_used_up() -> None:
     """The handler running then finishes; its batch ends behind it."""
     app = App()
@@ -107,7 +186,7 @@ async def test_a_batch_stops_when_its_time_is_used_up() -> None:
     threads = HandlerThreads(handler_s=5, batch_s=0.02)
     first = click("e1")
     batch = take({0: records([first, click("e2"), mark(first)])})
-    draft = await threads.run(lambda call: decide(batch, Known(now=NOW), app.handler_for, call))
+    draft = await threads.run(lambda call: decide(batch, Known(now=NOW), app, call))
     threads.close()
     assert 1 == draft.taken
 

@@ -33,7 +33,10 @@ async def stop(consumer: AIOKafkaConsumer, *, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             await consumer.stop()
-    except FAILURES as error:  # with the brokers away it raises at once, or hangs, and leaves its connections open
+    except FAILURES as error:  # with the brokers away it raises at once, or hangs, and leaves everything as it was
+        fetcher = consumer._fetcher  # noqa: SLF001
+        for task in (fetcher._fetch_task, *fetcher._pending_tasks) if fetcher is not None else ():  # noqa: SLF001
+            await end(task)
         await close(consumer._client)  # noqa: SLF001
         pass_cancellation(error)
 

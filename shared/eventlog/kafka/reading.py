@@ -58,6 +58,7 @@ class Reading:
             self._move(consumer, wanted, start)
             found = await _read(consumer, wanted, ends[wanted], limit)
             self._place = wanted, await consumer.position(wanted)
+            consumer.pause(wanted)  # or it would go on fetching until somebody reads again
             return found
 
     async def close(self) -> None:
@@ -92,7 +93,9 @@ class Reading:
         return consumer
 
     def _move(self, consumer: AIOKafkaConsumer, wanted: TopicPartition, offset: int) -> None:
-        if self._place != (wanted, offset):
+        if self._place == (wanted, offset):
+            consumer.resume(wanted)
+        else:
             consumer.assign([wanted])
             consumer.seek(wanted, offset)
         self._place = None

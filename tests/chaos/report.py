@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tests.chaos.checker import Violation
+from tests.chaos.early import standing
 from tests.chaos.facts import Facts
 from tests.chaos.history import History
 
@@ -34,6 +35,9 @@ def _lines(history: History, facts: Facts, violations: Sequence[Violation]) -> I
     yield f"calls       {_counted(_api(call.method, call.path) for call in history.calls)}"
     yield f"            of these not answered with success: {_counted(_codes(history))}"
     yield f"answers     {_latency(history)}"
+    unread = sum(standing(facts, version) == "unread" for card in history.cards for version in card.versions)
+    if unread:
+        yield f"            {unread} answers were written in time and read by the platform only after the update"
     for fault in history.faults:
         yield f"fault       {(fault.at - history.began_at) / 1000:6.1f} s  {fault.kind} {fault.name}"
     yield f"violations  {len(violations) or 'none'}"

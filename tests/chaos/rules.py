@@ -14,13 +14,11 @@ from typing import Final
 
 from shared.core.effects import RenameChat, SendText
 from shared.core.events import Decided
+from tests.chaos.early import shown, standing, too_early, unjust_reverts
 from tests.chaos.facts import Facts
 from tests.chaos.handlers import clicks_shown, event_shown
-from tests.chaos.history import Ended, Version
+from tests.chaos.history import Ended
 from tests.support.fold_equals_ledger import differences, rows
-
-UNANSWERED_MS: Final = 3_000
-"""After so long without an answer the platform has told the person that there is none, so updates may leave."""
 
 NO_ANSWER_IN_TIME: Final = 200_341
 """The client's code for a receiver that took longer than three seconds."""
@@ -54,9 +52,9 @@ def _every_card_counts(facts: Facts) -> Iterator[str]:
         expected = events[message_id]
         stored = facts.stored_cards.get(message_id)
         state = json.loads(stored.columns["state"])["clicks"] if stored else 0
-        shown = clicks_shown(card.versions[-1].card)
-        if not expected == state == shown:
-            yield f"{message_id}: {expected} events in the log, {state} counted in the ledger, {shown} shown"
+        on_screen = clicks_shown(shown(facts, card))
+        if not expected == state == on_screen:
+            yield f"{message_id}: {expected} events in the log, {state} counted in the ledger, {on_screen} shown"
 
 
 def _decided_once(facts: Facts) -> Iterator[str]:
@@ -117,9 +115,9 @@ def _effects_end_well(facts: Facts) -> Iterator[str]:
 
 def _shown_is_intended(facts: Facts) -> Iterator[str]:
     for message_id, card in facts.cards.items():
-        newest, shown = facts.newest.get(message_id), card.versions[-1].card
-        if newest is not None and json.loads(newest.intended or "null") != json.loads(shown):
-            yield f"{message_id} shows {event_shown(shown)!r}, the newest decision is {newest.event_id!r}"
+        newest, on_screen = facts.newest.get(message_id), shown(facts, card)
+        if newest is not None and json.loads(newest.intended or "null") != json.loads(on_screen):
+            yield f"{message_id} shows {event_shown(on_screen)!r}, the newest decision is {newest.event_id!r}"
 
 
 def _newest_name(facts: Facts) -> Iterator[str]:
@@ -138,20 +136,13 @@ def _newest_name(facts: Facts) -> Iterator[str]:
 
 def _updates_follow_answers(facts: Facts) -> Iterator[str]:
     for message_id, card in facts.cards.items():
+        unjust = unjust_reverts(facts, card)
         for version in card.versions:
-            if version.by == "revert":
+            if version.by == "revert" and version not in unjust:
                 yield f"{message_id} was turned back at {version.at}: an update came before its click's answer"
-            elif version.by != "sent" and (allowed := _allowed_from(facts, version)) > version.at:
-                event_id = event_shown(version.card)
-                yield f"{message_id} was updated for {event_id} at {version.at}, {allowed - version.at} ms too early"
-
-
-def _allowed_from(facts: Facts, version: Version) -> float:
-    """Return from when the update for a click may leave: its answer, or long after its decision without one."""
-    event_id = event_shown(version.card)
-    decisions = facts.decisions.get(event_id, ())
-    late = min((decision.event.decided_at for decision in decisions), default=float("inf")) + UNANSWERED_MS
-    return min(facts.answered_at.get(event_id, late), late)
+            elif version.by != "revert" and standing(facts, version) == "early":
+                event_id, by_ms = event_shown(version.card), too_early(facts, version)
+                yield f"{message_id} was updated for {event_id} at {version.at}, {by_ms} ms too early"
 
 
 def _answered_in_time(facts: Facts) -> Iterator[str]:

@@ -73,6 +73,21 @@ def test_a_process_that_cannot_start_without_its_broker_is_no_violation() -> Non
     assert [] != check(changed(history, ended=[refused]))
 
 
+def test_a_platform_that_read_the_answer_too_late_is_no_violation() -> None:
+    """An update a settle gap after the written answer kept the promise, also if the platform turned it back."""
+    history = honest_history()
+    (card,) = history.cards
+    *before, last = card.versions
+    unread = changed(history.deliveries[-1], ended_at=last.at + 100)
+    turned_back = changed(before[-1], by="revert", at=last.at + 100)
+    doctored = changed(
+        history,
+        deliveries=[*history.deliveries[:-1], unread],
+        cards=[changed(card, versions=(*card.versions, turned_back))],
+    )
+    assert [] == check(doctored)
+
+
 def _first(items: Sequence[S], change: Callable[[S], S]) -> list[S]:
     return [change(items[0]), *items[1:]]
 
@@ -186,9 +201,20 @@ def _old_name(history: History) -> History:
     return changed(history, chats=_first(history.chats, lambda chat: changed(chat, names=chat.names[:-1])))
 
 
-def _answered_late(history: History) -> History:
+def _updated_before_the_answer(history: History) -> History:
+    (card,) = history.cards
+    as_sent, first, *rest = card.versions
+    return changed(history, cards=[changed(card, versions=(as_sent, changed(first, at=BEGAN + 5), *rest))])
+
+
+def _marked_before_the_settle_gap(history: History) -> History:
+    (card,) = history.cards
+    as_sent, first, *rest = card.versions
+    early = changed(first, at=BEGAN + 200)
     return changed(
-        history, deliveries=_first(history.deliveries, lambda one: changed(one, ended_at=one.ended_at + 400))
+        history,
+        cards=[changed(card, versions=(as_sent, early, *rest))],
+        deliveries=_first(history.deliveries, lambda one: changed(one, ended_at=BEGAN + 250)),
     )
 
 
@@ -262,7 +288,8 @@ DOCTORED: Sequence[tuple[str, Doctor]] = (
     ("every chat has its newest name", _old_name),
     ("cards are decided in log order", _told_in_reverse),
     ("cards are decided in log order", _decided_out_of_order),
-    ("no update leaves before its click's answer", _answered_late),
+    ("no update leaves before its click's answer", _updated_before_the_answer),
+    ("no update leaves before its click's answer", _marked_before_the_settle_gap),
     ("no update leaves before its click's answer", _reverted),
     ("callbacks are answered in time", _answered_too_late),
     ("no call is made that must fail", _called_in_vain),

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.support import ServiceMissing
+from tests.support import ServiceMissing, watch_over
 
 VERSION: Final = "4.3.1"
 CLUSTER_ID: Final = "4L6g3nShT-eMCtK--X86sw"
@@ -108,6 +108,7 @@ class KafkaBroker:
         text = _PROPERTIES.format(port=port, controller=controller, data=self._folder / "data")
         self._properties.write_text(text, encoding="ascii")
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
 
     @property
@@ -130,6 +131,8 @@ class KafkaBroker:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._unwatch()  # of one that ended by itself
+        self._watch = watch_over(self._process.pid, self._folder)
         self.wait_ready()
 
     def wait_ready(self, timeout_s: float = START_S) -> None:
@@ -201,6 +204,13 @@ class KafkaBroker:
             process.kill()
             process.wait()
         self._process = None
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.wait()
+            self._watch = None
 
     def _last_lines(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-15:])

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tests.support import ServiceMissing
+from tests.support import ServiceMissing, watch_over
 from tests.support.kafka import free_ports
 
 SUPERUSER: Final = "postgres"
@@ -93,6 +93,7 @@ class PostgresServer:
         wanted = [f"fsync={switch}", f"full_page_writes={switch}", f"max_connections={CONNECTIONS}", *settings]
         self._settings = [argument for setting in wanted for argument in ("-c", setting)]
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
         if self._user is not None:
             shutil.chown(self._folder, self._user)
@@ -171,6 +172,8 @@ class PostgresServer:
                 user=self._user,
                 cwd=self._folder,
             )
+        self._unwatch()  # of a server that did not come up
+        self._watch = watch_over(self._process.pid, self._folder)
 
     def _answers(self) -> bool:
         if self.pid is None:
@@ -196,6 +199,13 @@ class PostgresServer:
             process.kill()
             process.wait()
         self._process = None
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.wait()
+            self._watch = None
 
     def _last_lines(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-15:])

@@ -21,8 +21,8 @@ from shared.clock import SystemClock
 from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import PARTITIONS, Consumer, EventLog, Polled, Topics
-from worker.consume import Consume
-from worker.handlers import HandlerThreads
+from worker.deciding.consume import Consume
+from worker.deciding.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
 from worker.ledger.port import Ledger, Write
 from worker.meter import Meter

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from shared.core.ids import message_target
-from worker.draft import SETTLE_MS
+from worker.deciding.draft import SETTLE_MS
 from worker.ledger.port import Write
 
 _CLAIM: Final = (

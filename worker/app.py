@@ -19,18 +19,18 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.feishu.limits import Limits
 from worker.alarm import Alarm
-from worker.client import HttpPlatform, Platform
-from worker.consume import Consume
-from worker.handlers import HandlerThreads
+from worker.deciding.consume import Consume
+from worker.deciding.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
 from worker.ledger.port import Ledger, Settled, Write
 from worker.meter import Meter
-from worker.pump import Pump
+from worker.performing.pump import Pump
+from worker.performing.settle import Settler
+from worker.performing.throttle import Throttle
+from worker.platform.client import HttpPlatform, Platform
 from worker.relay import Relay
 from worker.settings import WorkerSettings
-from worker.settle import Settler
 from worker.start import compare
-from worker.throttle import Throttle
 
 STALLED_S: Final = 30.0
 """A consumer that polled nothing for so long, and is not paused on purpose, is not alive."""

@@ -1,5 +1,7 @@
 """The worker's numbers, by what happened; names and meanings are `shared.observability.metrics`'s."""
 
+from collections.abc import Mapping
+
 from shared.core.events import EffectOutcome
 from shared.core.json_text import EpochMs
 from shared.observability.metrics import (
@@ -17,7 +19,6 @@ from shared.observability.metrics import (
     WORKER_METRICS,
     Metrics,
 )
-from worker.draft import Counts
 
 
 class Meter:
@@ -26,12 +27,11 @@ class Meter:
     def __init__(self) -> None:
         self.metrics = Metrics(*WORKER_METRICS)
 
-    def decided(self, counts: Counts) -> None:
-        """Count a committed batch."""
-        for result, number in (*counts.results.items(), ("duplicate", counts.duplicates), ("parked", counts.parked)):
-            if number:
-                self.metrics.count(DECISIONS, result, by=number)
-        self.metrics.count(MARKS_SEEN, by=counts.marks)
+    def decided(self, results: Mapping[str, int], *, marks: int) -> None:
+        """Count a committed batch: how many inputs came to which result, and how many marks it had."""
+        for result, number in results.items():
+            self.metrics.count(DECISIONS, result, by=number)
+        self.metrics.count(MARKS_SEEN, by=marks)
 
     def fenced(self) -> None:
         """Count a batch that another worker had decided."""

@@ -13,7 +13,7 @@ from shared.core.codec import decode
 from shared.core.errors import StartRefused, Undecodable
 from shared.core.events import Decided
 from shared.eventlog.port import EventLog, Record, Span, Topics
-from worker.batch import record_id
+from worker.deciding.batch import record_id
 from worker.ledger.port import ClaimKey, Ledger, Position
 
 LOOK_BACK: Final = 500

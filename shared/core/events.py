@@ -139,6 +139,10 @@ Eligibility = Literal["after_answer", "at_once"]
 """When an effect may start: after its click's answer (changes of the clicked card), or at once."""
 
 
+CARD: Final = "card"
+NAME: Final = "name"
+"""Coalescing keys: of effects that show a whole card, and of those that name a chat."""
+
 EFFECTS_PER_DECISION: Final = 1024
 """The order key leaves so much room between two offsets: indexes 0 to 1023."""
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.accept import Arrival, Gate
 from gateway.admission import Admission, Admitted, CallbackHeaders
+from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials
 from shared.app.app import App
@@ -134,10 +135,12 @@ async def _status(wire: Wire) -> int:
     clock, metrics, log = ManualClock(NOW), Metrics(*GATEWAY_METRICS), TestableLog()
     appender = Appender(log, clock=clock, metrics=metrics)
     appender.start()
+    answers = Answers(App(), metrics=metrics)
     gate = Gate(
         app_id=AppId(APP_ID),
         admission=ADMISSION,
         app=App(),
+        answers=answers,
         appender=appender,
         topics=Topics(),
         clock=clock,
@@ -146,6 +149,7 @@ async def _status(wire: Wire) -> int:
     reply = await gate.accept(Arrival(body=wire.body, headers=_headers(wire), started=clock.monotonic()))
     gate.answered(reply, delivered=True)
     await appender.close()
+    answers.close()
     assert isinstance(json.loads(reply.body), dict)
     assert reply.outcome in {"recorded", "parked"}
     return reply.status

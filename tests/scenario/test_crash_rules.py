@@ -21,9 +21,9 @@ from simulator.faults import FaultKind, FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_stories
 from tests.support.world import Stack, World, clock_of_now, world
 from worker.app import RunningWorker
-from worker.client import HttpPlatform, Platform
 from worker.ledger.port import Lease
-from worker.pump import LEASE_MS
+from worker.performing.pump import LEASE_MS
+from worker.platform.client import HttpPlatform, Platform
 from worker.settings import WorkerSettings
 
 LEASE_S = LEASE_MS / 1000

@@ -32,9 +32,9 @@ from simulator.settings import SimulatorSettings
 from tests.support.fold_equals_ledger import assert_fold_equals_ledger
 from worker.app import RunningWorker
 from worker.app import serve as serve_worker
-from worker.client import HttpPlatform
 from worker.ledger.open import open_ledger
 from worker.ledger.sql_ledger import SqlLedger
+from worker.platform.client import HttpPlatform
 from worker.settings import WorkerSettings
 
 PATIENCE_S: Final = 30.0

@@ -5,8 +5,8 @@ import pytest
 from shared.core.ids import ChatId, Target
 from shared.feishu.codes import Verdict
 from shared.feishu.openapi import PlatformError
-from worker.breaker import CLOSED, Breaker, Closed, Open, Probing, called, failed, heard, may_call, retry_at
-from worker.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
+from worker.performing.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
+from worker.platform.breaker import CLOSED, Breaker, Closed, Open, Probing, called, failed, heard, may_call, retry_at
 
 CARD, OTHER, THIRD = Target("message:om_1"), Target("message:om_2"), Target("message:om_3")
 ONE_FAILING = Closed(failing=frozenset({CARD}))

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from shared.core.ids import AppId, EventId, MessageId, TenantKey, chat_target, message_target
 from shared.core.ids import ChatId as Chat
-from worker.choose import choose
 from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
+from worker.performing.choose import choose
 
 APP = AppId("cli_a")
 CARD = MessageId("om_1")

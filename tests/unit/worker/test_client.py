@@ -27,7 +27,7 @@ from tests.unit.worker.scripted_platform import (
     scripted,
     silence,
 )
-from worker.client import HttpPlatform, Unauthorized, Unreachable
+from worker.platform.client import HttpPlatform, Unauthorized, Unreachable
 from worker.settings import WorkerSettings
 
 APP, TENANT = AppId("cli_1"), TenantKey("tenant_1")

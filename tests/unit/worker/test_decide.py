@@ -14,9 +14,9 @@ from shared.core.events import Decided, Event
 from shared.core.json_text import JsonText
 from shared.eventlog.port import NewRecord, Record
 from tests.support.facts import APP, CARD, CHAT, NOW, TOPICS, changed, click, mark, record, records
-from worker.batch import take
-from worker.decide import LATE_MS, TWIN_MS, MissedDeadline, decide
-from worker.draft import Draft
+from worker.deciding.batch import take
+from worker.deciding.decide import LATE_MS, TWIN_MS, MissedDeadline, decide
+from worker.deciding.draft import Draft
 from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Suspension, Write
 
 _T = TypeVar("_T")

@@ -12,12 +12,12 @@ from shared.core.decision import Card, Decision
 from shared.core.effects import Effect, SendText
 from shared.core.events import Action, InteractionReceived
 from tests.support.facts import NOW, TOPICS, click, mark, records
-from worker.batch import Batch, take
-from worker.decide import Call, decide
-from worker.draft import ROUTING, Draft
-from worker.handlers import STUCK, HandlerThreads, TooManyStuck
+from worker.deciding.batch import Batch, take
+from worker.deciding.decide import Call, decide
+from worker.deciding.draft import ROUTING, Draft
+from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck
+from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
 from worker.ledger.port import Known, Suspension
-from worker.suspension import FIRST_PAUSE_MS, MISSES
 
 DEADLINE_S = 0.05
 

@@ -24,10 +24,10 @@ from tests.unit.worker.scripted_platform import (
     scripted,
     silence,
 )
-from worker.client import HttpPlatform
 from worker.ledger.port import Head
-from worker.perform import find_chat, perform, request_of
-from worker.performed import Done, Found, NoToken, Rejected, Unreached, Unsure
+from worker.performing.perform import find_chat, perform, request_of
+from worker.performing.performed import Done, Found, NoToken, Rejected, Unreached, Unsure
+from worker.platform.client import HttpPlatform
 
 APP, TENANT, EVENT = AppId("cli_1"), TenantKey("tenant_1"), EventId("e1")
 OLD_CARD = '{"elements":[1e400],  "x":"\\ud800"}'

@@ -2,8 +2,8 @@
 Stage one: decide a batch.
 
 The spine is pure: facts and what the ledger knows go in, one `Draft` comes out, which the ledger stores in one
-transaction. User code is called through ``call``, which the thread runner provides (`worker.handlers`); replaying
-recorded decisions works the same way.
+transaction. User code is called through ``call``, which the thread runner provides (`worker.deciding.handlers`);
+replaying recorded decisions works the same way.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ from shared.core.errors import HandlerError, Undecodable
 from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
-from worker.batch import Batch
-from worker.draft import ROUTING, Draft, Verdict
+from worker.deciding.batch import Batch
+from worker.deciding.draft import ROUTING, Draft, Verdict
+from worker.deciding.plan import plan
+from worker.deciding.suspension import is_suspended
 from worker.ledger.port import Known
-from worker.plan import plan
 from worker.policy import refuse_click
-from worker.suspension import is_suspended
 
 _T = TypeVar("_T")
 

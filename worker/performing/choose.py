@@ -10,10 +10,10 @@ never overtakes an earlier one of its own event.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.core.events import NAME
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
 from worker.ledger.port import Applied, Head, Leased
-from worker.plan import NAME
 
 Newness = tuple[int, int, EventId, int]
 

@@ -9,15 +9,15 @@ from shared.core.effects import SendCard
 from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import PlatformError
-from worker.client import DEADLINE_S, Platform
 from worker.ledger.port import Applied, FaceRow
-from worker.outcome import tell
-from worker.perform import find_chat, perform
-from worker.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
+from worker.performing.outcome import tell
+from worker.performing.perform import find_chat, perform
+from worker.performing.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
+from worker.performing.prepare import Job
+from worker.performing.retry import RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.performing.turn import Result
+from worker.platform.client import DEADLINE_S, Platform
 from worker.policy import FindChat, Go
-from worker.prepare import Job
-from worker.retry import RetryIn, after, api_pause_ms, counts, last_attempt_at
-from worker.settlement import Result
 
 AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
 """When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""

@@ -1,15 +1,20 @@
 """From what a handler wants to rows: each effect's target, eligibility, order and coalescing key."""
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
-from shared.core.events import CARD_ACTIONS, EFFECTS_PER_DECISION, Eligibility, InteractionReceived, PlannedEffect
+from shared.core.events import (
+    CARD,
+    CARD_ACTIONS,
+    EFFECTS_PER_DECISION,
+    NAME,
+    Eligibility,
+    InteractionReceived,
+    PlannedEffect,
+)
 from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
 from shared.feishu.openapi import target_of
-
-CARD: Final = "card"
-NAME: Final = "name"
 
 
 def plan(

@@ -9,12 +9,12 @@ from shared.core.effects import Effect, SendCard, SendText
 from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import get_message
-from worker.breaker import Breaker, may_call, retry_at
 from worker.ledger.port import BudgetKey, Head
-from worker.outcome import tell
-from worker.perform import request_of
+from worker.performing.outcome import tell
+from worker.performing.perform import request_of
+from worker.performing.turn import Result, Turn
+from worker.platform.breaker import Breaker, may_call, retry_at
 from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
-from worker.settlement import Result, Turn
 
 _EFFECT: Final = msgspec.json.Decoder(Effect)
 

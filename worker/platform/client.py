@@ -18,8 +18,8 @@ from shared.clock import Clock
 from shared.core.ids import AppId, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.openapi import ApiReply, ApiRequest, PlatformError, Token, read, read_token, tenant_token
+from worker.platform.tokens import Tokens, Unauthorized, Unreachable
 from worker.settings import WorkerSettings
-from worker.tokens import Tokens, Unauthorized, Unreachable
 
 __all__ = ["DEADLINE_S", "HttpPlatform", "Platform", "Unauthorized", "Unreachable"]
 

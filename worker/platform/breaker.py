@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
-from worker.performed import Done, Found, NoToken, Performed, Rejected, Unreached, Unsure
+from worker.performing.performed import Done, Found, NoToken, Performed, Rejected, Unreached, Unsure
 
 FAILING_TARGETS: Final = 3
 """So many different targets have to fail in a row."""

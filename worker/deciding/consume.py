@@ -18,13 +18,13 @@ from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable, LogUnavailable, NewerThanUs
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Consumer, EventLog, Polled, Topics
-from worker.batch import Batch, Taken, take
-from worker.decide import decide
-from worker.draft import SETTLE_MS, Draft
-from worker.handlers import HandlerThreads
+from worker.deciding.batch import Batch, Taken, take
+from worker.deciding.decide import decide
+from worker.deciding.draft import SETTLE_MS, Draft
+from worker.deciding.handlers import HandlerThreads
+from worker.deciding.wanted import wanted
 from worker.ledger.port import ClaimRace, DataRefused, Fenced, Known, Ledger, Write
 from worker.meter import Meter
-from worker.wanted import wanted
 
 BATCH: Final = 2_000
 """Records decided together at most."""
@@ -194,7 +194,7 @@ class Consume:
         at = await self._ledger.write(write)
         for move in write.moves:
             self._next[move.partition] = move.next
-        self._meter.decided(draft.counts)
+        self._meter.decided(draft.results, marks=draft.marks)
         for letter in write.dead_letters:
             log.warning("handler_failed", event_id=letter.event_id, handler=letter.handler, reason=letter.reason)
         for taken, reason in draft.parked:

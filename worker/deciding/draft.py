@@ -5,8 +5,9 @@ Later records of a batch must see what earlier ones decided, so the draft answer
 ledger and is asked instead of it.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -25,7 +26,8 @@ from shared.core.events import (
 from shared.core.ids import AppId, ChatId
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
-from worker.batch import Taken, parked
+from worker.deciding.batch import Taken, parked
+from worker.deciding.suspension import after_miss, after_success
 from worker.ledger.port import (
     CardKey,
     CardRow,
@@ -41,7 +43,6 @@ from worker.ledger.port import (
     Suspension,
     Write,
 )
-from worker.suspension import after_miss, after_success
 
 SETTLE_MS: Final = 300
 """From the answered mark to the first update: the client must have painted the answer."""
@@ -93,22 +94,13 @@ class _Claimed:
     told: Encoded
 
 
-@dataclass(slots=True)
-class Counts:
-    """How many records of the batch became what; for metrics."""
-
-    duplicates: int = 0
-    marks: int = 0
-    parked: int = 0
-    results: dict[ClaimResult, int] = field(default_factory=dict)
-
-
 class Draft:
     """The batch's decisions, as one `Write` in the making."""
 
     def __init__(self, known: Known) -> None:
         self.now: EpochMs = known.now
-        self.counts = Counts()
+        self.results: Counter[str] = Counter()
+        self.marks = 0
         self._known = known
         self._passed: dict[int, Taken] = {}
         self._claims: dict[ClaimKey, _Claimed] = {}
@@ -181,8 +173,7 @@ class Draft:
         if row is not None:
             self._cards[CardKey(row.app_id, row.message_id)] = row
         self._claims[ClaimKey(click.app_id, click.event_id)] = claimed
-        result = claimed.verdict.result
-        self.counts.results[result] = self.counts.results.get(result, 0) + 1
+        self.results[claimed.verdict.result] += 1
 
     def _claimed(self, taken: Taken, click: InteractionReceived, verdict: Verdict) -> tuple["_Claimed", CardRow | None]:
         row = self._next_row(click, verdict)
@@ -191,16 +182,16 @@ class Draft:
 
     def mark(self, mark: InteractionAnswered) -> None:
         """Note a mark; the first of an event counts."""
-        self.counts.marks += 1
+        self.marks += 1
         self._marked.setdefault(ClaimKey(mark.app_id, mark.event_id), mark)
 
     def skip(self) -> None:
         """Note a duplicate: nothing is written for it."""
-        self.counts.duplicates += 1
+        self.results["duplicate"] += 1
 
     def park(self, taken: Taken, reason: str) -> None:
         """Put a record aside, bytes untouched."""
-        self.counts.parked += 1
+        self.results["parked"] += 1
         self.parked.append((taken, reason))
 
     def missed(self, handler: str) -> None:

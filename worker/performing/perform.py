@@ -29,9 +29,9 @@ from shared.feishu.openapi import (
     sent,
     update_card,
 )
-from worker.client import Platform, Unauthorized, Unreachable
 from worker.ledger.port import Head
-from worker.performed import Done, Failure, Found, NoToken, Performed, Rejected, Unreached, Unsure
+from worker.performing.performed import Done, Failure, Found, NoToken, Performed, Rejected, Unreached, Unsure
+from worker.platform.client import Platform, Unauthorized, Unreachable
 from worker.policy import chat_in
 
 MESSAGE: Final = "message:"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from shared.core.events import InteractionReceived
-from worker.batch import Taken
+from worker.deciding.batch import Taken
 from worker.ledger.port import CardKey, ClaimKey, DeliveryRef, Wanted
 
 

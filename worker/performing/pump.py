@@ -24,17 +24,17 @@ from shared.core.ids import AppId, Target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
 from worker.alarm import Alarm
-from worker.attempt import Called, call, result
-from worker.breaker import CLOSED, Breaker, called, heard, retry_at
-from worker.choose import Choice, choose
-from worker.client import DEADLINE_S, Platform
 from worker.ledger.port import EffectKey, Ledger
 from worker.meter import Meter
-from worker.prepare import Job, prepare, ruled
+from worker.performing.attempt import Called, call, result
+from worker.performing.choose import Choice, choose
+from worker.performing.prepare import Job, prepare, ruled
+from worker.performing.settle import Settler
+from worker.performing.throttle import AHEAD_MS, Throttle
+from worker.performing.turn import Result, Turn
+from worker.platform.breaker import CLOSED, Breaker, called, heard, retry_at
+from worker.platform.client import DEADLINE_S, Platform
 from worker.relay import Relay
-from worker.settle import Settler
-from worker.settlement import Result, Turn
-from worker.throttle import AHEAD_MS, Throttle
 
 LEASE_MS: Final = 15_000
 """Longer than the longest wait for a rate limit and the longest call together, with room for a settlement."""

@@ -8,9 +8,9 @@ from shared.core.events import EffectOutcome
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
-from worker.choose import Choice
 from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, Settlement
-from worker.outcome import Told, tell
+from worker.performing.choose import Choice
+from worker.performing.outcome import Told, tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

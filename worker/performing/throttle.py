@@ -9,9 +9,9 @@ from shared.core.json_text import EpochMs
 from shared.feishu.limits import Limits
 from worker.budget import pace_ms, rate_of
 from worker.ledger.port import BudgetKey, Rate
+from worker.performing.prepare import Job
+from worker.performing.turn import Result
 from worker.policy import FindChat
-from worker.prepare import Job
-from worker.settlement import Result
 
 AHEAD_MS: Final = 2_000
 """How far ahead calls are reserved; who would wait longer gives the target back."""

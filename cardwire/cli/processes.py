@@ -38,7 +38,7 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
     def announce(running: RunningGateway) -> None:
         ready("gateway", callbacks=running.url, admin=running.admin_url)
 
-    process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent))
+    process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent), fast=False)
 
 
 def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
@@ -86,7 +86,7 @@ def run_simulator(env: Mapping[str, str]) -> None:
                 ) from error
             yield running
 
-    process.run(process.serve(listening(), announce=announce, ended=never, parent=None))
+    process.run(process.serve(listening(), announce=announce, ended=never, parent=None), fast=False)
 
 
 async def ended(running: Failing) -> None:

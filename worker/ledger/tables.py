@@ -173,6 +173,7 @@ apps: Final = Table(
     Column("new_style_at", BigInteger, nullable=False),
 )
 
+# Without the app: a handler is code, and hangs for every app that it serves.
 suspensions: Final = Table(
     "suspensions",
     METADATA,

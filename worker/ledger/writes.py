@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Integer, String, and_, case, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, Integer, String, and_, case, literal_column, or_, select, update
 
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database, in_transaction
@@ -59,7 +59,7 @@ class Writes:
         self._marks, self._mark = _mark(dialect)
         self._telling = Telling(database)
         self._dead, self._bury = _dead_letters(dialect)
-        self._suspended, self._suspend = _suspensions(dialect)
+        self._suspended, self._suspend = _suspensions(dialect, database)
         self._apps, self._new_style = _apps(dialect)
 
     @in_transaction
@@ -198,12 +198,14 @@ def _dead_letters(dialect: Dialect) -> tuple[Given, Any]:
     return given, insert.on_conflict_do_update(index_elements=["app_id", "event_id"], set_=changed)
 
 
-def _suspensions(dialect: Dialect) -> tuple[Given, Any]:
+def _suspensions(dialect: Dialect, database: Database) -> tuple[Given, Any]:
     types: Mapping[str, Any] = {name: each.type for name, each in suspensions.c.items()}
     given = keys(dialect, **types)
     insert = insert_given(dialect, suspensions, given, types)
     changed = {name: insert.excluded[name] for name in ("misses", "until", "pause_ms")}
-    return given, insert.on_conflict_do_update(index_elements=["handler"], set_=changed)
+    # Whoever read before somebody else suspended the handler knows nothing of it, and must not lift it.
+    newer = or_(suspensions.c.until <= database.now, insert.excluded.until > suspensions.c.until)
+    return given, insert.on_conflict_do_update(index_elements=["handler"], set_=changed, where=newer)
 
 
 def _apps(dialect: Dialect) -> tuple[Given, Any]:

@@ -219,3 +219,20 @@ async def test_what_is_rarely_written_keeps_its_newest(ledger: SqlLedger) -> Non
     known = await ledger.read(replace(NOTHING, apps=[APP]))
     assert {APP: 9} == known.new_style_at
     assert {"h": Suspension(handler="h")} == known.suspensions
+
+
+async def test_a_suspension_in_force_is_not_lifted_by_a_worker_that_did_not_know_of_it(
+    ledger: SqlLedger, clock: ManualClock
+) -> None:
+    """A batch that was read before another worker suspended the handler writes its clean slate in vain."""
+    decider = Decider(ledger)
+    suspended = Suspension(handler="h", misses=3, until=clock.now() + 60_000, pause_ms=60_000)
+    await decider.write(suspensions=[suspended])
+    await decider.write(suspensions=[Suspension(handler="h")])
+    assert {"h": suspended} == (await ledger.read(NOTHING)).suspensions
+    longer = replace(suspended, misses=4, until=clock.now() + 120_000)
+    await decider.write(suspensions=[longer])
+    assert {"h": longer} == (await ledger.read(NOTHING)).suspensions
+    clock.advance(121)
+    await decider.write(suspensions=[Suspension(handler="h")])
+    assert {"h": Suspension(handler="h")} == (await ledger.read(NOTHING)).suspensions

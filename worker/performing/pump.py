@@ -158,13 +158,9 @@ class Pump:
     async def _perform(self, job: Job) -> None:
         self._meter.budget_wait(job.api, job.wait_s)
         await self._clock.sleep(job.wait_s)
-        now = self._alarm.ledger_now()
-        if now > job.turn.leased.leased_at + LEASE_MS - CALL_MS:
-            self._put(job.turn.settled(now))  # Frozen meanwhile: the lease may end before a call would.
-            return
-        again = ruled(job.turn, job.head, job.effect, now)
-        if isinstance(again, Result):
-            self._put(again)  # The card's time ran out while its call waited for the rate limit.
+        needless = self._needless(job, self._alarm.ledger_now())
+        if needless is not None:
+            self._put(needless)
             return
         made = await call(
             job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
@@ -173,7 +169,15 @@ class Pump:
         came_to = result(made, self._rng.random)
         self._put(came_to)
         if came_to.block_ms is not None:
+            self._throttle.silence(job.budget, made.now + came_to.block_ms)
             await self._ledger.blocked(job.budget, for_ms=came_to.block_ms)
+
+    def _needless(self, job: Job, now: EpochMs) -> Result | None:
+        """Return what a job comes to without a call, if things have changed while it waited for the rate limit."""
+        if now > job.turn.leased.leased_at + LEASE_MS - CALL_MS:
+            return job.turn.settled(now)  # Frozen meanwhile: the lease may end before a call would.
+        ruling = ruled(job.turn, job.head, job.effect, now)
+        return self._throttle.silenced(job, now) if isinstance(ruling, Job) else ruling  # The card may be too old now.
 
     def _note(self, made: Called) -> None:
         """Learn from a call about the platform's health."""

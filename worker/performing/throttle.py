@@ -23,6 +23,7 @@ class Throttle:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._rates: dict[str, Rate] = {}
+        self._silent: dict[BudgetKey, EpochMs] = {}
 
     def wants(self, jobs: Sequence[Job]) -> dict[BudgetKey, tuple[int, Rate]]:
         """Return how many calls of each API to reserve; nothing where there is no limit."""
@@ -50,6 +51,15 @@ class Throttle:
             spacing_us = self._rate(job.api).second_us if job.budget in waits else 0
             ready.append(replace(job, wait_s=wait_ms / 1_000 + nth * spacing_us / 1_000_000))
         return ready, put_off
+
+    def silence(self, api: BudgetKey, until: EpochMs) -> None:
+        """Note that the platform wants no call of an API before this time (ms)."""
+        self._silent[api] = max(until, self._silent.get(api, 0))
+
+    def silenced(self, job: Job, now: EpochMs) -> Result | None:
+        """Put a job off whose time was reserved before its API fell silent; ``None`` if it may be called."""
+        left_ms = self._silent.get(job.budget, 0) - now
+        return job.turn.settled(now, pace_ms=left_ms) if left_ms > 0 else None
 
     def pace_ms(self, job: Job) -> int:
         """Return how long after the start of this call its target may be called again (ms)."""

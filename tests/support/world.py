@@ -22,6 +22,7 @@ from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.clock import Clock, ManualClock
 from shared.core.codec import decode, encode
+from shared.core.errors import LedgerUnavailable, LogUnavailable
 from shared.core.events import Decided, EffectOutcome, Event, Output
 from shared.core.fold import fold
 from shared.eventlog.open import OpenedLog, open_log
@@ -82,11 +83,13 @@ class Busy:
 
     Attributes:
         patience_s: After so long (real time) it moves all the same: a call may itself be waiting for the clock.
+        calm_ms: How long nothing has to be under way (real time).
     """
 
     def __init__(self) -> None:
         self.under_way = 0
         self.patience_s = 0.05
+        self.calm_ms = 3
 
     def watch(self, behind: Any) -> Any:
         """Return a stand-in for a ledger or a platform whose calls are counted."""
@@ -96,12 +99,9 @@ class Busy:
         """Return when nothing has been under way for a moment."""
         deadline = time.monotonic() + self.patience_s
         calm = 0
-        while calm < _CALM and time.monotonic() < deadline:
+        while calm < self.calm_ms and time.monotonic() < deadline:
             await asyncio.sleep(0.001)
             calm = 0 if self.under_way else calm + 1
-
-
-_CALM: Final = 3
 
 
 class _Watched:
@@ -203,6 +203,12 @@ class World:
         await self.until(self._is_quiet, patience_s=patience_s)
 
     async def _is_quiet(self) -> bool:
+        try:
+            return await self._has_nothing_to_do()
+        except (LedgerUnavailable, LogUnavailable):
+            return False  # It went away a while ago, and our own connections did not know.
+
+    async def _has_nothing_to_do(self) -> bool:
         spans = await self.event_log.spans(self.topics.interactions)
         positions = await self.ledger.positions()
         if any(positions[partition].next != span.end for partition, span in spans.items()):

@@ -1,0 +1,113 @@
+"""The documented limits: never exceeded, used while there is work, a 429 obeyed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.core.events import Event
+from shared.feishu.limits import Limits
+from simulator.faults import FaultRule
+from tests.scenario.handlers import BLANK, COUNT, PATCH, SEND, app_of_stories
+from tests.support import facts
+from tests.support.world import Stack, World, clock_of_now, files, world
+
+BURST = 1_100
+"""Cards that are clicked at once: more than a minute's calls."""
+
+PER_SECOND, PER_MINUTE, PER_CHAT = Limits().api.per_second, Limits().api.per_minute, Limits().per_chat
+USED = 0.9
+PATIENCE_S, CALM_MS = 5.0, 8
+"""The clock waits for calls, and for what gathers for a moment before it is stored: no lateness is its fault."""
+
+
+async def test_a_burst_on_many_cards_uses_the_limits_and_exceeds_none(tmp_path: Path) -> None:
+    """More cards at once than a minute allows: nine tenths of both limits are used, and neither is exceeded."""
+    clock = clock_of_now()
+    async with world(files(tmp_path), app_of_stories(), clock=clock) as running:
+        running.busy.patience_s = PATIENCE_S
+        chat_id = await running.chat()
+        cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(BURST)]
+        await running.append(*clicks(cards, COUNT, chat_id, clock.now()))
+        await running.until(lambda: running.simulator.platform.history.calls.count >= BURST, patience_s=100)
+        await running.quiet()
+        times = [call.at_ms for call in running.calls(PATCH)]
+        assert {0} == {call.code for call in running.calls(PATCH)}
+        # An unknown ledger starts without a burst, so the first minute holds the fast start and then the minute's pace.
+        assert most_within(times, 1_000) >= USED * PER_SECOND
+        in_first_minute = sum(at < times[0] + 60_000 for at in times)
+        assert USED * PER_MINUTE <= in_first_minute <= PER_MINUTE
+        await running.check()
+
+
+async def test_texts_to_one_chat_keep_to_its_limit(either_ledger: Stack) -> None:
+    """Five in a second; nine tenths of that while there is work."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        running.busy.patience_s, running.busy.calm_ms = PATIENCE_S, CALM_MS
+        chat_id = await running.chat()
+        cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(60)]
+        await running.append(*clicks(cards, {"action": "text", "text": "hello"}, chat_id, clock.now()))
+        await running.quiet()
+        times = [call.at_ms for call in running.calls(SEND)]
+        assert len(cards) == len(times)
+        assert (len(times) - 1) / (times[-1] - times[0]) * 1_000 >= USED * PER_CHAT
+        await running.check()
+
+
+async def test_updates_of_one_card_keep_to_its_limit(either_ledger: Stack) -> None:
+    """Somebody clicks one card without end: what is sent stays within five in a second, the last number is shown."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        running.busy.patience_s, running.busy.calm_ms = PATIENCE_S, CALM_MS
+        chat_id = await running.chat()
+        card = running.simulator.put_card(chat_id, BLANK)
+        for nth in range(40):
+            await running.append(*clicks([card], COUNT, chat_id, clock.now(), prefix=f"{nth}"))
+            clock.advance(0.1)
+            await running.busy.over()
+        await running.quiet()
+        assert '"n":40' in shown(running, card)
+        assert len(running.calls(PATCH)) > 5
+        await running.check()
+
+
+async def test_a_429_silences_its_api_for_as_long_as_the_platform_says(either_ledger: Stack) -> None:
+    """No call is begun until the named time is over; then all of them are performed, without an attempt used up."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        running.busy.patience_s, running.busy.calm_ms = PATIENCE_S, CALM_MS
+        chat_id = await running.chat()
+        cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(150)]
+        running.simulator.faults.set(1, [FaultRule(path=f"/open-apis/im/v1/messages/{cards[40]}", kind="429", p=1.0)])
+        await running.append(*clicks(cards, COUNT, chat_id, clock.now()))
+        await running.until(lambda: any(call.fault for call in running.calls(PATCH)))
+        running.simulator.faults.set(1, [])
+        await running.quiet()
+        calls = running.calls(PATCH)
+        refused_at = next(call.at_ms for call in calls if call.fault)
+        assert [] == [call for call in calls if refused_at < call.at_ms < refused_at + 1_000]
+        assert len(cards) == len({call.target for call in calls if call.code == 0})
+        assert {1} == {outcome.attempts for outcome in await running.outcomes() if outcome.status == "succeeded"}
+        await running.check()
+
+
+def clicks(cards: Sequence[str], value: object, chat_id: str, now: int, *, prefix: str = "") -> list[Event]:
+    """Return a click on each card, each with its mark."""
+    found: list[Event] = []
+    for nth, card in enumerate(cards):
+        click = facts.click(
+            f"{prefix}-{nth}", value=value, message_id=card, chat_id=chat_id, occurred_at=now, received_at=now
+        )
+        found += [click, facts.mark(click, answered_at=now)]
+    return found
+
+
+def most_within(times: Sequence[int], window_ms: int) -> int:
+    """Return how many fell into the fullest calendar window."""
+    return max(Counter(at // window_ms for at in times).values())
+
+
+def shown(running: World, message_id: str) -> str:
+    """Return the card that everybody sees."""
+    card = running.simulator.platform.message(message_id).card
+    return card.text if card else ""

@@ -60,12 +60,12 @@ def examine(history: History, topics: Topics) -> Sequence[Passed]:
     if unknown:
         raise StartRefused(
             f"the outcomes topic holds decisions that the ledger lacks ({len(unknown)} of its newest, among them "
-            f"event {unknown[0].event_id}): the ledger is empty or older than the log; run `cardwire rebuild`"
+            f"event {unknown[0].event_id}): the ledger is empty or older than the log; restore its backup"
         )
     if history.positions and len(history.positions) != len(history.spans):
         raise StartRefused(
             f"{topics.interactions!r} has {len(history.spans)} partitions, the ledger was begun with "
-            f"{len(history.positions)}: keys would change partition; restore the topic, or run `cardwire rebuild`"
+            f"{len(history.positions)}: keys would change partition; restore the topic"
         )
     passed = []
     for partition, position in sorted(history.positions.items()):
@@ -81,12 +81,12 @@ def _same_record(partition: int, position: Position, span: Span, history: Histor
     if position.next > span.end:
         raise StartRefused(
             f"{where} ends at {span.end}, the ledger is at {position.next}: the topic was re-created or truncated; "
-            "restore it, or run `cardwire rebuild`"
+            "restore it, or begin anew with an empty ledger and another CARDWIRE_TOPIC_PREFIX"
         )
     if partition in history.before and history.before[partition] != position.last_id:
         raise StartRefused(
             f"{where} holds another record at {position.next - 1} than the ledger decided there: the topic was "
-            "re-created; restore it, or run `cardwire rebuild`"
+            "re-created; restore it, or begin anew with an empty ledger and another CARDWIRE_TOPIC_PREFIX"
         )
 
 

@@ -125,7 +125,7 @@ def _of_services(stack: Stack, databases: Databases, kafka: str) -> Storage:
 async def test_an_empty_ledger_on_a_log_with_decisions_is_refused(storage: Storage) -> None:
     """A lost database is noticed before any of the old clicks is decided once more."""
     async with past(storage.stack) as story:
-        await story.is_refused("cardwire rebuild", {"CARDWIRE_LEDGER": await storage.empty()})
+        await story.is_refused("restore its backup", {"CARDWIRE_LEDGER": await storage.empty()})
 
 
 async def test_a_ledger_restored_from_yesterday_is_refused(storage: Storage) -> None:
@@ -135,7 +135,7 @@ async def test_a_ledger_restored_from_yesterday_is_refused(storage: Storage) -> 
         yesterday = storage.copy(storage.stack.ledger)
         await story.play(COUNT)
         assert 2 == story.shown()
-        await story.is_refused("cardwire rebuild", {"CARDWIRE_LEDGER": yesterday})
+        await story.is_refused("restore its backup", {"CARDWIRE_LEDGER": yesterday})
 
 
 async def test_a_ledger_copied_after_the_last_decision_goes_on(storage: Storage) -> None:

@@ -43,14 +43,14 @@ def test_a_log_without_the_topic_names_the_command() -> None:
 def test_an_empty_ledger_on_a_log_with_decisions_is_refused() -> None:
     """Consuming from the beginning would send everything twice."""
     text = refusal(History(spans=SPANS, positions={}, decided={KEY}))
-    assert "cardwire rebuild" in text
+    assert "restore its backup" in text
     assert "event e" in text
 
 
 def test_a_ledger_restored_from_yesterday_is_refused() -> None:
     """Its positions are fine, but a decision told since is not in it."""
     positions = {0: Position(next=3, last_id="x"), 1: Position(next=5)}
-    assert "cardwire rebuild" in refusal(History(spans=SPANS, positions=positions, before={0: "x"}, decided={KEY}))
+    assert "restore its backup" in refusal(History(spans=SPANS, positions=positions, before={0: "x"}, decided={KEY}))
 
 
 def test_another_number_of_partitions_is_refused() -> None:

@@ -190,7 +190,8 @@ class Pump:
     def _put(self, came_to: Result) -> None:
         for head, outcome in came_to.outcomes:
             self._meter.outcome(outcome, received_at=head.received_at)
-            log.info(
+            say = log.warning if outcome.status == "failed" else log.info
+            say(
                 "effect_performed",
                 status=outcome.status,
                 event_id=outcome.event_id,

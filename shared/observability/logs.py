@@ -36,7 +36,7 @@ def configure_logs(level: str = "info", style: str = "auto", *, stream: TextIO |
         _take_exception,
         redact,
     )
-    render: Processor = structlog.dev.ConsoleRenderer(colors=out.isatty()) if as_text else _json
+    render: Processor = _text(structlog.dev.ConsoleRenderer(colors=out.isatty())) if as_text else _json
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level.upper()]),
@@ -51,6 +51,15 @@ def _take_exception(_logger: WrappedLogger, method: str, line: EventDict) -> Eve
     if line.get("exc_info") is True or (method == "exception" and "exc_info" not in line):
         line["exc_info"] = sys.exception()
     return line
+
+
+def _text(console: structlog.dev.ConsoleRenderer) -> Processor:
+    def render(logger: WrappedLogger, method: str, line: EventDict) -> str:
+        if isinstance(frames := line.get("exception"), list):  # The console writes texts only.
+            line["exception"] = "\n".join(map(str, frames))
+        return console(logger, method, line)
+
+    return render
 
 
 def _json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:

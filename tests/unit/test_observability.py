@@ -262,3 +262,18 @@ class TestMetrics:
             assert metric.meaning.endswith(".")
             assert (metric.kind == "histogram") == bool(metric.buckets)
             assert sorted(set(metric.buckets)) == list(metric.buckets)
+
+
+@pytest.mark.parametrize("logger", [structlog.get_logger("cardwire"), logging.getLogger("asyncio")])
+@pytest.mark.usefixtures("lines")
+def test_a_terminal_shows_where_an_exception_was_raised(logger: Any) -> None:
+    """Text is for people, who see type and place of an exception there as well as in JSON."""
+    stream = io.StringIO()
+    configure_logs("info", "text", stream=stream)
+    try:
+        int(PLANTED)
+    except ValueError:
+        logger.exception("attempt_broke")
+    assert "ValueError\n" in stream.getvalue()
+    assert "test_observability.py:" in stream.getvalue()
+    assert PLANTED not in stream.getvalue()

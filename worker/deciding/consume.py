@@ -113,8 +113,12 @@ class Consume:
             if not records:
                 continue
             batch = take(records)
-            if await self._decide_all(batch.taken, consumer) and batch.halted:
+            decided = await self._decide_all(batch.taken, consumer)
+            if batch.halted and decided:
                 await self._halt(batch.halted)
+            elif batch.halted:
+                # The batch was dropped. The newer record is no part of it, and was fetched: fetch it again, or step over it.
+                await self._seek(sorted(set(records) & set(self._next)), consumer)
 
     async def _poll(self, consumer: Consumer) -> Polled:
         polled = await consumer.poll(max_records=BATCH, wait_s=WAIT_S)

@@ -6,7 +6,7 @@ written by ourselves rather than by the framework, because the mark may follow o
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import aiohttp
@@ -24,6 +24,10 @@ PATHS: Final = frozenset({"/webhook/card", "/webhook/event", "/card", "/event"})
 BODY_S: Final = 2.0
 """How long a body may take. The platform gives up after 3 s, so a later one could not be answered in time."""
 
+STRANGER_S: Final = 10.0
+"""How long a connection may stay open on which nobody was let in yet; or whoever says nothing on a thousand of them
+takes all that this process may have."""
+
 LINGER_S: Final = 0.5
 """How long a body that is not wanted any more is read and dropped, so that its sender gets to see our refusal."""
 
@@ -33,18 +37,20 @@ MAX_REQUEST_ID: Final = 128
 # Instead of the names and versions of what we are made of.
 _SERVER: Final = {"Server": "cardwire"}
 
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
 log = structlog.get_logger("cardwire.gateway")
 
 
 class Webhook:
     """A front end of a `Gate`."""
 
-    def __init__(self, gate: Gate, *, clock: Clock, body_s: float = BODY_S) -> None:
-        self._gate, self._clock, self._body_s = gate, clock, body_s
+    def __init__(self, gate: Gate, *, clock: Clock, body_s: float = BODY_S, stranger_s: float = STRANGER_S) -> None:
+        self._gate, self._clock, self._body_s, self._stranger_s = gate, clock, body_s, stranger_s
 
     def server(self) -> web.Server:
         """Return a server of it, to be bound: the low-level one, which leaves bodies as they are on the wire."""
-        return web.Server(self._handle, access_log=None, auto_decompress=False, lingering_time=LINGER_S)
+        return _Server(self._handle, idle_s=self._stranger_s)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path not in PATHS:
@@ -72,6 +78,36 @@ class Webhook:
             response.force_close()
         self._gate.answered(reply, delivered=await _written(request, response))
         return response
+
+
+class _Server(web.Server):
+    """Ends connections on which nobody is let in: the library would keep each for an hour."""
+
+    def __init__(self, handle: Handle, *, idle_s: float) -> None:
+        super().__init__(self._serve, access_log=None, auto_decompress=False, lingering_time=LINGER_S)
+        self._handle, self._idle_s = handle, idle_s
+        self._strangers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        connection = super().__call__()
+        self._expect(connection)
+        return connection
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if (ending := self._strangers.pop(request.protocol, None)) is not None:
+            ending.cancel()
+        response = await self._handle(request)
+        if 400 <= response.status < 500:  # noqa: PLR2004  4xx: refused
+            self._expect(request.protocol)
+        return response
+
+    def _expect(self, connection: web.RequestHandler) -> None:
+        self._strangers[connection] = asyncio.get_running_loop().call_later(self._idle_s, self._end, connection)
+
+    def _end(self, connection: web.RequestHandler) -> None:
+        del self._strangers[connection]
+        connection.force_close()
 
 
 async def _body(request: web.BaseRequest, within_s: float) -> bytes:

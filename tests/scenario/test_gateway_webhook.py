@@ -369,6 +369,29 @@ class TestBodies:
         writer.close()
         await runner.cleanup()
 
+    async def test_a_connection_on_which_nobody_is_let_in_ends(self, log: TestableLog) -> None:
+        """Silent callers and refused ones do not hold on to us; one that was let in stays."""
+        runner = web.ServerRunner(_webhook(log, Metrics(*GATEWAY_METRICS), stranger_s=0.3).server())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        sent = (b"", b"POST /card HTTP/1.1\r\nX-", _raw(Wire(body=b"nonsense")), _raw(_click()))
+        callers = [await _connect(url) for _ in sent]
+        for (_, writer), start in zip(callers, sent, strict=True):
+            writer.write(start)
+        *strangers, known = [reader for reader, _ in callers]
+        async with asyncio.timeout(5):
+            answers = [await reader.read() for reader in strangers]
+        assert [b"", b"", b"HTTP/1.1 401"] == [answer[:12] for answer in answers]
+        assert b"HTTP/1.1 200" == await known.readexactly(12)
+        await asyncio.sleep(0.4)
+        assert not known.at_eof()
+        callers[-1][1].write(_raw(_click()))
+        await known.readuntil(b"HTTP/1.1 200")
+        for _, writer in callers:
+            writer.close()
+        await runner.cleanup()
+
 
 class BrokenApp(App):
     """An App with a bug of ours."""
@@ -449,7 +472,7 @@ async def _status(client: aiohttp.ClientSession, gateway: RunningGateway, probe:
         return response.status
 
 
-def _webhook(log: TestableLog, metrics: Metrics, *, body_s: float) -> Webhook:
+def _webhook(log: TestableLog, metrics: Metrics, *, body_s: float = 2.0, stranger_s: float = 10.0) -> Webhook:
     settings = GatewaySettings.load(ENV)
     clock = ManualClock(NOW)
     gate = Gate(
@@ -462,4 +485,4 @@ def _webhook(log: TestableLog, metrics: Metrics, *, body_s: float) -> Webhook:
         clock=clock,
         metrics=metrics,
     )
-    return Webhook(gate, clock=clock, body_s=body_s)
+    return Webhook(gate, clock=clock, body_s=body_s, stranger_s=stranger_s)

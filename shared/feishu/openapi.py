@@ -177,7 +177,7 @@ def read(reply: ApiReply) -> Success | PlatformError:
     code = _code(content)
     if code == 0 and 200 <= reply.status < 300:  # noqa: PLR2004  2xx
         data = content.get("data")
-        return Success(data=data if isinstance(data, dict) else {}, log_id=reply.headers.get(_LOG_ID))
+        return Success(data=data if isinstance(data, dict) else {}, log_id=_log_id(reply))
     return _error(code or None, reply)
 
 
@@ -250,8 +250,14 @@ def _error(code: int | None, reply: ApiReply) -> PlatformError:
         http_status=reply.status,
         verdict=judged,
         retry_after_ms=_wait(reply.headers.get(_RESET)) if judged == "rate_limit" else None,
-        log_id=reply.headers.get(_LOG_ID),
+        log_id=_log_id(reply),
     )
+
+
+def _log_id(reply: ApiReply) -> str | None:
+    # Bytes of a header that are not UTF-8 arrive as lone surrogates, which no record and no database can hold.
+    found = reply.headers.get(_LOG_ID)
+    return None if found is None else found.encode("utf-8", "replace").decode()
 
 
 def _wait(seconds: str | None) -> int | None:

@@ -148,6 +148,13 @@ def test_code_zero_is_success(data: dict[str, Any]) -> None:
     assert Success(data=data, log_id="log") == read(reply)
 
 
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_log_id_can_always_be_written_down(status: int) -> None:
+    """Bytes that are not UTF-8 arrive as lone surrogates; an outcome that holds one could never be stored."""
+    log_id = read(_reply(status, {"code": status - 200}, x_tt_logid=b"a\xff".decode("utf-8", "surrogateescape"))).log_id
+    assert "a?" == log_id
+
+
 def test_success_without_data_has_none() -> None:
     """Some calls answer nothing but the code."""
     assert Success(data={}) == read(_reply(200, {"code": 0}))

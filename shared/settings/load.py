@@ -107,7 +107,8 @@ class _Reading:
 
     def _mounted(self, name: str, path: str) -> str | _Wrong:
         try:
-            text = Path(path).read_text(encoding="utf-8").strip()
+            # Some editors begin a file with a byte order mark, which nobody sees and no platform takes for a secret.
+            text = Path(path).read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             text, why = "", error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         else:

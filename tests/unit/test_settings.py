@@ -203,6 +203,12 @@ class TestMounted:
         settings = GatewaySettings.load({**GATEWAY, "LARK_ENCRYPT_KEY": "", name: str(file)})
         assert Secret("mounted key") == settings.callbacks.encrypt_key
 
+    def test_a_byte_order_mark_is_no_part_of_a_secret(self, tmp_path: Path) -> None:
+        """Some editors write it, with lines that end as Windows ends them; neither can be seen."""
+        (tmp_path / "key").write_bytes(b"\xef\xbb\xbfmounted key\r\n")
+        env = {**GATEWAY, "LARK_ENCRYPT_KEY": "", "LARK_ENCRYPT_KEY_FILE": str(tmp_path / "key")}
+        assert Secret("mounted key") == GatewaySettings.load(env).callbacks.encrypt_key
+
     def test_the_databases_address_may_be_mounted(self, tmp_path: Path) -> None:
         """It holds a password."""
         (tmp_path / "url").write_text("postgresql://u:p@db/cardwire")

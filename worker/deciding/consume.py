@@ -117,7 +117,7 @@ class Consume:
             if batch.halted and decided:
                 await self._halt(batch.halted)
             elif batch.halted:
-                # The batch was dropped. The newer record is no part of it, and was fetched: fetch it again, or step over it.
+                # The batch was dropped, but the newer record is no part of it: unless fetched again, it would be stepped over.
                 await self._seek(sorted(set(records) & set(self._next)), consumer)
 
     async def _poll(self, consumer: Consumer) -> Polled:

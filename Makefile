@@ -19,6 +19,8 @@ SOURCES := cardwire gateway worker shared simulator
 CHECKED := $(wildcard $(SOURCES) tests bench examples)
 FAIL_UNDER ?= 0
 COVERAGE := --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(FAIL_UNDER)
+# Most tests wait for brokers and databases; a file stays in one process, so that its services are started once.
+PROCESSES ?= -n 2 --dist loadfile
 ARGS ?=
 
 .PHONY: help setup demo test test-fast check fmt chaos bench lock clean
@@ -32,7 +34,7 @@ demo: $(RUNTIME) ## Click a card and watch it change: gateway, worker and simula
 	@$(BIN)/cardwire demo --once $(ARGS)
 
 test: $(DEV) ## Run every test this machine can run, and say what it skipped and why
-	@$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+	@$(BIN)/python -m pytest $(PROCESSES) $(COVERAGE) $(ARGS)
 
 test-fast: $(DEV) ## Run the tests that need no service and no second process
 	@$(BIN)/python -m pytest $(wildcard tests/unit tests/property) -m "not kafka and not postgres and not slow" $(ARGS)

@@ -93,7 +93,7 @@ def test_a_database_that_cannot_be_reached_at_start(command: str, tmp_path: Path
     """The line names the setting and not the password in it."""
     env = environment(tmp_path, CARDWIRE_LEDGER="postgresql://ada:secret-of-the-app@127.0.0.1:1/cardwire")
     line = _refused(command, tmp_path, env, code=1)
-    assert line.startswith("CARDWIRE_LEDGER: the ledger's database ")
+    assert line.startswith("CARDWIRE_LEDGER: the ledger at ")
     assert line.endswith("for example CARDWIRE_LEDGER=postgresql://cardwire:password@db:5432/cardwire")
 
 

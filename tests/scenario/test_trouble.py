@@ -21,7 +21,7 @@ from simulator.faults import FaultRule
 from tests.support.world import Stack, World, world
 
 HEALTHY = 1_000
-CLICKS_PER_S = 80
+CLICKS_PER_S = 50
 PARTITION = 3
 
 

@@ -26,6 +26,7 @@ and 45 calls of burst, never more than 1000 in any minute while ``J`` < 300 ms. 
 """
 
 import math
+import sys
 from dataclasses import dataclass
 
 from shared.feishu.limits import ApiRate
@@ -78,6 +79,16 @@ def rate_of(limit: ApiRate) -> Rate:
 def pace_ms(per_second: float) -> int:
     """Return the distance of calls to one target, which follow each other and are never reserved (ms)."""
     return _spacing(1000, per_second)
+
+
+def at_once(rate: Rate) -> int:
+    """
+    Return how many calls one reservation may hold without wasting any of the minute's limit.
+
+    Of more than these, the last would come before the minute allows it, so that all would have to start later.
+    """
+    closer_us = rate.minute_us - rate.second_us
+    return 1 + int(rate.minute_burst * rate.minute_us) // closer_us if closer_us > 0 else sys.maxsize
 
 
 def empty(now_us: int, rate: Rate) -> Tats:

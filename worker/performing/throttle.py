@@ -7,7 +7,7 @@ from typing import Final
 from shared.core.effects import RenameChat, UpdateCard
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import Limits
-from worker.budget import pace_ms, rate_of
+from worker.budget import at_once, pace_ms, rate_of
 from worker.ledger.port import BudgetKey, Rate
 from worker.performing.prepare import Job
 from worker.performing.turn import Result
@@ -31,7 +31,8 @@ class Throttle:
         for job in jobs:
             rate = self._rate(job.api)
             if rate.second_us or rate.minute_us:
-                wants[job.budget] = (wants[job.budget][0] + 1 if job.budget in wants else 1, rate)
+                calls = wants[job.budget][0] + 1 if job.budget in wants else 1
+                wants[job.budget] = (min(calls, at_once(rate)), rate)
         return wants
 
     def spaced(
@@ -43,10 +44,13 @@ class Throttle:
         before: dict[BudgetKey, int] = {}
         for job in jobs:
             wait_ms = waits.get(job.budget, 0)
+            nth = before.get(job.budget, 0)
             if wait_ms > AHEAD_MS:
                 put_off.append(job.turn.settled(now, pace_ms=wait_ms - AHEAD_MS // 2))
                 continue
-            nth = before.get(job.budget, 0)
+            if job.budget in waits and nth >= at_once(self._rate(job.api)):
+                put_off.append(job.turn.settled(now))  # They ask for a reservation of their own.
+                continue
             before[job.budget] = nth + 1
             spacing_us = self._rate(job.api).second_us if job.budget in waits else 0
             ready.append(replace(job, wait_s=wait_ms / 1_000 + nth * spacing_us / 1_000_000))

@@ -165,10 +165,10 @@ class World:
             running = await closing.enter_async_context(serve_worker(settings, given.pop("app"), **given))
             self.workers.append(running)
             closing.callback(self.workers.remove, running)
-            closing.push_async_callback(self._stop, running)
+            closing.push_async_callback(self.stop_worker, running)
             yield running
 
-    async def _stop(self, running: RunningWorker) -> None:
+    async def stop_worker(self, running: RunningWorker) -> None:
         """Stop a worker; what it finishes may wait for the clock."""
         stopping = asyncio.ensure_future(running.stop())
         await self.until(stopping.done)

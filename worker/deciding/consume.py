@@ -117,7 +117,7 @@ class Consume:
             if batch.halted and decided:
                 await self._halt(batch.halted)
             elif batch.halted:
-                # The batch was dropped, but the newer record is no part of it: unless fetched again, it would be stepped over.
+                # The batch was dropped, but the newer record is no part of it: it would be stepped over.
                 await self._seek(sorted(set(records) & set(self._next)), consumer)
 
     async def _poll(self, consumer: Consumer) -> Polled:
@@ -199,6 +199,9 @@ class Consume:
         for move in write.moves:
             self._next[move.partition] = move.next
         self._meter.decided(draft.results, marks=draft.marks)
+        for claim in write.claims:
+            if claim.result == "ignored":
+                log.info("click_ignored", event_id=claim.event_id, reason="no handler matches")
         for letter in write.dead_letters:
             log.warning("handler_failed", event_id=letter.event_id, handler=letter.handler, reason=letter.reason)
         for taken, reason in draft.parked:

@@ -124,9 +124,10 @@ async def serve(
         await ledger.check()
         if event_log.features.makes_topics:
             await event_log.create([topics.interactions, topics.outcomes, topics.dead])
+        meter = Meter()
         for passed in await compare(event_log, ledger, topics):
             log.error("records_lost_to_retention", partition=passed.partition, at=passed.position, begin=passed.begin)
-        meter = Meter()
+            meter.lost(passed.begin - passed.position)
         stages = _stages(
             settings,
             app,

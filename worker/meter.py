@@ -12,6 +12,7 @@ from shared.observability.metrics import (
     DECISIONS,
     EFFECTS,
     FENCED,
+    LOST,
     MARKS_SEEN,
     OUTBOX,
     RELAYED,
@@ -32,6 +33,10 @@ class Meter:
         for result, number in results.items():
             self.metrics.count(DECISIONS, result, by=number)
         self.metrics.count(MARKS_SEEN, by=marks)
+
+    def lost(self, records: int) -> None:
+        """Count records that retention took before they were decided."""
+        self.metrics.count(LOST, by=records)
 
     def fenced(self) -> None:
         """Count a batch that another worker had decided."""

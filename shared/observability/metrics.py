@@ -115,6 +115,12 @@ DECISIONS: Final = Metric(
 )
 # Marks that arrived; compare with the gateway's.
 MARKS_SEEN: Final = Metric(name="cardwire_marks_seen", kind="counter", meaning="Answered marks read from the log.")
+# Clicks that nobody will ever decide: retention was shorter than an outage.
+LOST: Final = Metric(
+    name="cardwire_records_lost_to_retention",
+    kind="counter",
+    meaning="Records that retention deleted before they were decided, found at start.",
+)
 # Rebalances under load: harmless in small numbers.
 FENCED: Final = Metric(
     name="cardwire_batches_fenced",
@@ -168,6 +174,7 @@ BREAKER_OPEN: Final = Metric(
 WORKER_METRICS: Final = (
     DECISIONS,
     MARKS_SEEN,
+    LOST,
     FENCED,
     EFFECTS,
     CALL_SECONDS,

@@ -25,13 +25,11 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from shared.core.cards import CardFormat
-from shared.core.errors import CardwireError, LedgerUnavailable
+from shared.core.errors import CardwireError
 from shared.core.events import ClaimResult, Eligibility, OutcomeStatus
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
-
-__all__ = ["LedgerUnavailable"]
 
 
 class Fenced(CardwireError):

@@ -132,7 +132,7 @@ class KafkaConsumer:
                     f"{self._topic}, partition {partition.partition}: offset {offset} lies beyond the end;"
                     " the topic has lost records or was made anew"
                 )
-            self._membership.move(partition, offset, oldest[partition])
+            self._membership.move(partition, oldest[partition])
 
 
 class _Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
@@ -177,9 +177,8 @@ class _Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka h
             self._move(partition, offset)
             self._unsought.discard(partition)
 
-    def move(self, partition: TopicPartition, old: int, new: int) -> None:
-        """Replace a position, unless somebody did meanwhile."""
-        del old
+    def move(self, partition: TopicPartition, new: int) -> None:
+        """Replace a position, unless the partition has gone or waits to be sought."""
         if partition in self._ours and partition not in self._unsought:
             self._move(partition, new)
 

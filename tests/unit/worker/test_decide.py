@@ -12,7 +12,7 @@ from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCa
 from shared.core.errors import HandlerError
 from shared.core.events import Decided, Event
 from shared.core.json_text import JsonText
-from shared.eventlog.port import NewRecord, Record
+from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Record
 from tests.support.facts import APP, CARD, CHAT, NOW, TOPICS, changed, click, mark, record, records
 from worker.deciding.batch import take
 from worker.deciding.decide import LATE_MS, TWIN_MS, MissedDeadline, decide
@@ -326,3 +326,40 @@ def test_a_record_of_a_newer_program_stops_the_batch_in_front_of_it() -> None:
     batch = take({0: [record(click("e1")), unknown, record(click("e3"), offset=2)]})
     assert ["e1"] == [taken.id for taken in batch.taken]
     assert batch.halted is not None
+
+
+def test_what_the_log_would_not_take_fails_instead_of_stopping_the_relay() -> None:
+    """Each decision is within bounds; state and card of earlier ones, told again with quotes doubled, are not."""
+    app = App()
+
+    @app.on_action("state")
+    def state(_click: Interaction, card: Card | None) -> Decision:
+        return Decision(state='"' * 130_000)
+
+    @app.on_action("card")
+    def card(_click: Interaction, card: Card | None) -> list[Effect]:
+        return [UpdateCard({"quotes": '"' * 60_000})]
+
+    events = [click("e1", value={"action": "state"}), click("e2", value={"action": "card"}), click("e3")]
+
+    @app.on_action("follow_up")
+    def text(_click: Interaction, card: Card | None) -> list[Effect]:
+        return [SendText("x" * 250_000)]
+
+    write = written(events, app=app)
+    assert all(len(row.value) < MAX_RECORD_BYTES for row in write.outbox)
+    assert ["decided", "decided", "failed"] == [decided.result for decided in decisions(write)]
+    assert {"decided more than the log takes"} == {letter.reason for letter in write.dead_letters}
+
+
+def test_a_position_moves_past_an_id_that_no_database_takes() -> None:
+    """NUL in an event id must not come back through the position or the parked record's key."""
+    odd = record(click("a\x00b", message_id=None))
+    draft = drafted([])
+    (taken,) = take({0: [odd]}).taken
+    draft.park(taken, "refused")
+    draft.passed(taken)
+    write = draft.write({0: 0}, TOPICS)
+    assert "\x00" not in (write.moves[0].last_id or "")
+    assert "\x00" not in write.outbox[0].key
+    assert odd.value == write.outbox[0].value

@@ -9,6 +9,7 @@ from shared.core.secret import Secret
 from shared.settings import (
     LogSettings,
     ObservabilitySettings,
+    OutboundSettings,
     PlatformSettings,
     admin_host,
     admin_port,
@@ -39,6 +40,7 @@ class WorkerSettings:
 
     app_id: AppId = app_id()
     platform: PlatformSettings = section(PlatformSettings)
+    outbound: OutboundSettings = section(OutboundSettings)
     handlers: str = handlers()
     log: LogSettings = section(LogSettings)
     ledger: Secret = ledger_url()

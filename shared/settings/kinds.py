@@ -2,7 +2,7 @@
 
 import re
 from typing import Final, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from shared.core.ids import AppId
 from shared.core.secret import Secret
@@ -87,6 +87,17 @@ def _ledger_url(text: str) -> Secret:
     return Secret(text)
 
 
+def _proxy(text: str) -> Secret:
+    parts = urlsplit(text)
+    is_address = text.isprintable() and not any(letter.isspace() for letter in text) and bool(parts.hostname)
+    if parts.scheme not in {"http", "https"} or not is_address or parts.port is None:
+        raise ValueError("not an address of a proxy")
+    # Basic authentication cannot carry a user with a colon.
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or ":" in unquote(parts.username or ""):
+        raise ValueError("more than an address")
+    return Secret(text)
+
+
 def _factor(text: str) -> float | None:
     if text == "none":
         return None
@@ -127,5 +138,9 @@ LOG_URL: Final = Kind(
 LEDGER_URL: Final = Kind(
     name="address of a database", expected="postgresql://user:password@host/database or sqlite:///path of a file",
     parse=_ledger_url, mountable=True,
+)  # fmt: skip
+PROXY: Final = Kind(
+    name="address of a proxy", expected="http(s)://host:port or http(s)://user:password@host:port", parse=_proxy,
+    mountable=True,
 )  # fmt: skip
 FACTOR: Final = Kind(name="number or none", expected="a number greater than 0, or none", parse=_factor)

@@ -15,6 +15,7 @@ from shared.settings.kinds import (
     PATH,
     PORT,
     PREFIX,
+    PROXY,
     SECRET,
     STYLE,
     TEXT,
@@ -125,6 +126,20 @@ class PlatformSettings:
         meaning="Where the OpenAPI is: open.feishu.cn, open.larksuite.com, or the address of a simulator.",
         example="open.larksuite.com",
         aliases=("LARK_HOST",),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundSettings:
+    """How the platform is reached from where we run; `shared.outbound` says how to use it."""
+
+    proxy: Secret | None = optional(
+        PROXY,
+        "CARDWIRE_PROXY",
+        meaning="Proxy through which the platform is called (OpenAPI, long connection), except at an address of this "
+        "machine itself (127.0.0.1). HTTPS_PROXY and its like are not read. Special characters in user and password "
+        "are percent-encoded.",
+        example="http://user:password@proxy.example.com:3128",
     )
 
 

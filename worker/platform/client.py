@@ -18,6 +18,7 @@ from shared.clock import Clock
 from shared.core.ids import AppId, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.openapi import ApiReply, ApiRequest, PlatformError, Token, read, read_token, tenant_token
+from shared.outbound import route_to
 from worker.platform.tokens import Tokens, Unauthorized, Unreachable
 from worker.settings import WorkerSettings
 
@@ -68,6 +69,7 @@ class HttpPlatform:
     Args:
         base_url: Scheme and host, as in ``https://open.feishu.cn``.
         app_secrets: The secret of each app that calls are made for.
+        proxy: The address through which the platform is reached, with its credentials: see `shared.outbound`.
     """
 
     def __init__(
@@ -76,10 +78,12 @@ class HttpPlatform:
         app_secrets: Mapping[AppId, Secret],
         *,
         clock: Clock,
+        proxy: Secret | None = None,
         deadline_s: float = DEADLINE_S,
         connect_s: float = CONNECT_S,
     ) -> None:
         self._base_url = base_url.rstrip("/")
+        self._route = route_to(base_url, proxy)
         self._app_secrets = app_secrets
         self._deadline_s = deadline_s
         self._connect_s = connect_s
@@ -89,7 +93,8 @@ class HttpPlatform:
     @classmethod
     def of(cls, settings: WorkerSettings, clock: Clock) -> Self:
         """Return the platform that the settings name, for the app that they name."""
-        return cls(settings.platform.domain, {settings.app_id: settings.platform.app_secret}, clock=clock)
+        secrets = {settings.app_id: settings.platform.app_secret}
+        return cls(settings.platform.domain, secrets, clock=clock, proxy=settings.outbound.proxy)
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
@@ -130,7 +135,9 @@ class HttpPlatform:
         return await self._exchange(request, progress, token)
 
     async def _exchange(self, request: ApiRequest, progress: _Progress, token: str | None) -> ApiReply:
-        headers = {"Content-Type": "application/json; charset=utf-8"} if request.body is not None else {}
+        headers = dict(self._route.headers)
+        if request.body is not None:
+            headers["Content-Type"] = "application/json; charset=utf-8"
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         try:
@@ -139,13 +146,17 @@ class HttpPlatform:
                 URL(self._base_url + request.path, encoded=True).update_query(request.query),
                 data=request.body,
                 headers=headers,
+                proxy=self._route.proxy,
+                proxy_headers=self._route.proxy_headers,
                 allow_redirects=False,
                 trace_request_ctx=progress,
             ) as response:
+                if refused := self._route.refused(response.status):
+                    raise Unreachable(refused, sent=False)
                 names = {name.lower(): text for name, text in response.headers.items()}
                 return ApiReply(status=response.status, headers=names, body=await _bounded(response))
         except (aiohttp.ClientError, OSError) as error:
-            reason = type(error).__name__
+            reason = type(error).__name__ if progress.sent else self._route.failure(error)
         raise Unreachable(reason, sent=progress.sent)
 
     async def _fetch_token(self, app_id: AppId, _tenant_key: TenantKey) -> Token | PlatformError | Unreachable:

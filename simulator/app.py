@@ -28,6 +28,9 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is bo
 BACKLOG = 1024
 """Connections that may wait to be accepted: under load, clicks and calls come all at once."""
 
+READY = "/readyz"
+"""Answered as by the other processes' admin ports, for health checks; the platform has no such path."""
+
 DEFAULT_PERSON = OpenId("ou_00000000000000000000000000000001")
 
 
@@ -142,6 +145,8 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
 @asynccontextmanager
 async def _serving(api: ApiServer, control: Control, settings: SimulatorSettings) -> AsyncIterator[int]:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if request.raw_path == READY:
+            return web.Response()
         server = control if request.raw_path.startswith(PREFIX) else api
         return await server.handle(request)
 

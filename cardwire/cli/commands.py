@@ -50,7 +50,7 @@ def demo(
     """Click a card and watch it change: gateway, worker and simulator on this machine, no account needed."""
     from cardwire.cli.demo import run_demo
 
-    raise SystemExit(run_demo(once=once, as_json=as_json))
+    raise SystemExit(run_demo(is_once=once, as_json=as_json))
 
 
 @cli.command()
@@ -98,6 +98,14 @@ def simulator(
         "CARDWIRE_SIMULATOR_CONTROL_HOST": control_host,
     }
     run_simulator(environment(given))
+
+
+@cli.command()
+def click(*, as_json: JsonOption = False) -> None:
+    """Press the demo's button in a running deployment with a simulator, and print what became of it."""
+    from cardwire.cli.click import run_click
+
+    raise SystemExit(run_click(os.environ, as_json=as_json))
 
 
 @topics.command("create")

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import aiohttp
 
+from cardwire.cli.click import ALERT, CHAT, once
 from cardwire.cli.process import run
 from cardwire.cli.story import Story
 from cardwire.cli.telling import Telling
@@ -25,13 +25,6 @@ from simulator.settings import SimulatorSettings
 from worker.app import serve as serve_worker
 from worker.settings import WorkerSettings
 
-ALERT: Final = "支付超时率 3.2%，超过阈值 1%"
-CHAT: Final = "支付告警"
-PERSON: Final = "ou_ada"
-FOLLOWING_UP: Final = "跟进中"
-PATIENCE_S: Final = 20.0
-"""Everything happens within a second; a machine that needs longer than this has another problem."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -43,38 +36,26 @@ class Stage:
     story: Story
 
 
-def run_demo(*, once: bool, as_json: bool) -> int:
+def run_demo(*, is_once: bool, as_json: bool) -> int:
     """
     Run the demo and return its exit code.
 
     Args:
-        once: Click, print what happened, and end: 0 if card and chat were renamed, else 1 with what is missing.
+        is_once: Click, print what happened, and end: 0 if card and chat were renamed, else 1 with what is missing.
         as_json: Print JSON lines.
     """
     configure_logs("warning")
-    telling = Telling(as_json=as_json)
-    code = 1 if once else 0  # unless it runs to its end, or is told to stop
+    telling = Telling("demo", as_json=as_json)
+    code = 1 if is_once else 0  # unless it runs to its end, or is told to stop
 
     async def main() -> None:
         nonlocal code
         with tempfile.TemporaryDirectory(prefix="cardwire-demo-") as folder:
             async with _stage(Path(folder)) as stage:
-                code = await (_once(stage, telling) if once else _stay(stage, telling))
+                code = await (once(stage.story, telling) if is_once else _stay(stage, telling))
 
     run(main())
     return code
-
-
-async def _once(stage: Stage, telling: Telling) -> int:
-    story = stage.story
-    await story.click(PERSON)
-    await story.until_told(PATIENCE_S)
-    telling.timeline(story.steps())
-    seen = await story.seen()
-    telling.result(seen)
-    missing = [*story.missing(), *seen.missing(FOLLOWING_UP)]
-    telling.missing(missing)
-    return 1 if missing else 0
 
 
 async def _stay(stage: Stage, telling: Telling) -> int:

@@ -67,13 +67,31 @@ class Story:
 
     @classmethod
     async def begin(
-        cls, session: aiohttp.ClientSession, event_log: EventLog, *, chat: str, card: Mapping[str, Any]
+        cls,
+        session: aiohttp.ClientSession,
+        event_log: EventLog,
+        *,
+        chat: str,
+        card: Mapping[str, Any],
+        topics: Topics | None = None,
     ) -> "Story":
-        """Make a chat and post a card in it."""
+        """Make a chat and post a card in it; what the log has told before is not read."""
+        topics = topics or Topics()
+        told = {
+            (topic, partition): span.end
+            for topic in (topics.interactions, topics.outcomes)
+            for partition, span in (await event_log.spans(topic)).items()
+        }
         chat_id = (await _post(session, "/_sim/chats", {"name": chat}))["chat_id"]
         message_id = (await _post(session, "/_sim/cards", {"chat_id": chat_id, "card": card}))["message_id"]
         return cls(
-            session=session, event_log=event_log, topics=Topics(), chat_id=chat_id, message_id=message_id, card=card
+            session=session,
+            event_log=event_log,
+            topics=topics,
+            chat_id=chat_id,
+            message_id=message_id,
+            card=card,
+            _read=told,
         )
 
     async def click(self, person: str) -> None:
@@ -101,7 +119,9 @@ class Story:
 
     async def news(self) -> Sequence[Step]:
         """Return what the log tells that it had not told before."""
-        events = [*await self._new(self.topics.interactions), *await self._new(self.topics.outcomes)]
+        # Outcomes are read first: what they are about is in the other topic by then.
+        outcomes = await self._new(self.topics.outcomes)
+        events = [*await self._new(self.topics.interactions), *outcomes]
         for event in events:
             self._learn(event)
         news = [step for event in events for step in self._steps_of(event)]
@@ -141,11 +161,11 @@ class Story:
 
     def _learn(self, event: Event) -> None:
         match event:
-            case InteractionReceived():
+            case InteractionReceived() if event.message_id == self.message_id:
                 self._clicked_at[event.event_id] = event.occurred_at
                 if event.answer.toast is not None:
                     self._toasts[event.event_id] = event.answer.toast.content
-            case Decided():
+            case Decided() if event.event_id in self._clicked_at:
                 for planned in event.effects:
                     self._planned[event.event_id, planned.index] = _wanted(planned.effect)
             case _:

@@ -17,8 +17,8 @@ COLOURS = {"clicked": "bold", "received": "cyan", "answered": "green", "decided"
 class Telling:
     """Prints to standard output: tables and colours, or JSON lines."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, command: str, *, as_json: bool) -> None:
+        self._command, self._as_json = command, as_json
         self._console = Console(highlight=False)
 
     def timeline(self, steps: Sequence[Step]) -> None:
@@ -55,7 +55,7 @@ class Telling:
     def missing(self, missing: Sequence[str]) -> None:
         """Say on standard error what should have happened and did not."""
         for line in missing:
-            typer.echo(f"cardwire demo: {line}", err=True)
+            typer.echo(f"cardwire {self._command}: {line}", err=True)
 
     def how_to_click(self, control: str, gateway: str, story: Story) -> None:
         """Print how a person clicks the card, and where to look."""

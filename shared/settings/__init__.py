@@ -21,6 +21,7 @@ from shared.settings.sections import (
     admin_host,
     admin_port,
     app_id,
+    domain,
     handlers,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "admin_port",
     "app_id",
     "declared",
+    "domain",
     "handlers",
     "load",
     "optional",

@@ -46,6 +46,18 @@ def handlers() -> str:
     )
 
 
+def domain() -> str:
+    """Declare where the platform is."""
+    return setting(
+        DOMAIN,
+        "LARK_DOMAIN",
+        default="open.feishu.cn",
+        meaning="Where the OpenAPI is: open.feishu.cn, open.larksuite.com, or the address of a simulator.",
+        example="open.larksuite.com",
+        aliases=("LARK_HOST",),
+    )
+
+
 def admin_port(default: int) -> int:
     """Declare the port of health and metrics, whose default differs, so that processes can share a machine."""
     return setting(
@@ -119,14 +131,7 @@ class PlatformSettings:
         example="s-from-the-console",
         aliases=("APP_SECRET",),
     )
-    domain: str = setting(
-        DOMAIN,
-        "LARK_DOMAIN",
-        default="open.feishu.cn",
-        meaning="Where the OpenAPI is: open.feishu.cn, open.larksuite.com, or the address of a simulator.",
-        example="open.larksuite.com",
-        aliases=("LARK_HOST",),
-    )
+    domain: str = domain()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

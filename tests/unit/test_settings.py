@@ -131,6 +131,19 @@ class TestLoad:
                 ["open.feishu.cn", "open.larksuite.com", "http://127.0.0.1:8900", "https://open.feishu.cn/"],
                 ["feishu", "example.com", "ftp://open.feishu.cn", "https://u:p@x", "http://x:y", "https://"],
             ),
+            (
+                "CARDWIRE_PROXY",
+                ["http://p:3128", "https://u:p%40%3A@proxy.example.com:1", "http://u@[::1]:8080/"],
+                [
+                    "p:3128",
+                    "http://p",
+                    "socks5://p:1",
+                    "http://:1",
+                    "http://p:1/x",
+                    "http://p:1?x",
+                    "http://a%3Ab:c@p:1",
+                ],
+            ),
             ("CARDWIRE_LIMITS", ["1", "0.5", "20", "none"], ["0", "-1", "inf", "nan", "many"]),
             ("CARDWIRE_CONCURRENCY", ["1", "1000"], ["0", "1001"]),
         ],
@@ -214,6 +227,13 @@ class TestMounted:
         (tmp_path / "url").write_text("postgresql://u:p@db/cardwire")
         env = {**WORKER, "CARDWIRE_LEDGER": "", "CARDWIRE_LEDGER_FILE": str(tmp_path / "url")}
         assert Secret("postgresql://u:p@db/cardwire") == WorkerSettings.load(env).ledger
+
+    def test_the_proxys_address_may_be_mounted(self, tmp_path: Path) -> None:
+        """It may hold a password, and shows none."""
+        (tmp_path / "proxy").write_text("http://u:planted@proxy:3128\n")
+        settings = WorkerSettings.load({**WORKER, "CARDWIRE_PROXY_FILE": str(tmp_path / "proxy")})
+        assert Secret("http://u:planted@proxy:3128") == settings.outbound.proxy
+        assert "planted" not in repr(settings)
 
     def test_both_at_once_is_a_problem(self, file: Path) -> None:
         """Nobody could tell which of them was meant."""

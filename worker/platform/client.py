@@ -12,6 +12,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Final, Protocol, Self
 
 import aiohttp
+import structlog
 from yarl import URL
 
 from shared.clock import Clock
@@ -33,6 +34,8 @@ REPLY_BYTES: Final = 1024 * 1024
 """More than any reply of the platform's that we ask for; of a longer one nothing is read but its status."""
 
 KEEPALIVE_S: Final = 15.0
+
+log = structlog.get_logger("cardwire.worker")
 
 
 class Platform(Protocol):
@@ -89,6 +92,7 @@ class HttpPlatform:
         self._connect_s = connect_s
         self._tokens = Tokens(self._fetch_token, clock)
         self._open_session: aiohttp.ClientSession | None = None
+        self._no_way: str | None = None
 
     @classmethod
     def of(cls, settings: WorkerSettings, clock: Clock) -> Self:
@@ -152,12 +156,24 @@ class HttpPlatform:
                 trace_request_ctx=progress,
             ) as response:
                 if refused := self._route.refused(response.status):
-                    raise Unreachable(refused, sent=False)
+                    raise self._nothing_sent(refused)
+                self._no_way = None
                 names = {name.lower(): text for name, text in response.headers.items()}
                 return ApiReply(status=response.status, headers=names, body=await _bounded(response))
         except (aiohttp.ClientError, OSError) as error:
-            reason = type(error).__name__ if progress.sent else self._route.failure(error)
-        raise Unreachable(reason, sent=progress.sent)
+            unreachable = (
+                Unreachable(type(error).__name__, sent=True)
+                if progress.sent
+                else self._nothing_sent(self._route.failure(error))
+            )
+        raise unreachable
+
+    def _nothing_sent(self, reason: str) -> Unreachable:
+        # One line when the way is lost or lost otherwise, not one for every call.
+        if reason != self._no_way:
+            log.warning("platform_unreachable", reason=reason, proxy=self._route.proxy is not None)
+        self._no_way = reason
+        return Unreachable(reason, sent=False)
 
     async def _fetch_token(self, app_id: AppId, _tenant_key: TenantKey) -> Token | PlatformError | Unreachable:
         secret = self._app_secrets.get(app_id)

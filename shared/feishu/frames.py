@@ -95,7 +95,7 @@ def decode(data: bytes) -> Frame:
         if not wire.IsInitialized():
             raise BadFrame("a required field is missing")
         return _read(wire)
-    except (DecodeError, UnicodeDecodeError) as error:
+    except (DecodeError, UnicodeDecodeError) as error:  # Which of them it raises is each release's own choice.
         raise BadFrame("the bytes are no frame") from error
 
 
@@ -130,12 +130,19 @@ def _read(wire: Any) -> Frame:
         log_id=wire.LogID,
         service=wire.service,
         method=wire.method,
-        headers=tuple((header.key, header.value) for header in wire.headers),
-        payload_encoding=wire.payload_encoding if wire.HasField("payload_encoding") else None,
-        payload_type=wire.payload_type if wire.HasField("payload_type") else None,
+        headers=tuple((_text(header.key), _text(header.value)) for header in wire.headers),
+        payload_encoding=_text(wire.payload_encoding) if wire.HasField("payload_encoding") else None,
+        payload_type=_text(wire.payload_type) if wire.HasField("payload_type") else None,
         payload=wire.payload if wire.HasField("payload") else None,
-        log_id_new=wire.LogIDNew if wire.HasField("LogIDNew") else None,
+        log_id_new=_text(wire.LogIDNew) if wire.HasField("LogIDNew") else None,
     )
+
+
+def _text(value: object) -> str:
+    # The library hands out bytes where a text of this syntax is not UTF-8.
+    if not isinstance(value, str):
+        raise BadFrame("a text is not UTF-8")
+    return value
 
 
 def _optional(frame: Frame) -> dict[str, str | bytes | None]:

@@ -66,7 +66,7 @@ def gateway(app: AppOption = None, port: PortOption = None, parent: ParentOption
     """Receive callbacks, record them, answer them."""
     from cardwire.cli.processes import run_gateway
 
-    run_gateway(_process(app, port), parent=parent)
+    run_gateway(_process(app, port, parent), parent=parent)
 
 
 @cli.command()
@@ -74,7 +74,7 @@ def worker(app: AppOption = None, parent: ParentOption = None) -> None:
     """Decide what was recorded, and update cards and chats."""
     from cardwire.cli.processes import run_worker
 
-    run_worker(_process(app), parent=parent)
+    run_worker(_process(app, None, parent), parent=parent)
 
 
 @cli.command()
@@ -105,7 +105,7 @@ def click(*, as_json: JsonOption = False) -> None:
     """Press the demo's button in a running deployment with a simulator, and print what became of it."""
     from cardwire.cli.click import run_click
 
-    raise SystemExit(run_click(os.environ, as_json=as_json))
+    raise SystemExit(run_click(environment({}), as_json=as_json))
 
 
 @topics.command("create")
@@ -113,7 +113,7 @@ def topics_create(*, as_json: JsonOption = False) -> None:
     """Create the topics that do not exist; leave the others as they are."""
     from cardwire.cli.topics import create
 
-    create(os.environ, as_json=as_json)
+    create(environment({}), as_json=as_json)
 
 
 @topics.command("check")
@@ -121,7 +121,7 @@ def topics_check(*, as_json: JsonOption = False) -> None:
     """Compare the topics with what Cardwire needs; exit 1 if they differ."""
     from cardwire.cli.topics import check
 
-    if not check(os.environ, as_json=as_json):
+    if not check(environment({}), as_json=as_json):
         raise SystemExit(1)
 
 
@@ -130,13 +130,22 @@ def db_upgrade(*, as_json: JsonOption = False) -> None:
     """Bring the ledger's schema up to date; safe to run by several machines at once."""
     from cardwire.cli.database import upgrade
 
-    upgrade(os.environ, as_json=as_json)
+    upgrade(environment({}), as_json=as_json)
 
 
-def environment(given: Mapping[str, str | None]) -> Mapping[str, str]:
-    """Return the environment as the options change it: what is given on the command line counts."""
+def environment(given: Mapping[str, str | None], *, parent: int | None = None) -> Mapping[str, str]:
+    """
+    Return the environment as the options change it: what is given on the command line counts.
+
+    Args:
+        parent: The process that handed its environment over, and has said what is misspelt in it.
+    """
+    if parent is None:
+        from cardwire.cli.misspelt import warn_of_misspelt
+
+        warn_of_misspelt(os.environ)
     return {**os.environ, **{name: text for name, text in given.items() if text is not None}}
 
 
-def _process(app: str | None, port: int | None = None) -> Mapping[str, str]:
-    return environment({"CARDWIRE_APP": app, "CARDWIRE_PORT": None if port is None else str(port)})
+def _process(app: str | None, port: int | None = None, parent: int | None = None) -> Mapping[str, str]:
+    return environment({"CARDWIRE_APP": app, "CARDWIRE_PORT": None if port is None else str(port)}, parent=parent)

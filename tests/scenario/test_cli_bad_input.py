@@ -165,3 +165,25 @@ def test_an_unknown_option(tmp_path: Path) -> None:
     ran = run("gateway", "--prot", "80", env=environment(tmp_path), cwd=tmp_path)
     assert 2 == ran.returncode
     assert "No such option: --prot" in ran.stderr
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker", "run", "simulator", "topics check", "db upgrade"])
+def test_a_misspelt_setting_is_told_once_by_every_command(command: str, tmp_path: Path) -> None:
+    """Beside whatever else is wrong, and without its value."""
+    wrong = {"CARDWIRE_LOG": "x", "CARDWIRE_LEDGER": "x", "CARDWIRE_SIMULATOR_PORT": "x"}
+    env = {**environment(tmp_path, **wrong), "LARK_ENCRPT_KEY": "secret-of-the-app"}
+    lines = run(*command.split(), env=env, cwd=tmp_path).stderr.splitlines()
+    warned = "LARK_ENCRPT_KEY is not a setting: did you mean LARK_ENCRYPT_KEY?"
+    assert [f"cardwire: {warned}"] == [line for line in lines if "ENCRPT" in line]
+    assert is_documented(warned)
+    assert [] == [line for line in lines if "secret-of-the-app" in line]
+
+
+def test_a_misspelt_setting_is_told_once_by_both_processes(tmp_path: Path) -> None:
+    """`cardwire run` says it for its processes."""
+    env = {**environment(tmp_path), "CARDWIRE_LOGLEVEL": "debug"}
+    with started("run", env=env, cwd=tmp_path) as both:
+        both.until("^gateway ready")
+        both.until("^worker ready")
+        assert 0 == both.stop()
+    assert 1 == both.err.read_text().count("CARDWIRE_LOGLEVEL is not a setting: did you mean CARDWIRE_LOG_LEVEL?")

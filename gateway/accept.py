@@ -17,7 +17,7 @@ from typing import Final, Literal, assert_never
 import msgspec
 import structlog
 
-from gateway.admission import Admission, Admitted, CallbackHeaders, Illegible, Verification
+from gateway.admission import Admits, Admitted, CallbackHeaders, Illegible, Verification
 from gateway.answer import Answers
 from gateway.append import BUDGET_S, Appender
 from shared.app.app import App
@@ -83,13 +83,13 @@ class Reply:
 
 
 class Gate:
-    """Takes callbacks of one app in, and gives answers out."""
+    """Takes callbacks of one app in, and gives answers out. Each front end has one, with its own rule of admission."""
 
     def __init__(
         self,
         *,
         app_id: AppId,
-        admission: Admission,
+        admission: Admits,
         app: App,
         answers: Answers,
         appender: Appender,

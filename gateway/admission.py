@@ -21,7 +21,7 @@ Several keys may be active, while they are being changed. Whatever names another
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, Protocol, assert_never
 
 from gateway.credentials import Credentials
 from shared.core.errors import CallbackRejected
@@ -70,12 +70,18 @@ _SECONDS: Final = re.compile(r"[0-9]{10}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackHeaders:
-    """The headers that matter, as received; ``None`` where absent."""
+    """
+    The headers that matter, as received; ``None`` where absent.
+
+    Attributes:
+        message_id: Of a frame of the long connection; a request has none.
+    """
 
     signature: str | None = field(default=None, repr=False)
     timestamp: str | None = None
     nonce: str | None = field(default=None, repr=False)
     request_id: str | None = None
+    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +113,8 @@ class Illegible:
     reason: str
 
 
-class Admission:
-    """Judges callbacks of one app. Holds its keys, and nothing that changes."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._app_id = credentials.app_id
-        self._style = credentials.style
-        self._keys = tuple((key.reveal(), Cipher(key.reveal())) for key in credentials.encrypt_keys)
-        self._tokens = tuple(token.reveal() for token in credentials.verification_tokens)
+class Admits(Protocol):
+    """A rule of admission: `Admission` for requests, `gateway.longconn.admission` for frames."""
 
     def admit(self, body: bytes, headers: CallbackHeaders, *, now: EpochMs) -> Admitted | Verification | Illegible:
         """
@@ -126,6 +126,18 @@ class Admission:
         Raises:
             CallbackRejected: With its `Cause`, and in `hint` the setting that could be the matter.
         """
+
+
+class Admission:
+    """Judges callbacks of one app. Holds its keys, and nothing that changes."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._app_id = credentials.app_id
+        self._style = credentials.style
+        self._keys = tuple((key.reveal(), Cipher(key.reveal())) for key in credentials.encrypt_keys)
+        self._tokens = tuple(token.reveal() for token in credentials.verification_tokens)
+
+    def admit(self, body: bytes, headers: CallbackHeaders, *, now: EpochMs) -> Admitted | Verification | Illegible:
         try:
             outer = parse(body)
         except UnreadableCallback as error:

@@ -1,16 +1,15 @@
 """
-A real Apache Kafka of one node, for tests, the chaos runner and the benchmarks.
+A real Apache Kafka, for tests, the chaos runner and the benchmarks.
 
-`KafkaBroker` fetches Kafka's jars once with Maven into a cache folder (``CARDWIRE_TEST_KAFKA_JARS``, else the
-user's cache folder), runs them with Java on free ports in a folder of its own, and can be stopped, killed and
-frozen. All calls block for a bounded time and need no event loop. The broker is as bare as a broker can be: one
-node, replication factor 1, no topic made unasked.
+`KafkaBroker` runs Kafka's jars (tests/support/kafka_jars.py) with Java on free ports in a folder of its own, and can
+be stopped, killed and frozen: one node as bare as a broker can be, with replication factor 1 and no topic made
+unasked, or one that lets nobody in without a certificate's authority, a user and rules. `KafkaCluster` is three of
+them. All calls block for a bounded time and need no event loop.
 """
 
 import atexit
 import contextlib
 import os
-import re
 import shutil
 import signal
 import socket
@@ -18,67 +17,20 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
-from tests.support import ServiceMissing, watch_over
-
-VERSION: Final = "4.3.1"
-CLUSTER_ID: Final = "4L6g3nShT-eMCtK--X86sw"
-"""Any fixed id will do: brokers of different tests never meet."""
-
-JAVA: Final = 17
-"""The oldest version that runs Kafka 4."""
+from tests.support import watch_over
+from tests.support.kafka_jars import JVM, jars, java, run_tool
+from tests.support.kafka_node import HOST, BrokerSecurity, Node
 
 START_S: Final = 90.0
 STOP_S: Final = 30.0
-FETCH_JARS_S: Final = 170.0
-
-_POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>cardwire.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
-</project>
-"""
-
-# Replication factors of the internal topics are 3 by default: with one node groups would never start.
-# broker.session.timeout.ms: a killed node may not register again before it is over (default 9 s); on a busy machine a
-# node that lives may miss 2 s, and its topics then have no leader for a while.
-_PROPERTIES: Final = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={data}
-auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-broker.session.timeout.ms=6000
-broker.heartbeat.interval.ms=500
-log.cleaner.dedupe.buffer.size=16777216
-num.network.threads=2
-num.io.threads=2
-"""
-
-# The quick compiler alone: a broker of tests lives for minutes, and starts with a third less work.
-_JVM: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+NODES: Final = 3
 
 # Metadata request, version 1, about all topics: header (key 3, version 1, correlation 1, no client id), array -1.
 _METADATA: Final = struct.pack(">hhihi", 3, 1, 1, -1, -1)
-_METADATA_HEAD: Final = 12  # the answer's size, correlation id and number of brokers
 
 
 class KafkaBroker:
@@ -86,27 +38,32 @@ class KafkaBroker:
     One Kafka node that is ours to break.
 
     Attributes:
-        bootstrap: ``host:port``; stays the same over restarts.
+        bootstrap: ``host:port`` for clients; stays the same over restarts.
         log_file: What the broker prints.
     """
 
-    def __init__(self, *, heap_mb: int = 256) -> None:
+    def __init__(self, *, heap_mb: int = 256, node: Node | None = None) -> None:
         """
         Prepare a node; `start` runs it.
+
+        Args:
+            heap_mb: Java's memory.
+            node: Its place in a cluster, and its security; alone and without any unless given.
 
         Raises:
             ServiceMissing: Java, Maven or the jars are missing; says what to install.
         """
-        self._java = _java()
+        self._java = java()
         self._jars = jars()
         self._heap_mb = heap_mb
-        port, controller = free_ports(2)
-        self.bootstrap = f"127.0.0.1:{port}"
+        self._node = node or alone()
+        self._inner = f"{HOST}:{self._node.port}"
+        secured = self._node.security
+        self.bootstrap = self._inner if secured is None else f"{secured.host}:{secured.port}"
         self._folder = Path(tempfile.mkdtemp(prefix="cardwire-kafka-"))
         self.log_file = self._folder / "broker.log"
         self._properties = self._folder / "server.properties"
-        text = _PROPERTIES.format(port=port, controller=controller, data=self._folder / "data")
-        self._properties.write_text(text, encoding="ascii")
+        self._properties.write_text(self._node.properties(self._folder / "data"), encoding="ascii")
         self._process: subprocess.Popen[bytes] | None = None
         self._watch: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
@@ -118,11 +75,16 @@ class KafkaBroker:
 
     def start(self) -> None:
         """Run the node on the data it has, and return when it serves."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Run the node on the data it has, and return at once: the first of a cluster serve only together."""
         if self.pid is not None:
             return
         if not (self._folder / "data").exists():
             self._format()
-        jvm = [*_JVM, "-Xms256m", f"-Xmx{self._heap_mb}m"]
+        jvm = [*JVM, f"-Xms{self._heap_mb}m", f"-Xmx{self._heap_mb}m"]
         with self.log_file.open("ab") as out:
             self._process = subprocess.Popen(
                 [self._java, *jvm, "-cp", f"{self._jars}/*", "kafka.Kafka", str(self._properties)],
@@ -133,12 +95,11 @@ class KafkaBroker:
             )
         self._unwatch()  # of one that ended by itself
         self._watch = watch_over(self._process.pid, self._folder)
-        self.wait_ready()
 
     def wait_ready(self, timeout_s: float = START_S) -> None:
         """Return when the node answers and knows itself; an open port is not enough."""
         deadline = time.monotonic() + timeout_s
-        while not answers(self.bootstrap):
+        while self._node.number not in nodes_known_at(self._inner):
             if self.pid is None or time.monotonic() > deadline:
                 raise RuntimeError(f"Kafka did not start; its last lines:\n{self._last_lines()}")
             time.sleep(0.1)
@@ -180,13 +141,7 @@ class KafkaBroker:
         atexit.unregister(self.close)
 
     def _format(self) -> None:
-        tool = [self._java, *_JVM, "-cp", f"{self._jars}/*", "kafka.tools.StorageTool"]
-        subprocess.run(
-            [*tool, "format", "-t", CLUSTER_ID, "-c", str(self._properties)],
-            check=True,
-            capture_output=True,
-            timeout=START_S,
-        )
+        run_tool("kafka-storage.sh", ["format", *self._node.format_options(), "-c", str(self._properties)])
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is not None:
@@ -216,6 +171,48 @@ class KafkaBroker:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-15:])
 
 
+class KafkaCluster:
+    """
+    Three Kafka nodes: topics have three copies, two of which must have a record before it counts.
+
+    Attributes:
+        brokers: The nodes, each to be stopped, killed and started alone.
+        bootstrap: All of them, as ``host:port,…``.
+    """
+
+    def __init__(self, *, heap_mb: int = 192) -> None:
+        """Prepare the nodes; `start` runs them. Raises `ServiceMissing` as `KafkaBroker` does."""
+        ports = free_ports(2 * NODES)
+        voters = dict(enumerate(ports[NODES:], start=1))
+        nodes = [Node(number=number, port=ports[number - 1], voters=voters) for number in voters]
+        self.brokers = tuple(KafkaBroker(heap_mb=heap_mb, node=node) for node in nodes)
+        self.bootstrap = ",".join(broker.bootstrap for broker in self.brokers)
+
+    def start(self) -> None:
+        """Run the nodes that do not run, and return when all serve."""
+        for broker in self.brokers:
+            broker.launch()
+        for broker in self.brokers:
+            broker.wait_ready()
+
+    def recover(self) -> None:
+        """Undo every fault: all nodes run and serve afterwards."""
+        for broker in self.brokers:
+            broker.resume()
+        self.start()
+
+    def close(self) -> None:
+        """End the nodes and delete their data. Twice is fine."""
+        for broker in self.brokers:
+            broker.close()
+
+
+def alone(*, security: BrokerSecurity | None = None) -> Node:
+    """Return the place of a node that is a cluster by itself."""
+    port, controller = free_ports(2)
+    return Node(number=1, port=port, voters={1: controller}, security=security)
+
+
 def _runs(pid: int) -> bool:
     """Say whether a thread of a process that was sent SIGSTOP runs yet: on a busy machine it takes a while."""
     for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
@@ -225,71 +222,29 @@ def _runs(pid: int) -> bool:
     return False
 
 
-def answers(bootstrap: str) -> bool:
-    """Say whether a broker answers a metadata request there and has registered itself."""
-    host, _, port = bootstrap.rpartition(":")
+def nodes_known_at(address: str) -> AbstractSet[int]:
+    """Return the ids of the nodes that have registered, as the one at ``address`` tells; none when it is away."""
+    host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=1) as connection:
             connection.sendall(struct.pack(">i", len(_METADATA)) + _METADATA)
-            head = connection.recv(_METADATA_HEAD, socket.MSG_WAITALL)
-    except OSError:
-        return False
-    return len(head) == _METADATA_HEAD and struct.unpack(">iii", head)[2] > 0
+            (size,) = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))
+            return frozenset(_nodes(connection.recv(size, socket.MSG_WAITALL)))
+    except (OSError, struct.error):
+        return frozenset()
 
 
-def jars() -> Path:
-    """
-    Return the folder with Kafka's jars, fetched with Maven the first time.
-
-    Raises:
-        ServiceMissing: They are not there and cannot be fetched.
-    """
-    named = os.environ.get("CARDWIRE_TEST_KAFKA_JARS")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(named) if named else cache / "cardwire" / f"kafka-{VERSION}"
-    if not any(folder.glob("kafka_*.jar")):
-        _fetch_jars(folder)
-    return folder
-
-
-def _fetch_jars(folder: Path) -> None:
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise ServiceMissing("Apache Kafka needs Maven to fetch its jars once (Debian: apt install maven)")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        pom, fetched = Path(scratch, "pom.xml"), Path(scratch, "jars")
-        pom.write_text(_POM, encoding="ascii")
-        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
-        try:
-            subprocess.run(
-                [maven, "-q", "-B", "-f", str(pom), *goal],
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=FETCH_JARS_S,
-            )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            raise ServiceMissing(
-                f"Apache Kafka: Maven could not fetch the jars of {VERSION}; run once with a package registry in reach,"
-                " or name a folder that holds them: CARDWIRE_TEST_KAFKA_JARS=/path/to/jars"
-            ) from error
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        try:
-            fetched.rename(folder)
-        except OSError:  # another run was faster
-            if not any(folder.glob("kafka_*.jar")):
-                raise
-
-
-def _java() -> str:
-    java = shutil.which("java")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr if java else ""
-    version = re.search(r'version "(\d+)', said)
-    if java is None or version is None or int(version[1]) < JAVA:
-        raise ServiceMissing(f"Apache Kafka needs Java {JAVA} or newer (Debian: apt install default-jdk-headless)")
-    return java
+def _nodes(answer: bytes) -> list[int]:
+    """Return the ids in a metadata answer: correlation id, count, then id, host, port and rack of each."""
+    (count,) = struct.unpack_from(">i", answer, 4)
+    at, found = 8, []
+    for _ in range(count):
+        number, length = struct.unpack_from(">ih", answer, at)
+        at += 6 + length + 4
+        (rack,) = struct.unpack_from(">h", answer, at)
+        at += 2 + max(0, rack)
+        found.append(number)
+    return found
 
 
 def free_ports(count: int) -> list[int]:

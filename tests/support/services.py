@@ -1,13 +1,14 @@
 """
 Fixtures of real services. One Kafka and one PostgreSQL serve a whole run; tests keep apart by names.
 
-=====================  ========  ===========================================================================
+=====================  ========  ==============================================================================
 ``kafka``              session   ``host:port`` of a broker: ours, or the one in ``CARDWIRE_TEST_KAFKA``
 ``kafka_broker``       test      our own broker, to be broken; whatever was done to it is undone afterwards
+``kafka_cluster``      test      three brokers of our own, to be broken; whatever was done to them is undone afterwards
 ``postgres``           session   `Databases` of a server: ours, or the one in ``CARDWIRE_TEST_POSTGRES``
 ``postgres_url``       test      the URL of a new empty database, dropped afterwards
 ``postgres_server``    test      our own server, to be broken; whatever was done to it is undone afterwards
-=====================  ========  ===========================================================================
+=====================  ========  ==============================================================================
 """
 
 import os
@@ -17,10 +18,10 @@ from typing import TypeVar
 import pytest
 
 from tests.support import ServiceMissing
-from tests.support.kafka import KafkaBroker
+from tests.support.kafka import KafkaBroker, KafkaCluster
 from tests.support.postgres import Databases, PostgresServer
 
-_Service = TypeVar("_Service", KafkaBroker, PostgresServer)
+_Service = TypeVar("_Service", KafkaBroker, KafkaCluster, PostgresServer)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +67,29 @@ def kafka_broker(_own_kafka: Callable[[], KafkaBroker]) -> Iterator[KafkaBroker]
     broker = _or_skip(_own_kafka)
     yield broker
     broker.recover()
+
+
+@pytest.fixture(scope="module")
+def _own_cluster() -> Iterator[Callable[[], KafkaCluster]]:
+    started: list[KafkaCluster] = []
+
+    def start() -> KafkaCluster:
+        if not started:
+            started.append(KafkaCluster())
+        started[0].start()
+        return started[0]
+
+    yield start
+    for cluster in started:
+        cluster.close()
+
+
+@pytest.fixture
+def kafka_cluster(_own_cluster: Callable[[], KafkaCluster]) -> Iterator[KafkaCluster]:
+    """Three brokers of our own, each to be stopped, killed and frozen; all run again after the test."""
+    cluster = _or_skip(_own_cluster)
+    yield cluster
+    cluster.recover()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from gateway.accept import Gate
 from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.append import Appender
+from gateway.around import spilling
 from gateway.credentials import Credentials
 from gateway.settings import GatewaySettings
 from gateway.webhook import Webhook
@@ -21,6 +22,7 @@ from shared.clock import Clock, SystemClock
 from shared.core.errors import ConfigError
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
+from shared.eventlog.sqlite.file import REAL, Disk
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
 
 FINISH_S: Final = 3.0
@@ -33,8 +35,8 @@ BACKLOG: Final = 1024
 class RunningGateway:
     """A gateway at work. Leaving `serve` stops it."""
 
-    def __init__(self, event_log: EventLog, appender: Appender, metrics: Metrics) -> None:
-        self._log, self._appender = event_log, appender
+    def __init__(self, appender: Appender, metrics: Metrics) -> None:
+        self._appender = appender
         self._stopped = asyncio.Event()
         self.metrics = metrics
         self.url = ""
@@ -46,7 +48,7 @@ class RunningGateway:
 
     async def is_ready(self) -> bool:
         """Say whether a callback would be recorded now."""
-        return not self._stopped.is_set() and await self._log.ready()
+        return not self._stopped.is_set() and await self._appender.is_ready()
 
     async def failed(self) -> BaseException | None:
         """Wait until it cannot go on, and return why; `None` once it was stopped."""
@@ -68,6 +70,7 @@ async def serve(
     *,
     event_log: EventLog | None = None,
     clock: Clock | None = None,
+    spill_disk: Disk = REAL,
 ) -> AsyncIterator[RunningGateway]:
     """
     Run a gateway until the block is left: then it is unready, finishes its requests, flushes marks, and closes.
@@ -86,9 +89,12 @@ async def serve(
         if event_log is None:
             event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
             stack.push_async_callback(event_log.close)
-        appender = Appender(event_log, clock=clock, metrics=metrics)
+        detour = await stack.enter_async_context(
+            spilling(settings.spill, settings.log.url, event_log, clock=clock, metrics=metrics, disk=spill_disk)
+        )
+        appender = Appender(event_log, clock=clock, metrics=metrics, detour=detour)
         appender.start()
-        running = RunningGateway(event_log, appender, metrics)
+        running = RunningGateway(appender, metrics)
         probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=metrics)
         running.admin_url = await stack.enter_async_context(
             serve_admin(settings.admin_host, settings.admin_port, probes)

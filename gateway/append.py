@@ -3,15 +3,19 @@ The way into the log: bounded, in order, many callbacks in one append.
 
 Theory of operation. One task writes. While one append is under way, what arrives meanwhile gathers and is the next
 one, so a busy gateway writes large groups and an idle one writes at once. One append at a time also keeps the
-order of every card without any bookkeeping. Each caller waits with its own deadline, counted from the start of its
-request; whoever has not been served by then leaves, and what nobody waits for any more is not written.
+order of every card without any bookkeeping: a record's place in the queue is its number. Each caller waits with its own
+deadline, counted from the start of its request; whoever has not been served by then leaves, and what nobody waits for
+any more is not written.
+
+With a spill (`Detour`), a group that the log did not take by the time of its oldest request is put on this machine's
+disk, with all that follow, until the log is back. Without one its callers are told.
 
 Marks ride behind: a mark is handed over only after its interaction's append returned, so it lies behind it in the
 same partition. They join the next group; when nothing else is to be written they wait a few milliseconds for each
 other.
 
 Guarantees
-    *append* returned: the records are durable. It raised: they may be in the log all the same, now or later.
+    *append* returned: the record is durable. It raised: it may be in the log all the same, now or later.
     *mark*: at most once, best effort; a lost one costs its effects three seconds of waiting, nothing else.
     *Crash*: loses callers' waiting requests, which were not answered, and marks.
 """
@@ -25,13 +29,21 @@ from typing import Final
 
 import structlog
 
+from gateway.bounded import append_within
+from gateway.detour import Detour
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog, NewRecord
-from shared.observability.metrics import APPEND_SECONDS, APPENDS_IN_FLIGHT, MARKS, Metrics
+from shared.observability.metrics import APPENDS_IN_FLIGHT, MARKS, Metrics
 
 BUDGET_S: Final = 1.2
 """Of the platform's 3 s, from the start of a request: leaves room for an answer, the network and a slow machine."""
+
+WITH_SPILL_S: Final = 2.3
+"""Of the platform's 3 s, where the log's share is followed by the spill's: everybody has an answer within 2.5 s."""
+
+LEAST_S: Final = 0.3
+"""What the log is given for a request that came in slowly: its line is to blame, not the log."""
 
 MAX_IN_FLIGHT: Final = 256
 """Records of callers in one append: a broker in trouble is not given more than this."""
@@ -57,14 +69,31 @@ log = structlog.get_logger("cardwire.gateway")
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
     record: NewRecord
+    started: float
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Appender:
-    """Writes records to the log on behalf of many callers."""
+    """
+    Writes records to the log on behalf of many callers.
 
-    def __init__(self, event_log: EventLog, *, clock: Clock, metrics: Metrics, stuck_s: float = STUCK_S) -> None:
-        self._stuck_s = stuck_s
+    Args:
+        detour: The way to ``event_log`` with a spill beside it, if there is one.
+        stuck_s: After so long an append is given up where there is no spill.
+        budget_s: The log's share of a request's time where there is one; others in tests.
+    """
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        detour: Detour | None = None,
+        stuck_s: float = STUCK_S,
+        budget_s: float = BUDGET_S,
+    ) -> None:
+        self._stuck_s, self._budget_s, self._detour = stuck_s, budget_s, detour
         self._log, self._clock, self._metrics = event_log, clock, metrics
         self._waiting: deque[_Waiting] = deque()
         self._marks: deque[NewRecord] = deque()
@@ -89,13 +118,15 @@ class Appender:
             started: When its request began, by the clock's `monotonic`.
 
         Raises:
-            LogUnavailable: Not within `BUDGET_S` of ``started``, or too many are waiting. It may be in the log.
+            LogUnavailable: Not within `BUDGET_S` of ``started`` (with a spill `WITH_SPILL_S`), or too many are
+                waiting. It may be in the log.
             RecordRefused: The log will never take it.
         """
-        left = BUDGET_S - (self._clock.monotonic() - started)
+        within_s = self._budget_s if self._detour is None else WITH_SPILL_S
+        left = within_s - (self._clock.monotonic() - started)
         if left <= 0 or self._closing or self._in_flight >= MAX_WAITING:
             raise LogUnavailable("no time or no room left for an append")
-        waiting = _Waiting(record=record)
+        waiting = _Waiting(record=record, started=started)
         self._waiting.append(waiting)
         self._work.set()
         self._clicks.set()
@@ -121,6 +152,10 @@ class Appender:
     def is_alive(self) -> bool:
         """Say whether there is still somebody who writes."""
         return self._writer is not None and not self._writer.done()
+
+    async def is_ready(self) -> bool:
+        """Say whether a record would be made durable now."""
+        return await (self._log.ready() if self._detour is None else self._detour.is_ready())
 
     async def failed(self, *, unless: asyncio.Task[object]) -> BaseException | None:
         """Wait until nobody writes any more and return why, or ``None`` when ``unless`` is done before."""
@@ -177,12 +212,12 @@ class Appender:
 
     async def _append_group(self, group: Sequence[_Waiting], marks: list[NewRecord]) -> None:
         self._riding = len(marks)
-        failed = await self._try([*(waiting.record for waiting in group), *marks])
+        failed = await self._try([*(waiting.record for waiting in group), *marks], self._log_s(group))
         if isinstance(failed, RecordRefused) and len(group) + len(marks) > 1:
             # One of them can never be appended, and takes those beside it along: each for itself, then.
             for waiting in group:
-                _settle(waiting, await self._try([waiting.record]))
-            failed = await self._try(marks)
+                _settle(waiting, await self._try([waiting.record], self._log_s([waiting])))
+            failed = await self._try(marks, self._budget_s)
         for waiting in group:
             _settle(waiting, failed)
         self._riding = 0
@@ -200,24 +235,21 @@ class Appender:
             self._marks.extendleft(reversed(list(islice(marks, room))))
             self._metrics.count(MARKS, "lost", by=max(0, len(marks) - room))
 
-    async def _try(self, records: Sequence[NewRecord]) -> LogUnavailable | RecordRefused | None:
-        began = self._clock.monotonic()
-        outcome: LogUnavailable | RecordRefused | None = None
+    def _log_s(self, group: Sequence[_Waiting]) -> float:
+        """Return how long the log may take for a group: until its oldest request has used up the log's share."""
+        now = self._clock.monotonic()
+        used = now - min((waiting.started for waiting in group), default=now)
+        return max(min(LEAST_S, self._budget_s), self._budget_s - used)
+
+    async def _try(self, records: Sequence[NewRecord], log_s: float) -> LogUnavailable | RecordRefused | None:
         try:
-            if records:
-                async with asyncio.timeout(self._stuck_s):
-                    await self._log.append(records)
-        except TimeoutError:
-            outcome = LogUnavailable("the log gave no answer")
+            if records and self._detour is not None:
+                await self._detour.append(records, log_s=log_s)
+            elif records:
+                await append_within(self._stuck_s, self._log, records, clock=self._clock, metrics=self._metrics)
         except (LogUnavailable, RecordRefused) as error:
-            outcome = error
-        except Exception as error:
-            # Whatever a back end raises, later callers must still be served.
-            log.exception("append_failed")
-            outcome = LogUnavailable(f"the log raised {type(error).__name__}")
-        label = "ok" if outcome is None else "refused" if isinstance(outcome, RecordRefused) else "unavailable"
-        self._metrics.observe(APPEND_SECONDS, self._clock.monotonic() - began, label)
-        return outcome
+            return error
+        return None
 
 
 def _settle(waiting: _Waiting, failed: Exception | None) -> None:

@@ -14,10 +14,39 @@ from shared.settings import (
     app_id,
     handlers,
     load,
+    optional,
     section,
     setting,
 )
-from shared.settings.kinds import FLAG, PORT, TEXT
+from shared.settings.kinds import FLAG, PATH, PORT, TEXT, whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpillSettings:
+    """Where clicks go while Kafka is away."""
+
+    folder: str | None = optional(
+        PATH,
+        "CARDWIRE_SPILL",
+        meaning="Folder on a local disk that survives restarts, for what is accepted while Kafka is away; several "
+        "gateways may share it. Absent: such clicks are answered as perhaps not recorded. A SQLite log needs none.",
+        example="/var/lib/cardwire/spill",
+    )
+    max_rows: int = setting(
+        whole(1, 1_000_000_000),
+        "CARDWIRE_SPILL_MAX_ROWS",
+        default="500000",
+        meaning="Records that one gateway's spill may hold; a click makes two. Beyond that it is full.",
+        example="2000000",
+    )
+    max_mb: int = setting(
+        whole(1, 1_000_000),
+        "CARDWIRE_SPILL_MAX_MB",
+        default="1024",
+        unit="MiB",
+        meaning="Size of the records that one gateway's spill may hold; a click takes about 4 KiB.",
+        example="4096",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +67,7 @@ class GatewaySettings:
     port: int = setting(
         PORT, "CARDWIRE_PORT", default="7777", meaning="Port that callbacks are received on; 0: any free one."
     )
+    spill: SpillSettings = section(SpillSettings)
     keep_callback: bool = setting(
         FLAG,
         "CARDWIRE_KEEP_CALLBACK",

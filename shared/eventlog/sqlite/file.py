@@ -11,7 +11,8 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -58,12 +59,41 @@ _SPANS: Final = (
     " FROM partitions"
 )
 _OLDEST: Final = "SELECT arrival, appended FROM records ORDER BY arrival LIMIT ?"
+_SIZE: Final = (
+    "SELECT count(*), coalesce(sum(length(CAST(key AS BLOB)) + length(headers) + length(value)), 0) FROM records"
+)
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
 
 
-def connect(path: Path, *, partitions: int, busy_ms: int) -> sqlite3.Connection:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """
+    What a log's disk is like, where that is to be tried out: nothing that anybody would want in production.
+
+    Attributes:
+        max_pages: No file grows larger than so many pages of 4 KiB; after that the disk is full.
+        before_commit: Called in the writing thread before each commit of records; may sleep, or raise `OSError`.
+    """
+
+    max_pages: int | None = None
+    before_commit: Callable[[], None] | None = None
+
+
+REAL: Final = Disk()
+"""Whatever disk there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What a topic's file holds: its records, and the bytes of their keys, headers and values."""
+
+    rows: int
+    bytes: int
+
+
+def connect(path: Path, *, partitions: int, busy_ms: int, max_pages: int | None = None) -> sqlite3.Connection:
     """
     Open a topic's file for this thread, making it first if it is not there.
 
@@ -84,6 +114,8 @@ def connect(path: Path, *, partitions: int, busy_ms: int) -> sqlite3.Connection:
             with _setting_up(path):
                 _set_up(connection, path, partitions)
         connection.execute("PRAGMA synchronous = FULL")
+        if max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {max_pages:d}")
         _check(connection, path, partitions)
     except BaseException:
         connection.close()
@@ -132,6 +164,18 @@ def data_version(connection: sqlite3.Connection) -> int:
     """Return a number that changes when another connection has committed something."""
     version: int = connection.execute("PRAGMA data_version").fetchone()[0]
     return version
+
+
+def forget(connection: sqlite3.Connection, partition: int, *, before: int) -> None:
+    """Delete the records of a partition before an offset; its next offset stays what it is."""
+    with _writing(connection):
+        connection.execute('DELETE FROM records WHERE partition = ? AND "offset" < ?', (partition, before))
+
+
+def size(connection: sqlite3.Connection) -> Size:
+    """Return how much there is."""
+    rows, held = connection.execute(_SIZE).fetchone()
+    return Size(rows=rows, bytes=held)
 
 
 def prune(connection: sqlite3.Connection, *, before: EpochMs, limit: int) -> int:

@@ -32,6 +32,7 @@ from shared.eventlog.port import (
 )
 from shared.eventlog.sqlite import file
 from shared.eventlog.sqlite.consuming import ConsumerLock, SqliteConsumer
+from shared.eventlog.sqlite.file import REAL, Disk, Size
 from shared.eventlog.sqlite.place import consumer_lock, topic_file
 from shared.eventlog.sqlite.writing import Writer, unavailable
 
@@ -73,6 +74,7 @@ class SqliteLog:
         append_timeout_s: float = APPEND_TIMEOUT_S,
         busy_ms: int = BUSY_MS,
         clock: Clock | None = None,
+        disk: Disk = REAL,
     ) -> None:
         self._path = path
         self._topics = topics
@@ -80,7 +82,10 @@ class SqliteLog:
         self._max_record_bytes = max_record_bytes
         self._append_timeout_s = append_timeout_s
         self._busy_ms = busy_ms
-        self._writer = Writer(self._connect, clock=clock or SystemClock(), retention_ms=retention_ms)
+        self._max_pages = disk.max_pages
+        self._writer = Writer(
+            self._connect, clock=clock or SystemClock(), retention_ms=retention_ms, before_commit=disk.before_commit
+        )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-log-reader")
         self._open: dict[str, sqlite3.Connection] = {}
         self._consumers: set[SqliteConsumer] = set()
@@ -148,13 +153,32 @@ class SqliteLog:
                 found.append(f"{topic}: {error}")
         return found
 
+    async def forget(self, topic: str, partition: int, *, before: int) -> None:
+        """
+        Delete the records of a partition before an offset. Offsets go on from where they were, also when none is left.
+
+        Raises:
+            LogUnavailable: They may be there still.
+        """
+        self._check_open()
+        await self._written([self._writer.forget(topic, partition, before=before)])
+
+    async def size(self, topic: str) -> Size:
+        """
+        Return how much a topic holds; looks at every record.
+
+        Raises:
+            LogUnavailable: The file cannot be read.
+        """
+        return await self._ask(topic, file.size, Size(rows=0, bytes=0))
+
     def _file(self, topic: str) -> Path:
         return topic_file(self._path, topic, first=self._topics.interactions)
 
     def _connect(self, topic: str) -> sqlite3.Connection:
         path = self._file(topic)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return file.connect(path, partitions=self._partitions, busy_ms=self._busy_ms)
+        return file.connect(path, partitions=self._partitions, busy_ms=self._busy_ms, max_pages=self._max_pages)
 
     def _check_open(self) -> None:
         if self._closed:

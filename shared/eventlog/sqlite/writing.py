@@ -32,10 +32,17 @@ Connect = Callable[[str], sqlite3.Connection]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
-    """One caller's records of one topic; none means: say whether the topic can be written. ``done`` is its loop's."""
+    """
+    What one caller wants done to one topic; ``done`` is its loop's.
+
+    Attributes:
+        records: To append; none means: say whether the topic can be written.
+        forget: Instead of that: a partition, and the offset before which its records are deleted.
+    """
 
     topic: str
-    records: Sequence[NewRecord]
+    records: Sequence[NewRecord] = ()
+    forget: tuple[int, int] | None = None
     done: "asyncio.Future[None]"
 
 
@@ -47,8 +54,11 @@ class Writer:
         listeners: Called in the writer's thread after each commit.
     """
 
-    def __init__(self, connect: Connect, *, clock: Clock, retention_ms: int) -> None:
+    def __init__(
+        self, connect: Connect, *, clock: Clock, retention_ms: int, before_commit: Callable[[], None] | None = None
+    ) -> None:
         self.listeners: set[Callable[[], None]] = set()
+        self._before_commit = before_commit
         self._connect = connect
         self._clock = clock
         self._retention_ms = retention_ms
@@ -59,13 +69,12 @@ class Writer:
 
     def write(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[None]":
         """Return a future that is done when the records are on the disk, or fails with `LogUnavailable`."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sqlite-log-writer", daemon=True)
-            self._thread.start()
-        job = Job(topic=topic, records=records, done=asyncio.get_running_loop().create_future())
-        job.done.add_done_callback(_seen)
-        self._queue.put(job)
-        return job.done
+        return self._hand_over(Job(topic=topic, records=records, done=asyncio.get_running_loop().create_future()))
+
+    def forget(self, topic: str, partition: int, *, before: int) -> "asyncio.Future[None]":
+        """Return a future that is done when the records before an offset are deleted, or fails likewise."""
+        future = asyncio.get_running_loop().create_future()
+        return self._hand_over(Job(topic=topic, forget=(partition, before), done=future))
 
     def close(self, timeout_s: float) -> None:
         """Commit what is queued and end the thread; blocks. Nothing may be handed over afterwards."""
@@ -73,11 +82,24 @@ class Writer:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
+    def _hand_over(self, job: Job) -> "asyncio.Future[None]":
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="sqlite-log-writer", daemon=True)
+            self._thread.start()
+        job.done.add_done_callback(_seen)
+        self._queue.put(job)
+        return job.done
+
     def _run(self) -> None:
         while (job := self._queue.get()) is not None:
             jobs, ended = self._gather(job)
             for topic in dict.fromkeys(each.topic for each in jobs):
-                self._commit(topic, [each for each in jobs if each.topic == topic])
+                appends = [each for each in jobs if each.topic == topic and each.forget is None]
+                if appends:
+                    self._commit(topic, appends)
+            for each in jobs:
+                if each.forget is not None:
+                    self._forget(each, *each.forget)
             if ended:
                 break
         for connection in self._connections.values():
@@ -100,6 +122,8 @@ class Writer:
     def _commit(self, topic: str, jobs: Sequence[Job]) -> None:
         try:
             connection = self._connection(topic)
+            if self._before_commit is not None:
+                self._before_commit()
             file.append(connection, (record for job in jobs for record in job.records), now=self._clock.now())
         except (sqlite3.Error, OSError, LogUnavailable) as error:
             self._drop(topic)
@@ -109,6 +133,16 @@ class Writer:
         for listener in tuple(self.listeners):
             listener()
         self._prune(topic, connection)
+
+    def _forget(self, job: Job, partition: int, before: int) -> None:
+        """In a transaction of its own: where there is no room to delete, that is no append's fault."""
+        try:
+            file.forget(self._connection(job.topic), partition, before=before)
+        except (sqlite3.Error, OSError, LogUnavailable) as error:
+            self._drop(job.topic)
+            _finish([job], unavailable(job.topic, error))
+            return
+        _finish([job], None)
 
     def _connection(self, topic: str) -> sqlite3.Connection:
         if topic not in self._connections:

@@ -1,0 +1,137 @@
+"""
+The folder of spill files: one for each gateway, and those that crashed ones left.
+
+Who uses a file holds a lock beside it, which the system lets go when its process ends, however. So a file whose lock
+can be had belongs to nobody, and whoever gets the lock may take it over: of two that try at once, one does. A lock
+file is deleted only by its holder, and last; whoever then holds the lock of a deleted file notices, and tries again.
+
+=========================  =====================================================================================
+``spill-<ms>-<pid>.db``    the spill of the gateway that started then, with SQLite's files beside it
+``spill-….db.lock``        held by whoever uses it
+``spill_rejected.db``      records that the brokers refused for good, of all gateways: for a person to look at
+=========================  =====================================================================================
+"""
+
+import fcntl
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shared.clock import Clock
+from shared.core.errors import ConfigError
+from shared.eventlog.sqlite.place import network_file_system
+
+REJECTED: Final = "spill_rejected.db"
+
+_BESIDE: Final = ("-wal", "-shm", ".setup.lock", "")
+"""What SQLite and the log put beside a file; the file itself last."""
+
+_EXAMPLE: Final = "for example CARDWIRE_SPILL=/var/lib/cardwire/spill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A spill file that is ours until it is released, or our process ends."""
+
+    path: Path
+    lock: int
+
+    def release(self) -> None:
+        """Leave the file for others to take over."""
+        os.close(self.lock)
+
+    def remove(self) -> None:
+        """Delete the file, of which nothing is needed any more, and let go of it."""
+        for suffix in _BESIDE:
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        _lock_file(self.path).unlink(missing_ok=True)
+        os.close(self.lock)
+
+
+class SpillFolder:
+    """Where CARDWIRE_SPILL points to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder
+
+    @property
+    def rejected(self) -> Path:
+        """The file of records that the brokers refused for good."""
+        return self._folder / REJECTED
+
+    def claim_new(self, clock: Clock) -> Claim:
+        """
+        Return a file of our own, which is not there yet.
+
+        Raises:
+            ConfigError: The folder cannot be used; the text names the setting, and an example.
+        """
+        kind = network_file_system(self._folder)
+        if kind is not None:
+            raise ConfigError(
+                f"CARDWIRE_SPILL={self._folder} is on a network file system ({kind}), where SQLite loses records: "
+                f"expected a folder on a local disk, {_EXAMPLE}"
+            )
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            name = f"spill-{clock.now()}-{os.getpid()}"
+            for n in itertools.count():
+                path = self._folder / f"{name}{f'-{n}' if n else ''}.db"
+                if not path.exists() and (claim := _claim(path)) is not None:
+                    return claim
+        except OSError as error:
+            raise ConfigError(
+                f"CARDWIRE_SPILL={self._folder} cannot be used ({error.strerror}): expected a folder that this process "
+                f"may write to, {_EXAMPLE}"
+            ) from error
+        raise AssertionError("there is always another name")
+
+    def orphans(self) -> Iterator[Claim]:
+        """Yield files that belong to nobody, oldest first, each claimed when it is its turn."""
+        for path in sorted(self._folder.glob("spill-*.db")):
+            try:
+                claim = _claim(path)
+            except OSError:  # not ours to open, or the folder is gone
+                continue
+            if claim is not None and path.exists():
+                yield claim
+            elif claim is not None:  # drained and deleted by another since it was listed
+                claim.remove()
+
+
+def _claim(path: Path) -> Claim | None:
+    """Return the lock of a spill file; ``None`` if somebody else holds it."""
+    while True:
+        lock = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_there(lock, _lock_file(path)):
+                return Claim(path=path, lock=lock)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except OSError:
+            os.close(lock)
+            raise
+        os.close(lock)  # its holder deleted it between our opening and locking it
+
+
+def _is_there(lock: int, path: Path) -> bool:
+    held = os.fstat(lock)
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")

@@ -10,22 +10,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shared.app.app import App
     from shared.app.interaction import Interaction
+    from shared.core.answers import CardAnswer, CustomAnswer, Preview, PreviewUrls, template
     from shared.core.cards import Toast
     from shared.core.decision import Card, Decision
     from shared.core.effects import RenameChat, SendCard, SendText, UpdateCard
 
-__all__ = ["App", "Card", "Decision", "Interaction", "RenameChat", "SendCard", "SendText", "Toast", "UpdateCard"]
+__all__ = [
+    "App",
+    "Card",
+    "CardAnswer",
+    "CustomAnswer",
+    "Decision",
+    "Interaction",
+    "Preview",
+    "PreviewUrls",
+    "RenameChat",
+    "SendCard",
+    "SendText",
+    "Toast",
+    "UpdateCard",
+    "template",
+]
 
 _HOMES = {
     "App": "shared.app.app",
     "Card": "shared.core.decision",
+    "CardAnswer": "shared.core.answers",
+    "CustomAnswer": "shared.core.answers",
     "Decision": "shared.core.decision",
     "Interaction": "shared.app.interaction",
+    "Preview": "shared.core.answers",
+    "PreviewUrls": "shared.core.answers",
     "RenameChat": "shared.core.effects",
     "SendCard": "shared.core.effects",
     "SendText": "shared.core.effects",
     "Toast": "shared.core.cards",
     "UpdateCard": "shared.core.effects",
+    "template": "shared.core.answers",
 }
 
 if not TYPE_CHECKING:  # a type checker shall find a misspelt name

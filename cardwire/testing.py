@@ -19,19 +19,20 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.app.answering import Asked, answered
 from shared.app.app import App
 from shared.app.decide import run
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
-from shared.core.cards import Toast
+from shared.core.answers import AnswerValue
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, UpdateCard
 from shared.core.errors import HandlerError
-from shared.core.events import Action, InteractionReceived, Operator
+from shared.core.events import CARD_ACTIONS, Action, Answer, InteractionReceived, Operator
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText, json_text, json_value
 
-__all__ = ["Given", "Nondeterministic", "Result", "card", "click", "event", "given"]
+__all__ = ["Given", "Nondeterministic", "Result", "card", "click", "event", "given", "link"]
 
 NEW_YEAR: Final = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -103,6 +104,32 @@ def event(event_type: str, body: Any = None, *, at: datetime = NEW_YEAR, event_i
     )
 
 
+def link(
+    url: str,
+    *,
+    open_id: str = "ou_ada",
+    message_id: str | None = "om_card",
+    chat_id: str | None = "oc_group",
+    at: datetime = NEW_YEAR,
+    event_id: str = "link-1",
+) -> Interaction:
+    """Return a link that somebody's client wants to show; ``message_id=None``: it is still being typed."""
+    return Interaction(
+        InteractionReceived(
+            event_id=EventId(event_id),
+            kind="link_preview",
+            app_id=AppId("cli_test"),
+            tenant_key=TenantKey("tenant"),
+            operator=Operator(open_id=OpenId(open_id)),
+            message_id=None if message_id is None else MessageId(message_id),
+            chat_id=None if chat_id is None else ChatId(chat_id),
+            url=url,
+            occurred_at=_ms(at),
+            received_at=_ms(at),
+        )
+    )
+
+
 def card(*, state: Any = None, content: Any = None, version: int = 1) -> Card:
     """Return a card as earlier decisions left it: their state, and the card JSON that we intend to show."""
     return Card(version=version, state_text=_text(state), content_text=_text(content))
@@ -131,18 +158,21 @@ class Given:
         Decide an interaction, twice.
 
         Raises:
-            Nondeterministic: The second decision is not the first.
+            Nondeterministic: The second decision, or the second answer, is not the first.
         """
         handler = self.app.handler_for(interaction.received)
+        answer, again = (_answer(self.app, interaction) for _ in range(2))
+        if _shown(answer) != _shown(again):
+            raise Nondeterministic(f"the same was answered differently:\n{_diff(_shown(answer), _shown(again))}")
         if handler is None:
-            return Result(before=self.card, handler=None, decided=None)
+            return Result(interaction=interaction, answer=answer, before=self.card, handler=None, decided=None)
         first, second = (_decided(handler, interaction, self.card) for _ in range(2))
         if _written(first) != _written(second):
             raise Nondeterministic(
                 f"{handler.name} decided differently when it was given the same click and card again; handlers have "
                 f"no clock (use click.now), no chance and no memory (use state):\n{_difference(first, second)}"
             )
-        return Result(before=self.card, handler=handler, decided=first)
+        return Result(interaction=interaction, answer=answer, before=self.card, handler=handler, decided=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +181,15 @@ class Result:
     What was decided.
 
     Attributes:
+        interaction: What was decided.
+        answer: What it is answered with, or why with nothing.
         before: The card that the handler saw.
         handler: Who decided; ``None`` if no handler matched.
         decided: The decision, or why there is none.
     """
 
+    interaction: Interaction
+    answer: Answer | HandlerError
     before: Card | None
     handler: Handler | None
     decided: Decision | HandlerError | None
@@ -173,11 +207,18 @@ class Result:
             raise AssertionError(f"{self._who} decided otherwise:\n{difference}") from self._error
         return self
 
-    def answered(self, toast: Toast | None) -> "Result":
-        """Expect that the person who clicked is shown this toast at once."""
-        shown = self.handler.answer if self.handler is not None else None
-        if shown != toast:
-            raise AssertionError(f"{self._who} answered {shown}, expected {toast}")
+    def answered(self, answer: AnswerValue | None) -> "Result":
+        """
+        Expect that the person who clicked, or sees the link, is answered with this at once; ``None``: with nothing.
+
+        Raises:
+            AssertionError: It is another, or the function that makes it failed.
+        """
+        asked: Asked = "link" if self.interaction.kind == "link_preview" else "click"
+        expected, shown = _shown(answered(answer, rule="", asked=asked)), _shown(self.answer)
+        if shown != expected:
+            who = self.answer.rule if isinstance(self.answer, Answer) else self._who
+            raise AssertionError(f"{who} answered otherwise:\n{_diff(expected, shown)}")
         return self
 
     def ignored(self) -> "Result":
@@ -200,6 +241,8 @@ class Result:
         if not isinstance(self.decided, Decision):
             return before
         updates = [effect.card for effect in self.decided.effects if isinstance(effect, UpdateCard)]
+        if not updates and isinstance(self.answer, Answer) and self.interaction.kind in CARD_ACTIONS:
+            updates = [] if self.answer.card is None else [self.answer.card]
         kept = self.decided.state is UNCHANGED
         return Card(
             version=before.version + 1,
@@ -244,8 +287,32 @@ def _fields(effect: Effect) -> dict[str, Any]:
 
 
 def _difference(expected: Decision | HandlerError | None, actual: Decision | HandlerError | None) -> str:
-    lines = (_written(expected).splitlines(), _written(actual).splitlines())
+    return _diff(_written(expected), _written(actual))
+
+
+def _diff(expected: str, actual: str) -> str:
+    lines = expected.splitlines(), actual.splitlines()
     return "\n".join(difflib.unified_diff(*lines, "expected", "actual", lineterm="", n=2))
+
+
+def _answer(app: App, interaction: Interaction) -> Answer | HandlerError:
+    try:
+        return app.answer_for(interaction.received)
+    except HandlerError as error:
+        return error
+
+
+def _shown(answer: Answer | HandlerError) -> str:
+    """Return an answer as text that people compare, whoever's it is."""
+    if isinstance(answer, HandlerError):
+        return f"nothing: {answer}"
+    fields: dict[str, Any] = msgspec.to_builtins(answer)
+    fields.pop("rule", None)
+    custom = fields.get("custom", {})
+    for holder, name in ((fields, "card"), (custom, "body")):
+        if name in holder:
+            holder[name] = json_value(holder[name])
+    return json.dumps(fields, ensure_ascii=False, indent=2, sort_keys=True)
 
 
 def _text(value: Any) -> JsonText | None:

@@ -1,17 +1,20 @@
 """
 The one pipeline that every callback takes, whatever front end it arrived at.
 
-admit → normalize → choose the answer → append → answer; then, once the front end has written the answer, the mark.
+admit → normalize → choose the answer → append → answer; then, once the front end has written the answer, the mark. A
+link preview is answered first, and appended afterwards if a handler wants it: it is asked for again whenever somebody
+opens the chat, and nothing may make people wait for a title.
 
 Guarantees
-    A click that is answered with its handler's toast is in the log. One that is not, is answered with a toast that
+    A click that is answered with its handler's answer is in the log. One that is not, is answered with a toast that
     says so, or with 503 where the platform repeats what failed (events). Nothing that a caller sends makes it raise.
     *Crash* before the answer: the caller got none, and the click may be in the log. After it: the mark may be
-    missing, and the click's effects wait three seconds for it.
+    missing, and the click's effects wait three seconds for it; a link preview may not be in the log.
 """
 
+import asyncio
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
 import msgspec
@@ -24,21 +27,22 @@ from shared.app.app import App
 from shared.clock import Clock
 from shared.core.codec import encode
 from shared.core.errors import CallbackRejected, LogUnavailable, RecordRefused
-from shared.core.events import CARD_ACTIONS, InteractionAnswered, InteractionReceived
+from shared.core.events import CARD_ACTIONS, Answer, InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord, Topics
-from shared.feishu.answer import NOTHING, challenge, not_recorded, render
-from shared.feishu.callback import UnreadableCallback
+from shared.feishu.answer import NOTHING, challenge, not_recorded, render, status_of
+from shared.feishu.callback import APP_TICKET, UnreadableCallback
 from shared.feishu.normalize import delivery_key, normalize
-from shared.observability.metrics import ANSWER_SECONDS, CALLBACKS, REFUSALS, UNDELIVERED, Metrics
+from shared.observability.metrics import ANSWER_SECONDS, CALLBACKS, PREVIEWS_LOST, REFUSALS, UNDELIVERED, Metrics
 
 REJECTED: Final = b'{"error":"rejected"}'
 """The one body of every refusal: who is not let in learns nothing from it."""
 
 UNAVAILABLE: Final = b'{"error":"unavailable"}'
 
-Outcome = Literal["recorded", "not_recorded", "parked", "ignored", "verified", "rejected"]
+Outcome = Literal["recorded", "not_recorded", "answered", "parked", "ignored", "verified", "rejected"]
+"""What became of a callback; ``answered``: a link preview, which is recorded behind its answer, if at all."""
 
 log = structlog.get_logger("cardwire.gateway")
 
@@ -67,6 +71,7 @@ class Reply:
         status: HTTP status.
         body: JSON, always.
         received: What was recorded, if anything was.
+        later: What is still to be recorded, once the answer is written.
         cause: Why not, in a few words of ours.
         hint: Which setting could be the matter.
     """
@@ -76,6 +81,7 @@ class Reply:
     outcome: Outcome
     kind: str = "unknown"
     received: InteractionReceived | None = None
+    later: NewRecord | None = field(default=None, repr=False)
     cause: str | None = None
     hint: str | None = None
     request_id: str | None = None
@@ -101,6 +107,7 @@ class Gate:
         self._app_id, self._admission, self._app, self._answers = app_id, admission, app, answers
         self._appender = appender
         self._topics, self._clock, self._metrics, self._keep_callback = topics, clock, metrics, keep_callback
+        self._recording: set[asyncio.Task[None]] = set()
 
     async def accept(self, arrival: Arrival) -> Reply:
         """Return what to answer; what had to be recorded is durable by then, or the answer says that it may not be."""
@@ -124,6 +131,10 @@ class Gate:
         received = reply.received
         if received is not None and reply.outcome == "recorded" and received.kind in CARD_ACTIONS:
             self._appender.mark(NewRecord.of(self._topics.interactions, encode(self._mark(received, delivered))))
+        if reply.later is not None:
+            recording = asyncio.create_task(self._record_later(reply.later))
+            self._recording.add(recording)
+            recording.add_done_callback(self._recording.discard)
         seconds = self._clock.monotonic() - reply.started
         self._metrics.count(CALLBACKS, reply.kind, reply.outcome)
         self._metrics.observe(ANSWER_SECONDS, seconds, reply.kind)
@@ -147,30 +158,44 @@ class Gate:
             )
         except UnreadableCallback as error:
             return await self._park(str(error), arrival, now)
-        if not self._is_wanted(received):
+        if received.kind == "event" and not self._is_wanted(received):
             return _reply(arrival, NOTHING, "ignored", kind=received.kind, received=received)
         left_s = BUDGET_S - (self._clock.monotonic() - arrival.started)
-        received = msgspec.structs.replace(received, answer=await self._answers.choose(received, left_s=left_s))
+        answer = await self._answers.choose(received, left_s=left_s)
+        received = msgspec.structs.replace(received, answer=answer)
+        if received.kind == "link_preview":
+            return self._previewed(received, arrival)
         try:
             # Nothing is awaited between the answer and the append, so clicks of one card keep their order.
             record = NewRecord.of(self._topics.interactions, encode(received))
             await self._appender.append(record, started=arrival.started)
         except (LogUnavailable, RecordRefused) as error:
             return _not_recorded(received, str(error), arrival)
-        body = render(received.answer, received.kind)
-        return _reply(arrival, body, "recorded", kind=received.kind, received=received)
+        return self._answered(received, arrival, "recorded")
 
     def _is_wanted(self, received: InteractionReceived) -> bool:
-        match received.kind:
-            case "card_action" | "card_action_v1":
-                # Also without a handler: what people pressed is worth knowing, and a handler may come later.
-                return True
-            case "event":
-                return received.event_type is not None and self._app.wants_event(received.event_type)
-            case "link_preview":
-                return self._app.handler_for(received) is not None
-            case _ as unreachable:
-                assert_never(unreachable)
+        """Say whether an event is recorded. Clicks all are: what people pressed is worth knowing without a handler."""
+        # The ticket is for the worker, which calls the platform for a store app.
+        event_type = received.event_type
+        return event_type is not None and (event_type == APP_TICKET or self._app.wants_event(event_type))
+
+    def _previewed(self, received: InteractionReceived, arrival: Arrival) -> Reply:
+        if self._app.handler_for(received) is not None:
+            record = NewRecord.of(self._topics.interactions, encode(received))
+            return replace(self._answered(received, arrival, "answered"), later=record)
+        return self._answered(received, arrival, "ignored" if received.answer == Answer() else "answered")
+
+    def _answered(self, received: InteractionReceived, arrival: Arrival, outcome: Outcome) -> Reply:
+        body = self._answers.body(received.answer, received.kind)
+        status = status_of(received.answer, received.kind)
+        return _reply(arrival, body, outcome, status=status, kind=received.kind, received=received)
+
+    async def _record_later(self, record: NewRecord) -> None:
+        try:
+            await self._appender.append(record, started=self._clock.monotonic())
+        except (LogUnavailable, RecordRefused) as error:
+            self._metrics.count(PREVIEWS_LOST)
+            log.warning("preview_not_recorded", reason=str(error))
 
     async def _park(self, reason: str, arrival: Arrival, now: EpochMs) -> Reply:
         """Keep an honest body that we cannot read, as it came, for a person to look at."""

@@ -1,15 +1,16 @@
 """
-What to answer: the toast of the handler that a click belongs to, and never a wait for it.
+What to answer: what the handler that a callback belongs to declares, and never a wait for it.
 
-Theory of operation. Most apps route by plain rules; that is a look-up, done where we are. A predicate is user code,
-which may be slow or hang, so it is asked in one of a few threads, for a short while. Then the click is answered
-without a toast, and decided by the worker all the same. A thread that hangs is not replaced, or hanging ones would
-grow in number: with all of them hanging, clicks that need a predicate are answered without a toast at once, until
-one comes back. A click waits for an earlier one of its card whose answer is still being chosen, so that the order
-in which they arrived is the order in which they are recorded; the earlier one began before, so it is done in time.
+Theory of operation. Most apps route by plain rules and declare their answers; that is a look-up, done where we are, and
+what is sent for it was made at start. A predicate, or a function that makes the answer, is user code, which may be slow
+or hang, so it is asked in one of a few threads, for a short while. Then the callback is answered with nothing, and a
+click is decided by the worker all the same. A thread that hangs is not replaced, or hanging ones would grow in number:
+with all of them hanging, callbacks that need user code are answered with nothing at once, until one comes back. A
+click waits for an earlier one of its card whose answer is still being chosen, so that the order in which they arrived
+is the order in which they are recorded; the earlier one began before, so it is done in time.
 
 Guarantees
-    An answer is there within `CAP_S`. Nothing here raises.
+    An answer is there within `CAP_S`, and of a shape that the platform takes. Nothing here raises.
     *End of the process*: never waits for a thread.
 
 Known weakness: a thread can be left waiting only while it lets others run. Code that keeps the interpreter's lock
@@ -24,19 +25,26 @@ from typing import Final, Literal
 
 import structlog
 
-from shared.app.app import App, PredicateFailed
-from shared.core.events import Answer, InteractionReceived
+from shared.app.app import App
+from shared.core.errors import ConfigError, HandlerError
+from shared.core.events import CARD_ACTIONS, Answer, InteractionKind, InteractionReceived
 from shared.core.ids import MessageId
+from shared.feishu.answer import render
+from shared.feishu.cards import everybodys
+from shared.feishu.validity import fits
 from shared.observability.metrics import ANSWERS_DEFAULTED, Metrics
 
 CAP_S: Final = 0.3
-"""How long a predicate may keep a callback waiting: a fraction of the 3 s after which the client shows an error."""
+"""How long user code may keep a callback waiting: a fraction of the 3 s after which the client shows an error."""
 
 THREADS: Final = 4
-"""Enough for a predicate that is slow now and then; each that spins for good takes a share of the process."""
+"""Enough for user code that is slow now and then; each that spins for good takes a share of the process."""
 
 MAX_WAITING: Final = 1024
-"""Clicks that may wait for a thread."""
+"""Callbacks that may wait for a thread."""
+
+MAX_CUSTOM_BYTES: Final = 64 * 1024
+"""What a custom body may have; the platform names no limit, but a record must hold it."""
 
 Reason = Literal["late", "failed", "busy"]
 
@@ -44,45 +52,57 @@ log = structlog.get_logger("cardwire.gateway")
 
 
 class Answers:
-    """Chooses the answers of one app; to be used on one loop."""
+    """
+    Chooses the answers of one app; to be used on one loop.
+
+    Raises:
+        ConfigError: An answer that the app declares is too large to be shown.
+    """
 
     def __init__(self, app: App, *, metrics: Metrics, cap_s: float = CAP_S) -> None:
         self._app, self._metrics, self._cap_s = app, metrics, cap_s
+        self._ready = _made_ready(app)
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
-        self._threads = [_Thread(self._questions) for _ in range(THREADS if app.has_predicates else 0)]
+        self._threads = [_Thread(self._questions) for _ in range(THREADS if app.answers_by_code else 0)]
         self._choosing: dict[MessageId, asyncio.Future[None]] = {}
 
     async def choose(self, received: InteractionReceived, *, left_s: float) -> Answer:
         """
-        Return what to answer: the default where a predicate is late, raises, or nobody is free to ask it.
+        Return what to answer: the default where user code is late, raises, returns no answer, or nobody can ask it.
 
         Clicks of one card get their answers in the order in which they asked.
 
         Args:
             received: The interaction.
-            left_s: What is left of its callback's time (s); at most half of it goes to predicates.
+            left_s: What is left of its callback's time (s); at most half of it goes to user code.
         """
-        asks = self._app.asks_predicates(received)
-        earlier = self._choosing.get(received.message_id) if received.message_id else None
-        if not asks and earlier is None:
-            return self._app.answer_for(received)
+        ready = self._app.ready_answer(received)
+        card = received.message_id if received.kind in CARD_ACTIONS else None
+        earlier = self._choosing.get(card) if card else None
+        if ready is not None and earlier is None:
+            return ready
         chosen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if received.message_id:
-            self._choosing[received.message_id] = chosen
+        if card:
+            self._choosing[card] = chosen
         try:
             within_s = max(0, min(self._cap_s, left_s / 2))
-            answer = await self._asked(received, within_s) if asks else self._app.answer_for(received)
+            answer = await self._asked(received, within_s) if ready is None else ready
             if earlier is not None:
                 await asyncio.wait([earlier])
             return answer
         finally:
             chosen.set_result(None)
-            if received.message_id and self._choosing.get(received.message_id) is chosen:
-                del self._choosing[received.message_id]
+            if card and self._choosing.get(card) is chosen:
+                del self._choosing[card]
+
+    def body(self, answer: Answer, kind: InteractionKind) -> bytes:
+        """Return what is sent for an answer that was chosen here."""
+        # Known by identity: comparing cards would take as long as writing them.
+        return self._ready.get((id(answer), kind)) or render(answer, kind)
 
     @property
     def hang(self) -> bool:
-        """Whether every thread is at a click that nobody waits for any more."""
+        """Whether every thread is at a callback that nobody waits for any more."""
         return all(thread.hangs for thread in self._threads)
 
     def close(self) -> None:
@@ -105,7 +125,8 @@ class Answers:
             return self._default(received, "late")
         match question.answered.result():
             case Answer() as answer:
-                return answer
+                unfit = _unfit(answer)
+                return answer if unfit is None else self._default(received, "failed", HandlerError(unfit))
             case error:
                 return self._default(received, "failed", error)
 
@@ -122,13 +143,32 @@ class Answers:
 
 
 def _named(error: BaseException) -> str:
-    # What user code raised may say what a person typed; our own error says whose predicate it was, and no more.
-    return str(error) if isinstance(error, PredicateFailed) else type(error).__name__
+    # What user code raised may say what a person typed; our own error says whose code it was, and no more.
+    return str(error) if isinstance(error, HandlerError) else type(error).__name__
+
+
+def _made_ready(app: App) -> dict[tuple[int, InteractionKind], bytes]:
+    """Return what is sent for the answers that the app declares, by the answer's identity: the app keeps them."""
+    made = {}
+    for answer, kind in app.ready_answers:
+        if (unfit := _unfit(answer)) is not None:
+            raise ConfigError(f"{unfit}: expected a smaller one, or answer= with a toast alone")
+        made[id(answer), kind] = render(answer, kind)
+    return made
+
+
+def _unfit(answer: Answer) -> str | None:
+    """Say why the platform would refuse an answer that is built right; ``None``: it would not."""
+    if answer.card is not None and not fits(everybodys(answer.card)):
+        return f"the answer of {answer.rule} has a card larger than the platform's 30 KB"
+    if answer.custom is not None and len(answer.custom.body) > MAX_CUSTOM_BYTES:
+        return f"the answer of {answer.rule} has a body of more than {MAX_CUSTOM_BYTES} characters"
+    return None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Question:
-    """One click whose handler is to be found; its answer, or what the predicate raised, arrives on the loop."""
+    """One callback that user code answers; its answer, or what that code raised, arrives on the loop."""
 
     app: App
     received: InteractionReceived
@@ -140,11 +180,11 @@ class _Question:
         self.answered = self.loop.create_future()
 
     def ask(self) -> None:
-        """Run the predicates, in a thread."""
+        """Run user code, in a thread."""
         found: Answer | BaseException
         try:
             found = self.app.answer_for(self.received)
-        except BaseException as error:  # noqa: BLE001 -- user code: a predicate that calls exit() must not end a thread
+        except BaseException as error:  # noqa: BLE001 -- user code: one that calls exit() must not end a thread
             found = error
         try:
             self.loop.call_soon_threadsafe(self._settle, found)
@@ -157,7 +197,7 @@ class _Question:
 
 
 class _Thread:
-    """A daemon thread, so that a hanging predicate does not keep the process from ending."""
+    """A daemon thread, so that hanging user code does not keep the process from ending."""
 
     def __init__(self, questions: "queue.SimpleQueue[_Question | None]") -> None:
         self._questions = questions

@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 import aiohttp
 
 from shared.core.codec import decode
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import AnsweredCard, RenameChat, SendCard, SendText, StoredEffect, UpdateCard
 from shared.core.errors import CardwireError
 from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived
 from shared.core.ids import EventId
@@ -197,11 +197,11 @@ class Story:
                 assert_never(unreachable)
 
 
-def _wanted(effect: Effect) -> str:
+def _wanted(effect: StoredEffect) -> str:
     match effect:
         case RenameChat():
             return effect.name
-        case UpdateCard() | SendCard():
+        case UpdateCard() | SendCard() | AnsweredCard():
             return _title(effect.card)
         case SendText():
             return effect.text

@@ -5,18 +5,26 @@ Both processes load it: the worker to decide, the gateway to know what to answer
 Nothing here runs a handler (see `shared.app.decide`), reads a clock or does I/O.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from itertools import combinations
-from typing import NoReturn, TypeVar, assert_never
+from typing import Final, NoReturn, TypeVar, assert_never
 
-from shared.app.handler import Function, Handler, make_handler
+from shared.app.answering import AnswerFunction
+from shared.app.handler import Function, Handler, make_answerer, make_handler
 from shared.app.interaction import Interaction
-from shared.app.routing import ClickRule, EventRule, Predicate, action_of
+from shared.app.routing import ClickRule, EventRule, LinkRule, Predicate, action_of
+from shared.core.answers import CardAnswer, CustomAnswer, Preview
 from shared.core.cards import Toast
 from shared.core.errors import ConfigError, HandlerError
-from shared.core.events import CARD_ACTIONS, Answer, InteractionReceived
+from shared.core.events import CARD_ACTIONS, Answer, InteractionKind, InteractionReceived
 
 _F = TypeVar("_F", bound=Function)
+_A = TypeVar("_A", bound=AnswerFunction)
+
+LINKS: Final = frozenset[InteractionKind]({"link_preview"})
+
+NO_ANSWER: Final = Answer()
+"""Nothing is shown."""
 
 
 class PredicateFailed(HandlerError):
@@ -56,6 +64,7 @@ class App:
             )
         self.action_key = action_key
         self._clicks: list[tuple[ClickRule, Handler]] = []
+        self._links: list[tuple[LinkRule, Handler]] = []
         self._events: list[tuple[EventRule, Handler]] = []
 
     def on_action(
@@ -64,7 +73,7 @@ class App:
         *,
         tag: str | None = None,
         name: str | None = None,
-        answer: Toast | None = None,
+        answer: Toast | CardAnswer | CustomAnswer | AnswerFunction | None = None,
         handler_name: str | None = None,
     ) -> Callable[[_F], _F]:
         """
@@ -74,7 +83,9 @@ class App:
             match: The action (``value["action"]``, or the value itself where it is a string), or a predicate.
             tag: The component's tag, as ``button``.
             name: The component's name.
-            answer: The toast shown at once, before anything is decided.
+            answer: What the person sees at once, before anything is decided: a toast, another card, a status and
+                body of your own, or a function of the click that returns one of these or ``None``. The function is
+                given 0.3 s; without an answer by then, nothing is shown.
             handler_name: Stable name; without it, the function's qualified name.
 
         Raises:
@@ -96,6 +107,53 @@ class App:
 
         return register
 
+    def on_link_preview(
+        self,
+        prefix: str | None = None,
+        *,
+        answer: Preview | CustomAnswer | AnswerFunction | None = None,
+        handler_name: str | None = None,
+    ) -> Callable[[_F], _F]:
+        """
+        Register a handler that decides when a link is shown; the longest prefix wins.
+
+        The link is answered first. A crash right behind the answer may lose its record: the platform asks again
+        whenever somebody else opens the chat.
+
+        Args:
+            prefix: How the link begins, as ``https://alerts.example.com/``; without one, every link.
+            answer: What it is shown as: a preview, or a function of the link that returns one, as for `on_action`.
+            handler_name: Stable name; without it, the function's qualified name.
+
+        Raises:
+            ConfigError: An argument is of the wrong type, or the function cannot be a handler.
+        """
+        rule = LinkRule(prefix=_text("prefix", prefix))
+
+        def register(function: _F) -> _F:
+            name = _text("handler_name", handler_name)
+            self._preview(rule, make_handler(function, name=name, answer=answer, asked="link"))
+            return function
+
+        return register
+
+    def answer_link_preview(self, prefix: str | None = None, *, handler_name: str | None = None) -> Callable[[_A], _A]:
+        """
+        Register a function that says what a link is shown as, where there is nothing to decide: nothing is recorded.
+
+        It is given 0.3 s; ``None``, or no answer by then, leaves the link as it is.
+
+        Raises:
+            ConfigError: An argument is of the wrong type, or the function takes anything but the link.
+        """
+        rule = LinkRule(prefix=_text("prefix", prefix))
+
+        def register(function: _A) -> _A:
+            self._preview(rule, make_answerer(function, name=_text("handler_name", handler_name)))
+            return function
+
+        return register
+
     def on_event(self, event_type: str, *, handler_name: str | None = None) -> Callable[[_F], _F]:
         """
         Register a handler for a subscribed event, as ``out_approval``. Events without a handler are not recorded.
@@ -108,7 +166,7 @@ class App:
             raise ConfigError('on_event(…): expected the event\'s type, as in on_event("out_approval")')
 
         def register(function: _F) -> _F:
-            handler = make_handler(function, name=_text("handler_name", handler_name), answer=None)
+            handler = make_handler(function, name=_text("handler_name", handler_name))
             self._events.append((EventRule(event_type=wanted), handler))
             return function
 
@@ -130,23 +188,51 @@ class App:
             case "event":
                 return next((handler for rule, handler in self._events if rule.event_type == received.event_type), None)
             case "link_preview":
-                return None
+                handler = self._link_handler(received)
+                return handler if handler is not None and handler.decides else None
             case _ as unreachable:
                 assert_never(unreachable)
 
     def answer_for(self, received: InteractionReceived) -> Answer:
         """
-        Return what to answer: the handler's toast, under its name, where it declares one, else the default.
+        Return what to answer: what the handler declares, under its name, else the default. May run user code.
 
         Raises:
             PredicateFailed: A predicate raised.
+            AnswerFailed: The function that makes the answer raised, or returned what cannot be answered.
         """
-        if received.kind not in CARD_ACTIONS:
-            return Answer()
-        handler = self._click_handler(Interaction(received))
-        if handler is None or handler.answer is None:
-            return Answer()
-        return Answer(rule=handler.name, toast=handler.answer)
+        if received.kind == "event":
+            return NO_ANSWER
+        seen = Interaction(received)
+        handler = self._link_handler(received) if received.kind == "link_preview" else self._click_handler(seen)
+        return NO_ANSWER if handler is None else handler.answer_to(seen)
+
+    def ready_answer(self, received: InteractionReceived) -> Answer | None:
+        """Return what to answer where no user code has to be asked; ``None`` where it has, see `answer_for`."""
+        match received.kind:
+            case "card_action" | "card_action_v1":
+                return self._ready_for_click(Interaction(received))
+            case "link_preview":
+                return _ready(self._link_handler(received))
+            case "event":
+                return NO_ANSWER
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    @property
+    def ready_answers(self) -> Iterator[tuple[Answer, InteractionKind]]:
+        """The answers that need no user code, and the kinds of callback that they may answer."""
+        of: list[tuple[Handler, Collection[InteractionKind]]] = [(handler, CARD_ACTIONS) for _, handler in self._clicks]
+        of += [(handler, LINKS) for _, handler in self._links]
+        for handler, kinds in of:
+            if isinstance(handler.answer, Answer):
+                yield from ((handler.answer, kind) for kind in kinds)
+
+    @property
+    def answers_by_code(self) -> bool:
+        """Whether any answer takes user code: a predicate to find it, or a function that makes it."""
+        handlers = [handler for _, handler in [*self._clicks, *self._links]]
+        return self.has_predicates or any(callable(handler.answer) for handler in handlers)
 
     @property
     def has_predicates(self) -> bool:
@@ -178,7 +264,7 @@ class App:
         Raises:
             ConfigError: Two rules are equal, or two functions have one name; one line for each.
         """
-        registered = [*self._clicks, *self._events]
+        registered = [*self._clicks, *self._links, *self._events]
         problems = [
             f"{one.name} and {other.name} are both registered with {rule}: expected one handler for each"
             for (rule, one), (same, other) in combinations(registered, 2)
@@ -192,6 +278,20 @@ class App:
         if problems:
             raise ConfigError("\n".join(problems))
 
+    def _preview(self, rule: LinkRule, handler: Handler) -> None:
+        self._links.append((rule, handler))
+        self._links.sort(key=lambda entry: entry[0].specificity, reverse=True)
+
+    def _link_handler(self, received: InteractionReceived) -> Handler | None:
+        return next((handler for rule, handler in self._links if rule.names(received.url)), None)
+
+    def _ready_for_click(self, click: Interaction) -> Answer | None:
+        action = action_of(click, self.action_key)
+        for rule, handler in self._clicks:
+            if rule.names(click, action):
+                return None if rule.predicate is not None else _ready(handler)
+        return NO_ANSWER
+
     def _click_handler(self, click: Interaction) -> Handler | None:
         action = action_of(click, self.action_key)
         for rule, handler in self._clicks:
@@ -204,6 +304,16 @@ class App:
                 # Not only Exception: a predicate that calls exit() must not end the process.
                 raise PredicateFailed(handler, error) from error
         return None
+
+
+def _ready(handler: Handler | None) -> Answer | None:
+    match None if handler is None else handler.answer:
+        case None:
+            return NO_ANSWER
+        case Answer() as ready:
+            return ready
+        case _:
+            return None
 
 
 def _failing(failed: PredicateFailed) -> Handler:

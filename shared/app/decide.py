@@ -1,20 +1,20 @@
 """Run a handler, and believe nothing that comes back."""
 
 import inspect
-import json
 import traceback
 from pathlib import Path
-from typing import Any, Final, NoReturn, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
+from shared.app.valid import object_text, utf8
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
-from shared.core.json_text import JsonText, json_text
+from shared.core.json_text import json_text
 
 MAX_BYTES: Final = 256 * 1024
 """What one decision may hold: effects and state together, as UTF-8."""
@@ -112,37 +112,15 @@ def _valid(handler: Handler, effect: Effect) -> Effect:
     if type(effect) not in _EFFECTS:
         names = ", ".join(kind.__name__ for kind in _EFFECTS)
         raise HandlerError(f"{handler.name} returned an effect of type {type(effect).__name__}: expected {names}")
-    fields = {key: _utf8(given) for key, given in msgspec.structs.asdict(effect).items()}
+    fields = {key: utf8(given) for key, given in msgspec.structs.asdict(effect).items()}
     try:
         checked = msgspec.convert(fields, type(effect))
         if isinstance(checked, UpdateCard | SendCard):
-            _check_card(checked.card)
+            object_text(checked.card)
     except (ValueError, RecursionError) as error:
         # msgspec names the field and the types, the JSON parser the position: neither repeats what was given.
         raise HandlerError(f"{handler.name} returned {type(effect).__name__} with {error}") from error
     return checked
-
-
-def _utf8(given: Any) -> Any:
-    # Half a character, pasted or cut, is what a person may have typed: shown as U+FFFD rather than refused.
-    if isinstance(given, str) and not given.isascii():
-        return given.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return given
-
-
-def _check_card(card: JsonText) -> None:
-    match _STRICT.decode(card):
-        case dict():
-            return
-        case _:
-            raise ValueError('a card that is no JSON object: expected a card, as in {"schema": "2.0", "body": …}')
-
-
-def _no_constant(constant: str) -> NoReturn:
-    raise ValueError(f"a card that holds {constant}, which JSON does not know")
-
-
-_STRICT: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _state_size(handler: Handler, state: Any) -> int:

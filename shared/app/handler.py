@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
+from shared.app.answering import AnswerFunction, Asked, UnfitAnswer, answered, declared
 from shared.app.interaction import Interaction
-from shared.core.cards import Toast
 from shared.core.decision import Card, Decision
 from shared.core.effects import Effect
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, HandlerError
+from shared.core.events import Answer
 
 Function = Callable[[Interaction, Card | None], Decision | Sequence[Effect] | None]
 """
@@ -30,21 +31,57 @@ class Handler:
     Attributes:
         name: Stable over restarts and machines: suspensions and decisions are filed under it.
         digest: SHA-256 of the function's code (hex), so that a decision names the code that made it.
-        answer: The toast that the person who clicked sees at once.
+        answer: What is answered at once: ready, or a function that makes it; ``None``: nothing.
+        decides: Whether there is something to decide; without, it only answers, and nothing is recorded.
     """
 
     name: str
     function: Function = field(repr=False)
     digest: str
-    answer: Toast | None = None
+    answer: Answer | AnswerFunction | None = None
+    decides: bool = True
+
+    def answer_to(self, interaction: Interaction) -> Answer:
+        """
+        Return what to answer; may run user code.
+
+        Raises:
+            AnswerFailed: The function that makes the answer raised, or returned something else.
+        """
+        match self.answer:
+            case None:
+                return Answer()
+            case Answer() as ready:
+                return ready
+            case function:
+                asked: Asked = "link" if interaction.kind == "link_preview" else "click"
+                return self._asked(function, interaction, asked)
+
+    def _asked(self, function: AnswerFunction, interaction: Interaction, asked: Asked) -> Answer:
+        try:
+            value = function(interaction)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Not only Exception: a function that calls exit() must not end the process.
+            raise AnswerFailed(f"{type(error).__name__} in the answer of {self.name}") from error
+        try:
+            return answered(value, rule=self.name, asked=asked)
+        except UnfitAnswer as error:
+            raise AnswerFailed(f"the answer of {self.name} is {error}") from error
 
 
-def make_handler(function: Function, *, name: str | None, answer: Toast | None) -> Handler:
+class AnswerFailed(HandlerError):
+    """The function that makes a handler's answer raised, or returned what cannot be answered."""
+
+
+def make_handler(function: Function, *, name: str | None, answer: object = None, asked: Asked = "click") -> Handler:
     """
     Return the handler of a function.
 
     Raises:
-        ConfigError: It is no plain function, is asynchronous or a generator, or does not take (click, card).
+        ConfigError: It is no plain function, is asynchronous or a generator, or does not take (click, card); or its
+            answer is none.
     """
     if not inspect.isfunction(function):
         raise ConfigError(f"{function!r} cannot be a handler: expected a function, as in def follow_up(click, card): …")
@@ -65,11 +102,27 @@ def make_handler(function: Function, *, name: str | None, answer: Toast | None) 
             f"{where} takes {inspect.signature(function)}: expected two arguments, "
             f"as in def {function.__name__}(click: Interaction, card: Card | None)"
         ) from None
-    if answer is not None and not isinstance(answer, Toast):
-        raise ConfigError(
-            f'{where}: answer= is of type {type(answer).__name__}: expected a Toast, as in Toast.info("正在跟进")'
-        )
-    return Handler(name=name or function.__qualname__, function=function, digest=code_digest(function), answer=answer)
+    known = name or function.__qualname__
+    ready = declared(answer, rule=known, asked=asked, where=where)
+    return Handler(name=known, function=function, digest=code_digest(function), answer=ready)
+
+
+def make_answerer(function: AnswerFunction, *, name: str | None) -> Handler:
+    """
+    Return what answers links with a function, and decides nothing.
+
+    Raises:
+        ConfigError: It is no plain function of one argument.
+    """
+    if not inspect.isfunction(function):
+        raise ConfigError(f"{function!r} cannot answer: expected a function, as in def title(link): …")
+    known = name or function.__qualname__
+    ready = declared(function, rule=known, asked="link", where=_where(function))
+    return Handler(name=known, function=_nothing, digest=code_digest(function), answer=ready, decides=False)
+
+
+def _nothing(link: Interaction, card: Card | None) -> None:
+    """Decide nothing."""
 
 
 def code_digest(function: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ from shared.core.json_text import JsonText, json_value
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """
-    A click on a card, or an event of the platform: read-only, and the same however often it is decided.
+    A click on a card, a link to preview, or an event: read-only, and the same however often it is decided.
 
     JSON that other people wrote (`value`, `form_value`, `callback`) is read by the standard library's parser when
     it is asked for; every access returns fresh objects, yours to change.
@@ -30,7 +30,7 @@ class Interaction:
 
     @property
     def kind(self) -> InteractionKind:
-        """How it arrived: ``card_action``, ``card_action_v1`` (the legacy callback) or ``event``."""
+        """How it arrived: ``card_action``, ``card_action_v1`` (the legacy callback), ``link_preview`` or ``event``."""
         return self.received.kind
 
     @property
@@ -79,8 +79,23 @@ class Interaction:
         return self.received.event_type
 
     @property
+    def event(self) -> Any:
+        """
+        What the event tells, as its document names it; ``None`` if nothing.
+
+        Of clicks and links it is there only where callbacks are kept (``CARDWIRE_KEEP_CALLBACK``).
+        """
+        callback = self.callback
+        return callback.get("event") if isinstance(callback, dict) else None
+
+    @property
+    def url(self) -> str | None:
+        """The link: of a preview the one to show, of a click the one whose preview was clicked."""
+        return self.received.url
+
+    @property
     def callback(self) -> Any:
-        """The whole callback as decoded, less its tokens; ``None`` where keeping it is switched off."""
+        """The whole callback as decoded, less its tokens; ``None`` where keeping those of clicks is switched off."""
         return _parsed(self.received.callback)
 
     @property

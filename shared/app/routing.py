@@ -64,6 +64,26 @@ class ClickRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRule:
+    """Which links: those that begin so; ``None``: all."""
+
+    prefix: str | None = None
+
+    @property
+    def specificity(self) -> int:
+        """Sorts rules: the longer, the more specific."""
+        return len(self.prefix or "")
+
+    def names(self, url: str | None) -> bool:
+        """Say whether a link is meant."""
+        return self.prefix is None or (url is not None and url.startswith(self.prefix))
+
+    def __str__(self) -> str:
+        """Name it as it was written."""
+        return f"the links that begin with {self.prefix!r}" if self.prefix is not None else "all links"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventRule:
     """Which subscribed event."""
 

@@ -86,3 +86,21 @@ class SendText(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
 
 
 Effect = UpdateCard | RenameChat | SendCard | SendText
+"""What a handler may want."""
+
+
+class AnsweredCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="AnsweredCard"):
+    """
+    The card that a click was answered with: effect 0 of its event, made by the worker, never by handlers.
+
+    It needs no call if the answer was delivered; else it is sent like `UpdateCard`.
+
+    Attributes:
+        card: The card's JSON.
+    """
+
+    card: JsonText
+
+
+StoredEffect = Effect | AnsweredCard
+"""What the ledger and the log hold."""

@@ -10,8 +10,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from shared.core.answers import CustomAnswer, Inline
 from shared.core.cards import CardFormat, Toast
-from shared.core.effects import Effect, UpdateCard
+from shared.core.effects import AnsweredCard, StoredEffect, UpdateCard
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 
@@ -64,12 +65,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         rule: Whose answer it is: a handler's name, or ``default``.
         toast: The toast, if any.
-        card: JSON text of the card, if the answer replaced it.
+        card: JSON text of the card, if the answer replaced it; of a link preview, the card below the link.
+        inline: What a previewed link was shown as.
+        custom: A status and body of the author's own; then there is nothing else.
     """
 
     rule: str = "default"
     toast: Toast | None = None
     card: JsonText | None = None
+    inline: Inline | None = None
+    custom: CustomAnswer | None = None
 
 
 class InteractionReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,6 +87,7 @@ class InteractionReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
         card_token: The card's update token: useless without the app's secret, secret all the same.
         request_id: ``X-Request-Id``; not signed, so never an identity by itself.
         delivery_key: Same key, same bytes delivered again.
+        app_ticket: What a store app gets its access tokens with, if this is the event that brings it: a secret.
         callback: JSON text of the decoded body less every token, so that fields can be derived later.
     """
 
@@ -104,6 +110,7 @@ class InteractionReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
     received_at: EpochMs
     request_id: str | None = None
     delivery_key: DeliveryKey | None = None
+    app_ticket: str | None = None
     callback: JsonText | None = None
 
     def __repr__(self) -> str:
@@ -166,7 +173,7 @@ class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     eligibility: Eligibility = "at_once"
     order: int
     due: EpochMs | None = None
-    effect: Effect
+    effect: StoredEffect
 
 
 class CardSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -227,7 +234,9 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def intended(self) -> JsonText | None:
         """The card we intend to show after this decision."""
-        updates = [planned.effect.card for planned in self.effects if isinstance(planned.effect, UpdateCard)]
+        updates = [
+            planned.effect.card for planned in self.effects if isinstance(planned.effect, UpdateCard | AnsweredCard)
+        ]
         return updates[-1] if updates else self.content
 
     def __repr__(self) -> str:

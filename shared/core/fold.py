@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.core.cards import CardFormat, card_format
-from shared.core.effects import Effect, SendCard
+from shared.core.effects import SendCard, StoredEffect
 from shared.core.events import ClaimResult, Decided, EffectOutcome, Output, PlannedEffect
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId
 from shared.core.json_text import EpochMs, JsonText
@@ -55,7 +55,7 @@ class FoldedFace:
 class FoldedEffect:
     """An effect and its standing: ``pending`` until a final outcome."""
 
-    effect: Effect
+    effect: StoredEffect
     status: str
     k: int
     attempts: int

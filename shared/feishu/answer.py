@@ -8,9 +8,11 @@ from typing import Final, assert_never
 
 import msgspec
 
+from shared.core.answers import Inline
 from shared.core.cards import Toast
 from shared.core.events import Answer, InteractionKind
 from shared.core.json_text import JsonText
+from shared.feishu.cards import everybodys
 from shared.feishu.members import Members, joined, members, repaired, string, utf8
 
 NOTHING: Final = b"{}"
@@ -32,22 +34,31 @@ _NOT_RECORDED: Final = Answer(
 
 def render(answer: Answer, kind: InteractionKind) -> bytes:
     """
-    Return the response body for a callback of this kind; always a JSON object, sent with status 200.
+    Return the response body for a callback of this kind; always a JSON object, sent with the status of `status_of`.
 
     A new-style callback takes ``{"toast", "card": {"type", "data"}}``, a legacy one the card's own members beside
-    ``toast``, a link preview only a card, an event nothing. A card that is no JSON object is left out.
+    ``toast``, a link preview ``{"inline", "card"}``, an event nothing. A 1.0 card that does not say who sees it is
+    shown to everybody, as every card that we send; one that is no JSON object is left out. A custom answer is given
+    to whoever waits for one, as it is.
     """
+    if answer.custom is not None and kind != "event":
+        return _body(_card_members(answer.custom.body))
     match kind:
         case "card_action":
-            return _body(_toast(answer.toast) | _wrapped(answer.card))
+            return _body(_toast(answer.toast) | _wrapped(_shared(answer.card)))
         case "card_action_v1":
-            return _body(_card_members(answer.card) | _toast(answer.toast))
+            return _body(_card_members(_shared(answer.card)) | _toast(answer.toast))
         case "link_preview":
-            return _body(_wrapped(answer.card))
+            return _body(_inline(answer.inline) | _wrapped(answer.card))
         case "event":
             return NOTHING
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def status_of(answer: Answer, kind: InteractionKind) -> int:
+    """Return the HTTP status that an answer is sent with: 200, unless its author wants another."""
+    return answer.custom.status if answer.custom is not None and kind != "event" else 200
 
 
 def challenge(challenge: str) -> bytes:
@@ -67,6 +78,26 @@ def _toast(toast: Toast | None) -> Members:
     if toast.i18n:
         shown["i18n"] = {language: repaired(text) for language, text in toast.i18n.items()}
     return {"toast": _raw(shown)}
+
+
+def _inline(inline: Inline | None) -> Members:
+    if inline is None:
+        return {}
+    shown: dict[str, object] = {
+        "i18n_title": {language: repaired(text) for language, text in inline.i18n_title.items()}
+    }
+    shown |= {"title": _repaired(inline.title), "image_key": _repaired(inline.image_key)}
+    urls = {} if inline.url is None else msgspec.structs.asdict(inline.url)
+    shown["url"] = {name: repaired(url) for name, url in urls.items() if url is not None}
+    return {"inline": _raw({name: part for name, part in shown.items() if part})}
+
+
+def _repaired(text: str | None) -> str | None:
+    return None if text is None else repaired(text)
+
+
+def _shared(card: JsonText | None) -> JsonText | None:
+    return everybodys(card) if card is not None and _card_members(card) else None
 
 
 def _wrapped(card: JsonText | None) -> Members:

@@ -8,7 +8,7 @@ click is still a click. Only a body whose kind cannot be told is unreadable.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from shared.core.events import Action, InteractionKind, Operator
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
@@ -46,6 +46,7 @@ class _Facts:
         created: The platform's time as it was written: see `shared.feishu.normalize`.
         operator: Who clicked.
         card_token: The card's update token (``c-…``).
+        app_ticket: What a store app gets its access tokens with; pushed every hour.
         text: The body less every token.
     """
 
@@ -64,6 +65,7 @@ class _Facts:
     event_type: str | None = None
     card_token: str | None = field(default=None, repr=False)
     preview_token: str | None = field(default=None, repr=False)
+    app_ticket: str | None = field(default=None, repr=False)
     text: JsonText = field(repr=False)
 
 
@@ -95,6 +97,9 @@ class SubscribedEvent(_Facts):
     kind: ClassVar[InteractionKind] = "event"
     event_type: str
 
+
+APP_TICKET: Final = "app_ticket"
+"""The event that brings a store app its ticket."""
 
 Interactive = CardAction | LegacyCardAction | LinkPreview | SubscribedEvent
 """Callbacks that are facts worth recording."""
@@ -168,6 +173,7 @@ def _enveloped(root: Members) -> CardAction | LinkPreview | SubscribedEvent:
                 tenant_key=_id(header, "tenant_key", TenantKey),
                 created=_time(header, "create_time"),
                 event_type=event_type,
+                app_ticket=_app_ticket(event, event_type),
                 text=text,
             )
 
@@ -205,6 +211,7 @@ def _first_version_event(root: Members) -> SubscribedEvent:
         tenant_key=_id(event, "tenant_key", TenantKey),
         created=_time(root, "ts"),
         event_type=event_type,
+        app_ticket=_app_ticket(event, event_type),
         text=less_tokens(root),
     )
 
@@ -219,6 +226,10 @@ def _legacy(root: Members) -> LegacyCardAction:
         card_token=_id(root, "token", str),
         text=less_tokens(root),
     )
+
+
+def _app_ticket(event: Members, event_type: str) -> str | None:
+    return _id(event, "app_ticket", str) if event_type == APP_TICKET else None
 
 
 def _operator(person: Members) -> Operator:

@@ -3,7 +3,18 @@
 import msgspec
 
 from shared.core.json_text import JsonText
-from shared.feishu.members import joined, members, string, utf8
+from shared.feishu.members import Members, boolean, joined, members, string, utf8
+
+
+def is_exclusive(card: JsonText) -> bool:
+    """
+    Return whether only the person concerned is to see this card: a 1.0 card that says so.
+
+    Source: docs/reference/platform.md, "Shared and exclusive cards".
+    """
+    content = _content(card)
+    config = members(content["config"]) if content is not None and "config" in content else None
+    return config is not None and boolean(config.get("update_multi")) is False
 
 
 def everybodys(card: JsonText) -> JsonText:
@@ -15,14 +26,22 @@ def everybodys(card: JsonText) -> JsonText:
     always shared; templates and card entities say it where they are defined. Text that is no card at all is left
     to the platform to refuse. Source: docs/reference/platform.md, "Shared and exclusive cards".
     """
-    try:
-        content = members(utf8(card.encode("utf-8", "surrogatepass")))
-    except ValueError:
-        return card
-    if content is None or string(content.get("schema")) == "2.0" or string(content.get("type")) in {"template", "card"}:
+    content = _content(card)
+    if content is None:
         return card
     config = (members(content["config"]) if "config" in content else None) or {}
     if "update_multi" in config:
         return card
     shared = joined({**config, "update_multi": msgspec.Raw(b"true")})
     return joined({**content, "config": msgspec.Raw(shared.encode())})
+
+
+def _content(card: JsonText) -> Members | None:
+    """Return the members of a 1.0 card that is written out, ``None`` of anything else."""
+    try:
+        content = members(utf8(card.encode("utf-8", "surrogatepass")))
+    except ValueError:
+        return None
+    if content is None or string(content.get("schema")) == "2.0" or string(content.get("type")) in {"template", "card"}:
+        return None
+    return content

@@ -11,7 +11,7 @@ from typing import Final
 from shared.core.events import Answer, InteractionReceived
 from shared.core.ids import AppId, DeliveryKey, EventId, TenantKey
 from shared.core.json_text import EpochMs
-from shared.feishu.callback import Interactive, LegacyCardAction, UnreadableCallback
+from shared.feishu.callback import Interactive, LegacyCardAction, SubscribedEvent, UnreadableCallback
 from shared.feishu.members import repaired
 
 _DEFAULT: Final = Answer()
@@ -46,7 +46,8 @@ def normalize(
             the frame's ``message_id``: what identifies a callback that carries no id of its own.
         signed_at: The signed timestamp header's time (ms).
         answer: What the caller is answered.
-        keep_callback: Whether the body, less its tokens, is recorded too.
+        keep_callback: Whether the body, less its tokens, is recorded too. That of an event always is: it has nothing
+            else to tell.
 
     Raises:
         UnreadableCallback: There is nothing that could identify it. Content alone never does: an honest second
@@ -72,7 +73,8 @@ def normalize(
         received_at=received_at,
         request_id=None if request_id is None else repaired(request_id),
         delivery_key=delivery_key,
-        callback=callback.text if keep_callback else None,
+        app_ticket=callback.app_ticket,
+        callback=callback.text if keep_callback or isinstance(callback, SubscribedEvent) else None,
     )
 
 

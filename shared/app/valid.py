@@ -1,0 +1,59 @@
+"""What user code returned, with its types checked, as text that UTF-8 can carry."""
+
+import json
+from typing import Any, Final, NoReturn
+
+from shared.core.effects import CardLike
+from shared.core.json_text import JsonText, json_text
+
+
+def utf8(given: Any) -> Any:
+    """
+    Return what was given with lone surrogates, in texts at any depth, replaced by U+FFFD.
+
+    Half a character, pasted or cut, is what a person may have typed: shown so rather than refused.
+    """
+    match given:
+        case str():
+            # UTF-16 knows halves, and joins two that belong together.
+            return (
+                given if given.isascii() else given.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            )
+        case dict():
+            return {name: utf8(part) for name, part in given.items()}
+        case list():
+            return [utf8(part) for part in given]
+        case _:
+            return given
+
+
+def object_text(given: CardLike, what: str = "a card", example: str = '{"schema": "2.0", "body": …}') -> JsonText:
+    """
+    Return a JSON object as text.
+
+    Args:
+        given: The object, or its text.
+        what: What it is, and `example` one, for the error.
+
+    Raises:
+        ValueError: It is no JSON object. The text names what is wrong, and nothing of the content.
+    """
+    text = JsonText(utf8(given)) if isinstance(given, str) else json_text(given)
+    try:
+        decoded = _STRICT.decode(text)
+    except _Constant as constant:
+        raise ValueError(f"{what} that holds {constant}, which JSON does not know") from None
+    if not isinstance(decoded, dict):
+        raise ValueError(f"{what} that is no JSON object: expected {what}, as in {example}")  # noqa: TRY004 - see Raises
+    return text
+
+
+class _Constant(ValueError):
+    """NaN or an infinity."""
+
+
+def _no_constant(constant: str) -> NoReturn:
+    raise _Constant(constant)
+
+
+_STRICT: Final = json.JSONDecoder(parse_constant=_no_constant)

@@ -60,11 +60,12 @@ ANSWER_SECONDS: Final = Metric(
 APPEND_SECONDS: Final = Metric(
     name="cardwire_append_seconds",
     kind="histogram",
-    meaning="Seconds that the log took for one append of a group of records.",
+    meaning="Seconds that one append of a group of records took, by outcome: ok, refused, unavailable; spilled is the "
+    "commit of a group to the spill instead.",
     labels=("outcome",),
     buckets=ANSWER_BUCKETS,
 )
-# Load: at its bound of 256, callbacks are answered "may not have been recorded".
+# Load: at its bound of 4096, callbacks are answered "may not have been recorded".
 APPENDS_IN_FLIGHT: Final = Metric(
     name="cardwire_appends_in_flight",
     kind="gauge",
@@ -75,6 +76,38 @@ MARKS: Final = Metric(
     name="cardwire_marks",
     kind="counter",
     meaning="Answered marks, by outcome: appended, or lost (effects then wait 3 s).",
+    labels=("outcome",),
+)
+# Should be 0; while it is 1, clicks live on this machine's disk.
+LOG_BREAKER_OPEN: Final = Metric(
+    name="cardwire_log_breaker_open",
+    kind="gauge",
+    meaning="1 while the gateway keeps its records from the log and puts them into its spill.",
+)
+# Should be 0 soon after the log is back. `orphan`: the file being drained of those that crashed gateways left.
+SPILL_ROWS: Final = Metric(
+    name="cardwire_spill_rows",
+    kind="gauge",
+    meaning="Records that wait in spill files, by whose they are: own, orphan.",
+    labels=("whose",),
+)
+SPILL_BYTES: Final = Metric(
+    name="cardwire_spill_bytes",
+    kind="gauge",
+    meaning="Bytes of those records.",
+    labels=("whose",),
+)
+SPILL_OLDEST_SECONDS: Final = Metric(
+    name="cardwire_spill_oldest_seconds",
+    kind="gauge",
+    meaning="Seconds since the oldest record of the own spill was put there; 0 when it is empty.",
+)
+# `refused` is what people were told to be perhaps not recorded; `rejected` needs a person.
+SPILLED: Final = Metric(
+    name="cardwire_spill_records",
+    kind="counter",
+    meaning="Records put into the spill (spilled), not taken by it (refused), brought from it into the log "
+    "(forwarded), and parked because the brokers refuse them for good (rejected).",
     labels=("outcome",),
 )
 
@@ -106,6 +139,11 @@ GATEWAY_METRICS: Final = (
     APPEND_SECONDS,
     APPENDS_IN_FLIGHT,
     MARKS,
+    LOG_BREAKER_OPEN,
+    SPILL_ROWS,
+    SPILL_BYTES,
+    SPILL_OLDEST_SECONDS,
+    SPILLED,
     UNDELIVERED,
     ANSWERS_DEFAULTED,
     PREVIEWS_LOST,

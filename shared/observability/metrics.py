@@ -5,6 +5,7 @@ A name is a promise to other people's dashboards: it is never reused with anothe
 lists, so that nobody outside can make them grow. docs/reference/metrics.md is generated from here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -132,6 +133,28 @@ PREVIEWS_LOST: Final = Metric(
     meaning="Link previews that were answered, and that the log then did not take.",
 )
 
+# While it is 0, callbacks that come this way are lost, unless another gateway is connected.
+LONG_CONNECTION_UP: Final = Metric(
+    name="cardwire_long_connection_up",
+    kind="gauge",
+    meaning="1 while the long connection of an app is open.",
+    labels=("app_id",),
+)
+# A few a day are the platform's habit; many are a bad line.
+LONG_CONNECTIONS_LOST: Final = Metric(
+    name="cardwire_long_connections_lost",
+    kind="counter",
+    meaning="Long connections that ended before we ended them.",
+    labels=("app_id",),
+)
+# Up and silent for a working day: the console delivers elsewhere.
+LAST_FRAME_AGE: Final = Metric(
+    name="cardwire_last_event_age_seconds",
+    kind="gauge",
+    meaning="Seconds since the long connection last brought a callback or an event; before the first, since its start.",
+    labels=("app_id",),
+)
+
 GATEWAY_METRICS: Final = (
     CALLBACKS,
     REFUSALS,
@@ -146,6 +169,9 @@ GATEWAY_METRICS: Final = (
     SPILLED,
     UNDELIVERED,
     ANSWERS_DEFAULTED,
+    LONG_CONNECTION_UP,
+    LONG_CONNECTIONS_LOST,
+    LAST_FRAME_AGE,
     PREVIEWS_LOST,
 )
 """What the gateway's ``/metrics`` shows."""
@@ -253,6 +279,10 @@ class Metrics:
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """Set a gauge."""
         self._of(metric, labels).set(value)
+
+    def follow(self, metric: Metric, value: Callable[[], float], *labels: str) -> None:
+        """Let a gauge show what a function returns whenever it is looked at."""
+        self._of(metric, labels).set_function(value)
 
     def value(self, metric: Metric, *labels: str) -> float:
         """Return a counter or a gauge, or how many measurements a histogram has; 0 if nothing was ever counted."""

@@ -51,11 +51,12 @@ class Credentials:
             app_id=app_id,
             encrypt_keys=(settings.encrypt_key,) if settings.encrypt_key else (),
             verification_tokens=(settings.verification_token,) if settings.verification_token else (),
-            style=_style(settings),
+            style=style_of(settings),
         )
 
 
-def _style(settings: CallbackSettings) -> Style:
+def style_of(settings: CallbackSettings) -> Style:
+    """Return which card callbacks these settings let in."""
     match settings.style:
         case "auto":
             # Consoles offer an Encrypt Key for new-style callbacks only: who set one is on the new style.

@@ -1,14 +1,16 @@
 """What the gateway can be told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from shared.core.ids import AppId
 from shared.settings import (
     CallbackSettings,
+    ConnectionSettings,
     LogSettings,
     ObservabilitySettings,
+    OutboundSettings,
     admin_host,
     admin_port,
     app_id,
@@ -51,10 +53,12 @@ class SpillSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """Everything that can be set about a gateway; it needs no App Secret and no database."""
+    """Everything that can be set about a gateway; it needs no database, and no App Secret for a webhook."""
 
     app_id: AppId = app_id()
     callbacks: CallbackSettings = section(CallbackSettings)
+    connection: ConnectionSettings = section(ConnectionSettings)
+    outbound: OutboundSettings = section(OutboundSettings)
     handlers: str = handlers()
     log: LogSettings = section(LogSettings)
     host: str = setting(
@@ -78,6 +82,14 @@ class GatewaySettings:
     admin_host: str = admin_host()
     admin_port: int = admin_port(9101)
     observability: ObservabilitySettings = section(ObservabilitySettings)
+
+    def problems(self) -> Iterator[str]:
+        """Return what is missing for the way that callbacks come."""
+        if self.callbacks.delivery != "webhook" and self.connection.app_secret is None:
+            yield (
+                f"LARK_APP_SECRET is missing: LARK_DELIVERY={self.callbacks.delivery} expects it, because the long "
+                "connection is opened with it, for example LARK_APP_SECRET=s-from-the-console"
+            )
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> Self:

@@ -13,6 +13,7 @@ from shared.settings.kinds import CallbackStyle
 from shared.settings.load import ConfigWarning, load
 from shared.settings.sections import (
     CallbackSettings,
+    ConnectionSettings,
     KafkaSecurity,
     LogSettings,
     ObservabilitySettings,
@@ -29,6 +30,7 @@ __all__ = [
     "CallbackSettings",
     "CallbackStyle",
     "ConfigWarning",
+    "ConnectionSettings",
     "KafkaSecurity",
     "LogSettings",
     "ObservabilitySettings",

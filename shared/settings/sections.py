@@ -9,6 +9,7 @@ from shared.settings.declare import optional, required, section, setting
 from shared.settings.kinds import (
     APP,
     APP_ID,
+    DELIVERY,
     DOMAIN,
     FLAG,
     LOG_URL,
@@ -20,6 +21,7 @@ from shared.settings.kinds import (
     STYLE,
     TEXT,
     CallbackStyle,
+    Delivery,
     choice,
     whole,
 )
@@ -81,8 +83,16 @@ def admin_host() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackSettings:
-    """How callbacks prove that they come from the platform."""
+    """How callbacks come, and how they prove that they come from the platform."""
 
+    delivery: Delivery = setting(
+        DELIVERY,
+        "LARK_DELIVERY",
+        default="webhook",
+        meaning="How callbacks come: by webhook, over a long connection that we open (websocket, which needs "
+        "LARK_APP_SECRET, a custom app and no key of callbacks), or both.",
+        example="websocket",
+    )
     encrypt_key: Secret | None = optional(
         SECRET,
         "LARK_ENCRYPT_KEY",
@@ -108,6 +118,8 @@ class CallbackSettings:
 
     def problems(self) -> Iterator[str]:
         """Return what makes it impossible to tell the platform from anybody else."""
+        if self.delivery == "websocket":
+            return  # Known by the connection, which we opened.
         if self.encrypt_key is None and self.verification_token is None:
             yield (
                 "LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN are both missing: expected at least one of them, without "
@@ -125,6 +137,20 @@ class PlatformSettings:
     """How the platform's OpenAPI is called."""
 
     app_secret: Secret = required(
+        SECRET,
+        "LARK_APP_SECRET",
+        meaning="App Secret of your app, from the developer console.",
+        example="s-from-the-console",
+        aliases=("APP_SECRET",),
+    )
+    domain: str = domain()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSettings:
+    """What a long connection is opened with; of no use to a webhook."""
+
+    app_secret: Secret | None = optional(
         SECRET,
         "LARK_APP_SECRET",
         meaning="App Secret of your app, from the developer console.",

@@ -35,6 +35,8 @@ from worker.start import compare
 STALLED_S: Final = 30.0
 """A consumer that polled nothing for so long, and is not paused on purpose, is not alive."""
 
+READY_CHECK_S: Final = 0.1
+
 log = structlog.get_logger("cardwire.worker")
 
 
@@ -61,7 +63,12 @@ class RunningWorker:
         """Say whether clicks are decided and effects performed: log and ledger answer, and nothing stands still."""
         stages = self._stages
         waits = stages.consume.pausing or stages.consume.halted or stages.pump.away or stages.relay.full
-        return not waits and self.is_alive() and await self._log.ready()
+        return stages.consume.began and not waits and self.is_alive() and await self._log.ready()
+
+    async def ready(self) -> None:
+        """Wait until it is ready: at once, unless it stands by while another worker reads its SQLite log."""
+        while not await self.is_ready():
+            await self._clock.sleep(READY_CHECK_S)
 
     def is_alive(self) -> bool:
         """Say whether a restart would not help: all loops run, and the consumer polls unless paused on purpose."""

@@ -30,7 +30,7 @@ def run(main: Coroutine[Any, Any, None], *, fast: bool = True) -> None:
 async def serve(
     process: AbstractAsyncContextManager[Running],
     *,
-    announce: Callable[[Running], None],
+    announce: Callable[[Running], Awaitable[None]],
     ended: Callable[[Running], Awaitable[None]],
     parent: int | None,
 ) -> None:
@@ -38,19 +38,19 @@ async def serve(
     Run a process until a signal, its own end, or the end of its parent; signals while it starts give the start up.
 
     Args:
-        announce: Called once it is ready.
+        announce: Says that it is ready, when it is; it need not be when it runs.
         ended: Returns or raises when it ends by itself.
         parent: The process without which this one shall not run on.
     """
     stop = asyncio.Event()
     async with process as running, asyncio.TaskGroup() as group:
         _on_signals(stop.set)
-        announce(running)
+        announcing = group.create_task(_until(announce(running)))
         waiting = [group.create_task(stop.wait()), group.create_task(_until(ended(running)))]
         if parent is not None:
             waiting.append(group.create_task(_orphaned(parent)))
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
+        for task in (announcing, *waiting):
             task.cancel()
 
 

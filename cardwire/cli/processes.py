@@ -35,7 +35,7 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
 
     from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it
 
-    def announce(running: RunningGateway) -> None:
+    async def announce(running: RunningGateway) -> None:
         ready("gateway", callbacks=running.url, admin=running.admin_url)
 
     process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent), fast=False)
@@ -51,7 +51,8 @@ def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
 
     from worker.app import RunningWorker, serve
 
-    def announce(running: RunningWorker) -> None:
+    async def announce(running: RunningWorker) -> None:
+        await running.ready()
         ready("worker", admin=running.admin_url)
 
     process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent))
@@ -67,7 +68,7 @@ def run_simulator(env: Mapping[str, str]) -> None:
     from simulator.app import RunningSimulator
     from simulator.app import run_simulator as serve
 
-    def announce(running: RunningSimulator) -> None:
+    async def announce(running: RunningSimulator) -> None:
         ready("simulator", openapi=running.url, control=running.control_url, callbacks=running.callback_url)
 
     async def never(_: RunningSimulator) -> None:

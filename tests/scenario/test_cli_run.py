@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,13 @@ def _children(started: Started) -> dict[str, int]:
 
 
 def _gone(pids: Sequence[int]) -> bool:
+    return _soon(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def _soon(is_so: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if is_so():
             return True
         time.sleep(0.05)
     return False
@@ -115,3 +119,27 @@ def test_topics_are_created_and_compared(tmp_path: Path) -> None:
 def test_the_version_is_told(tmp_path: Path) -> None:
     """As packaged."""
     assert run("--version", env=environment(tmp_path), cwd=tmp_path).stdout.startswith("cardwire 0.")
+
+
+def test_a_worker_that_stands_by_is_not_ready_before_it_is_its_turn(tmp_path: Path) -> None:
+    """Whoever waits for its ready line would take it for one that decides clicks."""
+    env = environment(tmp_path)
+    with started("worker", env=env, cwd=tmp_path) as first:
+        first.until(WORKER_READY)
+        with started("worker", "--app", "my_handlers:app", env=env, cwd=tmp_path) as second:
+            assert _soon(lambda: "consuming_paused" in second.err.read_text())
+            assert "" == second.out.read_text()
+            assert 0 == first.stop()
+            second.until(WORKER_READY)
+            assert 0 == second.stop()
+
+
+def test_a_worker_that_stands_by_ends_when_told(tmp_path: Path) -> None:
+    """Without ever having been ready."""
+    env = environment(tmp_path)
+    with started("worker", env=env, cwd=tmp_path) as first:
+        first.until(WORKER_READY)
+        with started("worker", "--app", "my_handlers:app", env=env, cwd=tmp_path) as second:
+            assert _soon(lambda: "consuming_paused" in second.err.read_text())
+            assert 0 == second.stop()
+            assert "" == second.out.read_text()

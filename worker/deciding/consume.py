@@ -69,6 +69,7 @@ class Consume:
         self._settle_ms = settle_ms
         self._next: dict[int, int] = {}
         self._stopping = asyncio.Event()
+        self.began = False
         self.halted: NewerThanUs | None = None
         self.pausing: str | None = None
         self.progress = clock.monotonic()
@@ -107,6 +108,7 @@ class Consume:
     async def _consume(self, consumer: Consumer) -> None:
         while not self._stopping.is_set():
             polled = await self._poll(consumer)
+            self.began = True
             self._went_on()
             await self._assign(polled, consumer)
             records = {partition: found for partition, found in polled.records.items() if partition in self._next}

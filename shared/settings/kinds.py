@@ -134,9 +134,7 @@ PREFIX: Final = Kind(
 APP_ID: Final = Kind(name="app id", expected="the app's id", parse=lambda text: AppId(_matching(_APP_ID, text)))
 FLAG: Final = Kind(name="true | false", expected="true or false", parse=_flag)
 STYLE: Final = Kind(name="auto | new | legacy | both", expected="one of auto, new, legacy, both", parse=_style)
-DELIVERY: Final = Kind(
-    name="webhook | websocket | both", expected="one of webhook, websocket, both", parse=_delivery
-)
+DELIVERY: Final = Kind(name="webhook | websocket | both", expected="one of webhook, websocket, both", parse=_delivery)
 DOMAIN: Final = Kind(name="domain", expected="open.feishu.cn, open.larksuite.com or an http(s) address", parse=_domain)
 APP: Final = Kind(
     name="module:attribute", expected="the module and the name of your App, as module:attribute",

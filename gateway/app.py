@@ -2,18 +2,18 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from gateway.accept import Gate
-from gateway.admission import Admission
+from gateway.admission import Admission, Admits
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.around import spilling
-from gateway.credentials import Credentials
+from gateway.credentials import Credentials, style_of
 from gateway.settings import GatewaySettings
 from gateway.webhook import Webhook
 from shared.admin import Probes, serve_admin
@@ -25,6 +25,9 @@ from shared.eventlog.port import EventLog, Topics
 from shared.eventlog.sqlite.file import REAL, Disk
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
 
+if TYPE_CHECKING:
+    from gateway.longconn.keep import LongConnection
+
 FINISH_S: Final = 3.0
 """How long requests under way may take to finish at the end: the platform waits no longer for any."""
 
@@ -33,7 +36,13 @@ BACKLOG: Final = 1024
 
 
 class RunningGateway:
-    """A gateway at work. Leaving `serve` stops it."""
+    """
+    A gateway at work. Leaving `serve` stops it.
+
+    Attributes:
+        url: Where callbacks are received; empty without a webhook.
+        connections: Those that we opened, one for each app that has one.
+    """
 
     def __init__(self, appender: Appender, metrics: Metrics) -> None:
         self._appender = appender
@@ -41,22 +50,29 @@ class RunningGateway:
         self.metrics = metrics
         self.url = ""
         self.admin_url = ""
+        self.connections: list[LongConnection] = []
 
     def is_alive(self) -> bool:
         """Say whether a restart would not help."""
-        return self._appender.is_alive()
+        return self._appender.is_alive() and all(connection.is_alive() for connection in self.connections)
 
     async def is_ready(self) -> bool:
         """Say whether a callback would be recorded now."""
-        return not self._stopped.is_set() and await self._appender.is_ready()
+        # Beside a webhook, a lost connection is no reason to send the webhook's callers away: a metric tells of it.
+        comes_in = bool(self.url) or all(connection.is_connected for connection in self.connections)
+        return comes_in and not self._stopped.is_set() and await self._appender.is_ready()
 
     async def failed(self) -> BaseException | None:
         """Wait until it cannot go on, and return why; `None` once it was stopped."""
         stopped = asyncio.create_task(self._stopped.wait())
+        ends = [asyncio.create_task(connection.failed()) for connection in self.connections]
+        ends.append(asyncio.create_task(self._appender.failed(unless=stopped)))
         try:
-            return await self._appender.failed(unless=stopped)
+            first, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(first)).result()
         finally:
-            stopped.cancel()
+            for task in (stopped, *ends):
+                task.cancel()
 
     def stop(self) -> None:
         """Be unready from now on."""
@@ -79,10 +95,12 @@ async def serve(
     keep the gateway from starting: it is unready, says so to whoever clicks, and recovers by itself.
 
     Raises:
-        ConfigError: A port is taken, or the settings do not allow to tell the platform from anybody else.
+        ConfigError: A port is taken, the settings do not allow to tell the platform from anybody else, or the
+            platform will not let us open a long connection.
     """
     clock = clock or SystemClock()
-    credentials = Credentials.of(settings.app_id, settings.callbacks)
+    delivery = settings.callbacks.delivery
+    credentials = None if delivery == "websocket" else Credentials.of(settings.app_id, settings.callbacks)
     topics = Topics.prefixed(settings.log.topic_prefix)
     metrics = Metrics(*GATEWAY_METRICS)
     async with AsyncExitStack() as stack:
@@ -102,20 +120,45 @@ async def serve(
         stack.push_async_callback(appender.close)
         answers = Answers(app, metrics=metrics)
         stack.callback(answers.close)
-        gate = Gate(
-            app_id=settings.app_id,
-            admission=Admission(credentials),
-            app=app,
-            answers=answers,
-            appender=appender,
-            topics=topics,
-            clock=clock,
-            metrics=metrics,
-            keep_callback=settings.keep_callback,
-        )
-        running.url = await stack.enter_async_context(_listen(settings, Webhook(gate, clock=clock)))
+
+        def gate(admission: Admits) -> Gate:
+            return Gate(
+                app_id=settings.app_id,
+                admission=admission,
+                app=app,
+                answers=answers,
+                appender=appender,
+                topics=topics,
+                clock=clock,
+                metrics=metrics,
+                keep_callback=settings.keep_callback,
+            )
+
+        if credentials is not None:
+            webhook = Webhook(gate(Admission(credentials)), clock=clock)
+            running.url = await stack.enter_async_context(_listen(settings, webhook))
+        if delivery != "webhook":
+            connecting = _connected(settings, gate, clock=clock, metrics=metrics)
+            running.connections.append(await stack.enter_async_context(connecting))
         stack.callback(running.stop)
         yield running
+
+
+def _connected(
+    settings: GatewaySettings, gate: Callable[[Admits], Gate], *, clock: Clock, metrics: Metrics
+) -> "AbstractAsyncContextManager[LongConnection]":
+    # Here, because they load the protobuf library, which no webhook needs.
+    from gateway.longconn.admission import FrameAdmission  # noqa: PLC0415
+    from gateway.longconn.keep import connected  # noqa: PLC0415
+
+    return connected(
+        gate(FrameAdmission(settings.app_id, style=style_of(settings.callbacks))),
+        settings.connection,
+        app_id=settings.app_id,
+        proxy=settings.outbound.proxy,
+        clock=clock,
+        metrics=metrics,
+    )
 
 
 @asynccontextmanager

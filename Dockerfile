@@ -63,7 +63,6 @@ ENV PATH=/opt/cardwire/bin:$PATH \
     CARDWIRE_DATA=/var/lib/cardwire
 WORKDIR /handlers
 USER cardwire
-VOLUME ["/var/lib/cardwire"]
 EXPOSE 7777 9101 9102
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["is-ready", "9101", "9102"]

@@ -1,0 +1,189 @@
+"""
+The stages, each on a stack of its own: from nothing to a click, scaled and broken under load, three brokers.
+
+A stage returns what it saw in lines for people, and what was not as it must be.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.checker import check
+from tests.chaos.facts import Facts
+from tests.chaos.report import report
+from tests.chaos.rules import RULES, Rule
+from tests.compose.breaking import Breaking
+from tests.compose.engine import IMAGE, PROXY_IMAGE, ROOT, Compose, docker, size_mb
+from tests.compose.people import HANDLERS, PER_SECOND, clicked_while
+
+ANSWER_MS: Final = 2_500
+RECOVER_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What every stage is given: a folder for settings, a seed, and somebody to tell."""
+
+    folder: Path
+    seed: int
+    tell: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a stage saw, and what was wrong."""
+
+    lines: Sequence[str]
+    wrong: Sequence[str] = field(default=())
+
+
+async def first_click(scene: Scene) -> Seen:
+    """From an engine without our images to a click's timeline, with the README's commands; then nothing is left."""
+    compose = Compose(project="cardwire-first", folder=scene.folder, settings={})
+    began = time.monotonic()
+    async with _stack(compose, scene, "--build") as wrong:
+        healthy_s = time.monotonic() - began
+        story = await compose.run("run", "--rm", "--no-TTY", "cli", "click")
+        clicked_s = time.monotonic() - began
+        own = await _own_image(scene)
+    mb, base_mb = await size_mb(IMAGE), await size_mb(await _base())
+    lines = [
+        *story.out.rstrip().splitlines(),
+        f"image       {mb:.0f} MB, of which the base is {base_mb:.0f} MB",
+        f"healthy     {healthy_s:.0f} s after `up --build --wait`, first click told after {clicked_s:.0f} s",
+        *own,
+    ]
+    return Seen(lines=lines, wrong=wrong)
+
+
+async def scaled_and_broken(scene: Scene) -> Seen:
+    """Under 20 clicks/s: three workers instead of one, a worker and the broker killed, both halves replaced."""
+    compose = Compose(project="cardwire-broken", folder=scene.folder, settings=HANDLERS, scales={"gateway": 2})
+
+    async def act(breaking: Breaking) -> None:
+        await asyncio.sleep(4)
+        await breaking.scale("worker", 3)
+        await asyncio.sleep(4)
+        await breaking.kill("worker", role="worker")
+        await asyncio.sleep(4)
+        broker = await breaking.kill_broker("kafka")
+        await breaking.start(broker, "broker", "kafka")
+        await asyncio.sleep(12)
+        await breaking.roll("gateway")
+        await breaking.roll("worker")
+
+    async with _stack(compose, scene) as wrong:
+        history = await clicked_while(
+            compose, act, clicks=round(90 * PER_SECOND), seed=scene.seed, tell=scene.tell, kills={"worker": 1}
+        )
+        violations = check(history)
+    return Seen(lines=report(history, violations).splitlines(), wrong=[*map(str, violations), *wrong])
+
+
+async def three_brokers(scene: Scene) -> Seen:
+    """Three brokers, of which one is killed under clicks and comes back."""
+    compose = Compose(
+        project="cardwire-cluster",
+        folder=scene.folder,
+        settings=HANDLERS,
+        env_files=("deploy/cluster.env",),
+        profiles=(),  # the file names them
+        scales={"gateway": 2},
+    )
+
+    async def act(breaking: Breaking) -> None:
+        await asyncio.sleep(8)
+        victim = f"kafka{('', '-2', '-3')[scene.seed % 3]}"
+        broker = await breaking.kill_broker(victim)
+        await asyncio.sleep(RECOVER_S + 10)
+        await breaking.start(broker, "broker", victim)
+
+    async with _stack(compose, scene) as wrong:
+        history = await clicked_while(
+            compose, act, clicks=round(50 * PER_SECOND), seed=scene.seed, tell=scene.tell, kills={}
+        )
+        violations = check(history, [*RULES, *CLUSTER_RULES])
+    lines = [*report(history, violations).splitlines(), _recovery(Facts(history))]
+    return Seen(lines=lines, wrong=[*map(str, violations), *wrong])
+
+
+def _answered_always(facts: Facts) -> Iterator[str]:
+    for click in facts.history.clicks:
+        for attempt in click.attempts:
+            took_ms = attempt.answered_in_ms
+            if attempt.status != 200 or attempt.toast is None or took_ms is None or took_ms > ANSWER_MS:
+                yield f"{click.event_id} on {click.message_id}: {attempt}"
+
+
+def _accepted_again(facts: Facts) -> Iterator[str]:
+    from_at = _killed_at(facts) + RECOVER_S * 1000
+    for click in facts.history.clicks:
+        if click.intended_at >= from_at and not click.attempts[0].is_accepted:
+            after_s = (click.intended_at - from_at) / 1000 + RECOVER_S
+            yield f"{click.event_id}, {after_s:.1f} s after the kill: {click.attempts[0]}"
+
+
+CLUSTER_RULES: Final[Sequence[Rule]] = (
+    Rule(name="every delivery is answered within 2.5 s", guarantee="G2", breaches=_answered_always),
+    Rule(name="all are accepted again within 15 s of a broker's loss", guarantee="G1", breaches=_accepted_again),
+)
+
+
+def _killed_at(facts: Facts) -> int:
+    return next(fault.at for fault in facts.history.faults if fault.kind == "down")
+
+
+def _recovery(facts: Facts) -> str:
+    refused = [
+        attempt.at - _killed_at(facts)
+        for click in facts.history.clicks
+        for attempt in click.attempts
+        if not attempt.is_accepted
+    ]
+    if not refused:
+        return "recovery    no click was refused"
+    return f"recovery    {len(refused)} deliveries not accepted, the last {max(refused) / 1000:.1f} s after the kill"
+
+
+@asynccontextmanager
+async def _stack(compose: Compose, scene: Scene, *options: str) -> AsyncIterator[list[str]]:
+    """Have a stack, and take it down again; what is left behind is appended to the list."""
+    left: list[str] = []
+    scene.tell(f"{compose.project}: up")
+    try:
+        await compose.up(*options)
+        yield left
+    finally:
+        scene.tell(f"{compose.project}: down")
+        left += [f"left behind: {each}" for each in await compose.down()]
+
+
+async def _own_image(scene: Scene) -> Sequence[str]:
+    """Build an image as the Dockerfile tells users to, and let it load its handlers where nothing is mounted."""
+    folder = scene.folder / "own"
+    folder.mkdir()
+    (folder / "handlers.py").write_text((ROOT / "examples/followup/handlers.py").read_text())
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY handlers.py /handlers/\n")
+    mine = f"{IMAGE}-own"
+    await docker("build", "--quiet", "--tag", mine, str(folder))
+    try:
+        loaded = await docker(
+            "run", "--rm", "--read-only", "--entrypoint", "python", mine,
+            "-c", "from shared.app.load import load_app; print(load_app('handlers:app'))",
+        )  # fmt: skip
+    finally:
+        await docker("rmi", "--force", mine)
+    return [f"own image   {loaded.out.strip()}"]
+
+
+async def _base() -> str:
+    first = next(line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("ARG PYTHON="))
+    return f"python:{first.removeprefix('ARG PYTHON=')}-slim"
+
+
+STAGES: Final = {"first": first_click, "broken": scaled_and_broken, "cluster": three_brokers}
+OUR_IMAGES: Final = (IMAGE, PROXY_IMAGE)

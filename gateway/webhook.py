@@ -15,6 +15,7 @@ from aiohttp import web
 
 from gateway.accept import UNAVAILABLE, Arrival, Gate, rejected
 from gateway.admission import MAX_BODY, CallbackHeaders, Cause
+from gateway.starved import Starved
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected
 
@@ -50,6 +51,7 @@ class Webhook:
 
     def server(self) -> web.Server:
         """Return a server of it, to be bound: the low-level one, which leaves bodies as they are on the wire."""
+        Starved(self._clock).watch(asyncio.get_running_loop())
         return _Server(self._handle, idle_s=self._stranger_s)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

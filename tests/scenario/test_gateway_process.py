@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -140,6 +141,11 @@ async def _events(folder: Path) -> list[Any]:
     return [decode(record.headers, record.value) for record in records]
 
 
+def _allow_no_more_files_than(more: int, pid: int) -> None:
+    limit = len(list(Path(f"/proc/{pid}/fd").iterdir())) + more
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
+
+
 async def test_told_to_stop_it_leaves_every_answer_with_its_mark(gateway: Gateway) -> None:
     """SIGTERM right behind the answers: marks are flushed before the process ends."""
     ids = [f"ev{n}" for n in range(20)]
@@ -209,4 +215,20 @@ async def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path, env: dict
     shown = (out + err).decode()
     assert 0 != process.returncode
     assert re.search(expected, shown)
+    assert "Traceback" not in shown
+
+
+async def test_out_of_files_it_says_so_once_and_recovers(gateway: Gateway) -> None:
+    """More connections than a process may have: one line, no traceback, and the next click is recorded."""
+    _allow_no_more_files_than(20, gateway.process.pid)
+    host, _, port = gateway.url.removeprefix("http://").rpartition(":")
+    silent = [await asyncio.open_connection(host, int(port)) for _ in range(60)]
+    await asyncio.sleep(2.5)  # asyncio tries again each second, of real time
+    for _, writer in silent:
+        writer.close()
+    async with asyncio.timeout(10):
+        assert 200 == (await _post(gateway.url, signed(encrypted(click()), at=_now())))[0]
+    shown = await gateway.stop()
+    told = [json.loads(line) for line in shown.splitlines() if "connections_wait" in line]
+    assert [("Too many open files", "EMFILE")] == [(line["reason"], line["error"]) for line in told]
     assert "Traceback" not in shown

@@ -177,6 +177,8 @@ def _stages(
         for effect in write.effects:
             alarm.at(at + effect.due_in_ms)
         if write.marks:
+            # A card that a click was answered with is on the screen: it is written down at once.
+            alarm.at(at if app.shows_cards else at + settings.settle_ms)
             alarm.at(at + settings.settle_ms)
         relay.nudge()
 
@@ -212,6 +214,7 @@ def _stages(
             rng=rng,
             owner=owner,
             concurrency=settings.concurrency,
+            settle_ms=settings.settle_ms,
         ),
         settler=settler,
         relay=relay,

@@ -229,6 +229,12 @@ class App:
                 yield from ((handler.answer, kind) for kind in kinds)
 
     @property
+    def shows_cards(self) -> bool:
+        """Whether a click may be answered with a card."""
+        answers = [handler.answer for _, handler in self._clicks]
+        return any(answer.card is not None if isinstance(answer, Answer) else answer is not None for answer in answers)
+
+    @property
     def answers_by_code(self) -> bool:
         """Whether any answer takes user code: a predicate to find it, or a function that makes it."""
         handlers = [handler for _, handler in [*self._clicks, *self._links]]

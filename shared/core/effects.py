@@ -5,7 +5,7 @@ An effect is an intention, not a call. The worker stores it as a row in the same
 and performs it later, as often as it takes.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -89,7 +89,10 @@ Effect = UpdateCard | RenameChat | SendCard | SendText
 """What a handler may want."""
 
 
-class AnsweredCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="AnsweredCard"):
+ANSWERED_CARD: Final = "AnsweredCard"
+
+
+class AnsweredCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag=ANSWERED_CARD):
     """
     The card that a click was answered with: effect 0 of its event, made by the worker, never by handlers.
 

@@ -6,6 +6,7 @@ fields are only ever added, a changed meaning is a new version of the type, and 
 not know. Bytes and headers are `shared.core.codec`'s business.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -176,6 +177,16 @@ class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     effect: StoredEffect
 
 
+def shown_by(effects: Sequence[PlannedEffect]) -> JsonText | None:
+    """Return the card that everybody is to see after these effects of a decision, if they change it."""
+    cards = [
+        planned.effect.card
+        for planned in effects
+        if isinstance(planned.effect, UpdateCard | AnsweredCard) and planned.audience == "*"
+    ]
+    return cards[-1] if cards else None
+
+
 class CardSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which card the handler was shown; absent when there was none to show."""
 
@@ -234,10 +245,8 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def intended(self) -> JsonText | None:
         """The card we intend to show after this decision."""
-        updates = [
-            planned.effect.card for planned in self.effects if isinstance(planned.effect, UpdateCard | AnsweredCard)
-        ]
-        return updates[-1] if updates else self.content
+        shown = shown_by(self.effects)
+        return self.content if shown is None else shown
 
     def __repr__(self) -> str:
         """Name the input and the result, nothing that a person typed."""

@@ -17,12 +17,12 @@ from shared.app.interaction import Interaction
 from shared.core.decision import UNCHANGED
 from shared.core.effects import Effect, UpdateCard
 from shared.core.errors import HandlerError, Undecodable
-from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect
+from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect, shown_by
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
 from worker.deciding.batch import Batch
 from worker.deciding.draft import ROUTING, Draft, Verdict
-from worker.deciding.plan import plan
+from worker.deciding.plan import plan, plan_answer
 from worker.deciding.suspension import is_suspended
 from worker.ledger.port import Known
 from worker.policy import refuse_click
@@ -120,13 +120,17 @@ class _Judge:
         self.draft.kept(handler.name)
         keeps_state = decision.state is UNCHANGED
         late = self._is_late(click)
-        wanted = [e for e in decision.effects if not (late and keeps_state and isinstance(e, UpdateCard))]
+        repaints = not (late and keeps_state)
+        wanted = [effect for effect in decision.effects if repaints or not isinstance(effect, UpdateCard)]
+        # Of a late click, the answer was painted before what the newer ones have shown since.
+        answer = plan_answer(click, offset=offset) if repaints else None
+        planned = (*((answer,) if answer is not None else ()), *self._planned(wanted, click, offset))
         return Verdict(
             result="decided",
             handler=handler,
-            effects=self._planned(wanted, click, offset),
+            effects=planned,
             state=None if keeps_state else json_text(decision.state),
-            content=next((e.card for e in reversed(wanted) if isinstance(e, UpdateCard)), None),
+            content=shown_by(planned),
             late=late,
             seen=card,
         )

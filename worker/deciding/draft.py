@@ -15,6 +15,7 @@ import msgspec
 from shared.app.handler import Handler
 from shared.core.codec import Encoded, encode
 from shared.core.decision import Card
+from shared.core.effects import AnsweredCard
 from shared.core.events import (
     CardSeen,
     ClaimResult,
@@ -262,12 +263,12 @@ class Draft:
             claims=[_claim_row(claimed.decided) for claimed in self._claims.values()],
             cards=list(self._cards.values()),
             effects=[
-                _effect_row(claimed.click, effect, settle_ms if key in self._marked else None)
+                _effect_row(claimed.click, effect, self._marked.get(key), settle_ms)
                 for key, claimed in self._claims.items()
                 for effect in claimed.verdict.effects
             ],
             marks=[
-                Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id)
+                Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id, delivered=mark.delivered)
                 for key, mark in self._marked.items()
                 if key not in self._claims and mark.message_id
             ],
@@ -315,9 +316,10 @@ def _claim_row(decided: Decided) -> ClaimRow:
     )
 
 
-def _effect_row(click: InteractionReceived, planned: PlannedEffect, settle_ms: int | None) -> NewEffect:
-    """Return an effect's row; ``settle_ms`` is how long after its click's mark it waits, `None` without a mark yet."""
-    waits = planned.eligibility == "after_answer"
+def _effect_row(
+    click: InteractionReceived, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int
+) -> NewEffect:
+    """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
     return NewEffect(
         app_id=click.app_id,
         event_id=click.event_id,
@@ -330,12 +332,22 @@ def _effect_row(click: InteractionReceived, planned: PlannedEffect, settle_ms: i
         coalesce=planned.coalesce,
         eligibility=planned.eligibility,
         order=planned.order,
-        due_in_ms=(UNANSWERED_MS if settle_ms is None else settle_ms) if waits else 0,
-        marked=settle_ms is not None,
+        due_in_ms=_wait_ms(planned, mark, settle_ms),
+        marked=mark is not None,
+        delivered=mark.delivered if mark is not None else None,
         occurred_at=click.occurred_at,
         received_at=click.received_at,
         payload=_JSON.encode(planned.effect),
     )
+
+
+def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int) -> int:
+    if planned.eligibility == "at_once":
+        return 0
+    if mark is None:
+        return UNANSWERED_MS
+    # What was delivered with the answer is on the screen already.
+    return 0 if mark.delivered and isinstance(planned.effect, AnsweredCard) else settle_ms
 
 
 def _dead_letter(claimed: _Claimed) -> DeadLetter:

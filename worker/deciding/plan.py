@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import AnsweredCard, Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
 from shared.core.events import (
     CARD,
@@ -14,6 +14,7 @@ from shared.core.events import (
     PlannedEffect,
 )
 from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
+from shared.feishu.cards import is_exclusive
 from shared.feishu.openapi import target_of
 
 
@@ -40,6 +41,27 @@ def plan(
         eligibility=_eligibility(effect, click),
         order=offset * EFFECTS_PER_DECISION + index,
         effect=effect,
+    )
+
+
+def plan_answer(click: InteractionReceived, *, offset: int) -> PlannedEffect | None:
+    """
+    Return the card that a click was answered with as effect 0 of its decision, if there is one.
+
+    Args:
+        offset: The interaction's offset in its partition.
+    """
+    card = click.answer.card
+    if card is None or click.message_id is None or click.kind not in CARD_ACTIONS:
+        return None
+    return PlannedEffect(
+        index=0,
+        target=message_target(click.message_id),
+        audience=click.operator.open_id or "" if is_exclusive(card) else "*",
+        coalesce=CARD,
+        eligibility="after_answer",
+        order=offset * EFFECTS_PER_DECISION,
+        effect=AnsweredCard(card),
     )
 
 

@@ -21,7 +21,7 @@ _HEAD: Final = tuple(
     effects.c[name]
     for name in (
         "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce", "order",
-        "due", "occurred_at", "received_at", "decided_at", "k", "attempts", "begun_at", "marked_at",
+        "due", "occurred_at", "received_at", "decided_at", "k", "attempts", "begun_at", "marked_at", "delivered",
     )
 )  # fmt: skip
 _OF_A_CARD: Final = ("message:", "chat-of:")
@@ -102,6 +102,7 @@ class Leases:
                 applied=applied[key],
                 resend=resends.get(key),
                 face=of_cards.get(key),
+                called_at=taken[key].called_at,
             )
             for key in taken
         ]

@@ -163,6 +163,7 @@ class NewEffect:
         message_id: The card of the interaction it descends from.
         due_in_ms: When it may start, from the commit on.
         marked: Its click's answered mark was in the same batch.
+        delivered: What that mark says; ``None`` without one.
         occurred_at: The click's time, and `received_at` the gateway's (ms): renames go by them.
         payload: The effect as JSON, with its ``kind``.
     """
@@ -183,15 +184,22 @@ class NewEffect:
     occurred_at: EpochMs
     received_at: EpochMs
     payload: bytes
+    delivered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A first or later answered mark of an event decided earlier; its card's target is woken."""
+    """
+    A first or later answered mark of an event decided earlier; its card's target is woken.
+
+    Attributes:
+        delivered: The answer reached somebody; a card that it held needs no settle gap, for it is there already.
+    """
 
     app_id: AppId
     event_id: EventId
     message_id: MessageId
+    delivered: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +290,7 @@ class Head:
         due: Not before this time (ms, ledger's clock).
         k: How many outcomes it has had; `attempts` how many calls the platform answered.
         begun_at: When a call was first begun and not answered (ms): it may have been performed.
+        delivered: Its click's answer reached somebody; ``None``: no mark has said so yet.
     """
 
     app_id: AppId
@@ -302,6 +311,7 @@ class Head:
     attempts: int
     begun_at: EpochMs | None
     marked_at: EpochMs | None
+    delivered: bool | None = None
 
     @property
     def key(self) -> EffectKey:
@@ -322,6 +332,7 @@ class Leased:
         resend: That update is to be sent once more now, because an ambiguous call may have overtaken it; its
             effect as a head (status ``succeeded``), else ``None``.
         face: Of the card that the target is or descends from (message and chat-of targets).
+        called_at: When the target was last called, by anybody (ms, ledger's clock).
     """
 
     key: TargetKey
@@ -331,6 +342,7 @@ class Leased:
     applied: Applied | None = None
     resend: Head | None = None
     face: FaceRow | None = None
+    called_at: EpochMs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -441,7 +453,8 @@ class Ledger(Protocol):
         Commit a batch, whole, and return the ledger's time of it (ms).
 
         Effects become due at that time + ``due_in_ms``. Marks make the pending effects of their event that wait
-        for an answer due at that time + the settle gap, once; marks of events without such effects do nothing.
+        for an answer due at that time + the settle gap, once, and an answered card that was delivered at that time;
+        marks of events without such effects do nothing.
 
         Raises:
             Fenced, ClaimRace, DataRefused: Nothing was changed.

@@ -155,4 +155,5 @@ def _wake(database: Database) -> tuple[Given, Any]:
     woken = update(targets).where(targets.c.app_id == row.app_id, targets.c.target == row.target)
     due = greatest(targets.c.paced_until, earliest(targets.c.due, database.now))
     resend_at = case((row.resend == 1, database.now), else_=targets.c.resend_at)
-    return given, woken.values(due=due, resend_at=resend_at)
+    called_at = case((row.resend == 1, database.now), else_=targets.c.called_at)
+    return given, woken.values(due=due, resend_at=resend_at, called_at=called_at)

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -112,6 +113,7 @@ effects: Final = Table(
     Column("marked_at", BigInteger),
     Column("outcome", LargeBinary),
     Column("payload", LargeBinary, nullable=False),
+    Column("delivered", Boolean),
     *_no_nul("event_id", "target", "tenant_key"),
     # A mark, an attempt and an outcome each rewrite the row: room beside it keeps the indexes out of that.
     postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.05"},
@@ -141,6 +143,7 @@ targets: Final = Table(
     Column("applied_received_at", BigInteger),
     Column("applied_event_id", Key),
     Column("applied_index", Integer),
+    Column("called_at", BigInteger),
     postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.05"},
 )
 Index(

@@ -63,6 +63,7 @@ class Releasing:
             applied_received_at=BigInteger(),
             applied_event_id=Key,
             applied_index=Integer(),
+            called=Integer(),
         )
         row = self._given.table.c
         work = and_(effects.c.app_id == row.app_id, effects.c.target == row.target, effects.c.status == PENDING)
@@ -99,12 +100,13 @@ class Looking:
 
 def unchanged(key: TargetKey) -> tuple[Any, ...]:
     """Return the row that lets go of a target of which nothing was done."""
-    return (*key, 0, None, None, None, None, None)
+    return (*key, 0, None, None, None, None, None, 0)
 
 
 def settled(settlement: Settlement) -> tuple[Any, ...]:
     """Return the row that lets go of a target as a pump settled it."""
-    return (*settlement.key, settlement.pace_ms, _resend_ms(settlement), *_applied(settlement.applied))
+    called = int(settlement.called)
+    return (*settlement.key, settlement.pace_ms, _resend_ms(settlement), *_applied(settlement.applied), called)
 
 
 def _resend_ms(settlement: Settlement) -> int | None:
@@ -141,6 +143,7 @@ def _released(look: Any, now: Any) -> dict[str, Any]:
     return {
         **applied,
         "resend_at": resend_at,
+        "called_at": case((look.called == 1, now), else_=targets.c.called_at),
         "paced_until": paced_until,
         "due": case((work < paced_until, paced_until), else_=work),
         "owner": _NOBODY["owner"],

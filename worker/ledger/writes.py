@@ -7,11 +7,14 @@ effects of marks are changed in any order does no harm: whoever changes an effec
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Integer, String, and_, case, literal_column, or_, select, update
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, String, and_, case, literal_column, or_, select, update
+from sqlalchemy.types import TypeEngine
 
+from shared.core.effects import ANSWERED_CARD
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database, in_transaction
 from worker.ledger.outbox import Telling
@@ -44,6 +47,19 @@ _SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms")
 _ZERO: Final = literal_column("0", Integer())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """An effect whose mark has come."""
+
+    target: TargetKey
+    kind: str
+    delivered: bool
+
+    def wait_ms(self, settle_ms: int) -> int:
+        """Return how long it goes on waiting: what was delivered with the answer is there already."""
+        return 0 if self.kind == ANSWERED_CARD and self.delivered else settle_ms
+
+
 class Writes:
     """The transaction of the deciding part."""
 
@@ -68,10 +84,12 @@ class Writes:
         self._claim_inputs(connection, write, now)
         self._cards.execute(connection, self._card, _card_values(write))
         waiting = self._waiting(connection, write.marks)
-        settled = now + self._settle_ms
-        self._waking.run(connection, _due(write.effects, now, waiting.values(), settled))
+        self._waking.run(connection, _due(write.effects, now, waiting.values(), self._settle_ms))
         self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
-        self._marks.execute(connection, self._mark, [(*key, settled, now) for key in sorted(waiting)])
+        values = [
+            (*key, now + one.wait_ms(self._settle_ms), now, one.delivered) for key, one in sorted(waiting.items())
+        ]
+        self._marks.execute(connection, self._mark, values)
         self._telling.run(connection, write.outbox)
         self._write_the_rare(connection, write, now)
         return now
@@ -89,13 +107,15 @@ class Writes:
         if made != len(values):
             raise ClaimRace(f"{len(values) - made} of {len(values)} claims were made by somebody else meanwhile")
 
-    def _waiting(self, connection: Connection, marks: Sequence[Mark]) -> Mapping[EffectKey, TargetKey]:
-        """Return the effects that wait for one of these marks, and their targets."""
-        events = sorted({(mark.app_id, mark.event_id) for mark in marks})
+    def _waiting(self, connection: Connection, marks: Sequence[Mark]) -> "Mapping[EffectKey, _Waiting]":
+        """Return the effects that wait for one of these marks."""
+        delivered = {(mark.app_id, mark.event_id): mark.delivered for mark in marks}
         return {
-            EffectKey(app_id, event_id, index): TargetKey(app_id, target)
-            for app_id, event_id, index, target, status, eligibility, marked_at in self._events.fetch(
-                connection, self._of_events, events
+            EffectKey(app_id, event_id, index): _Waiting(
+                target=TargetKey(app_id, target), kind=kind, delivered=delivered[app_id, event_id]
+            )
+            for app_id, event_id, index, target, kind, status, eligibility, marked_at in self._events.fetch(
+                connection, self._of_events, sorted(delivered)
             )
             if status == "pending" and eligibility == "after_answer" and marked_at is None
         }
@@ -148,16 +168,19 @@ def _card_values(write: Write) -> list[tuple[Any, ...]]:
 
 
 def _effects(dialect: Dialect) -> tuple[Given, Any]:
-    names = (*_EFFECT_NAMES, "decided_at", "due", "marked_at")
+    names = (*_EFFECT_NAMES, "decided_at", "due", "marked_at", "delivered")
     given = rows(dialect, **{name: effects.c[name].type for name in names})
     return given, insert_given(dialect, effects, given, names, status=PENDING, k=_ZERO, attempts=_ZERO)
 
 
 def _due(
-    new: Iterable[NewEffect], now: EpochMs, marked: Iterable[TargetKey], settled: EpochMs
+    new: Iterable[NewEffect], now: EpochMs, marked: Iterable[_Waiting], settle_ms: int
 ) -> Mapping[TargetKey, EpochMs]:
     """Return when each target has something to do next, as far as this batch knows."""
-    due = dict.fromkeys(marked, settled)
+    due: dict[TargetKey, EpochMs] = {}
+    for one in marked:
+        at = now + one.wait_ms(settle_ms)
+        due[one.target] = min(at, due.get(one.target, at))
     for effect in new:
         key = TargetKey(effect.app_id, effect.target)
         due[key] = min(now + effect.due_in_ms, due.get(key, now + effect.due_in_ms))
@@ -165,7 +188,10 @@ def _due(
 
 
 def _effect_values(new: Sequence[NewEffect], now: EpochMs) -> list[tuple[Any, ...]]:
-    return [(*_EFFECT(effect), now, now + effect.due_in_ms, now if effect.marked else None) for effect in new]
+    return [
+        (*_EFFECT(effect), now, now + effect.due_in_ms, now if effect.marked else None, effect.delivered)
+        for effect in new
+    ]
 
 
 def _marked(dialect: Dialect) -> tuple[Given, Any]:
@@ -177,17 +203,18 @@ def _marked(dialect: Dialect) -> tuple[Given, Any]:
     """
     given = keys(dialect, app_id=Key, event_id=Key)
     here = and_(effects.c.app_id == given.table.c.app_id, effects.c.event_id == given.table.c.event_id)
-    asked = (effects.c.index, effects.c.target, effects.c.status, effects.c.eligibility, effects.c.marked_at)
+    asked = [effects.c[name] for name in ("index", "target", "kind", "status", "eligibility", "marked_at")]
     return given, select(effects.c.app_id, effects.c.event_id, *asked).join(given.table, here)
 
 
 def _mark(dialect: Dialect) -> tuple[Given, Any]:
-    given = keys(dialect, app_id=Key, event_id=Key, index=Integer(), due=BigInteger(), marked_at=BigInteger())
+    mark: dict[str, TypeEngine[Any]] = {"due": BigInteger(), "marked_at": BigInteger(), "delivered": Boolean()}
+    given = keys(dialect, app_id=Key, event_id=Key, index=Integer(), **mark)
     row = given.table.c
     same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
     # One that was tried already, without a mark, goes on waiting for its next attempt.
     due = case((effects.c.k == 0, row.due), else_=greatest(effects.c.due, row.due))
-    return given, update(effects).where(same).values(due=due, marked_at=row.marked_at)
+    return given, update(effects).where(same).values(due=due, marked_at=row.marked_at, delivered=row.delivered)
 
 
 def _dead_letters(dialect: Dialect) -> tuple[Given, Any]:

@@ -75,6 +75,11 @@ def request_of(effect: Effect, head: Head) -> ApiRequest:
             assert_never(unreachable)
 
 
+def digest_of(card: JsonText) -> str:
+    """Return the SHA-256 (hex) of a card as it is shown."""
+    return hashlib.sha256(everybodys(card).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 async def _call(
     platform: Platform, app_id: AppId, tenant_key: TenantKey, request: ApiRequest
 ) -> tuple[ApiReply, Success] | Failure:
@@ -107,7 +112,7 @@ def _done(effect: Effect, head: Head, reply: ApiReply, success: Success) -> Done
     done = Done(http_status=reply.status, log_id=success.log_id)
     match effect:
         case UpdateCard(card=card):
-            return replace(done, shown=_digest(everybodys(card)), card_format=card_format(card))
+            return replace(done, shown=digest_of(card), card_format=card_format(card))
         case RenameChat(chat_id=chat_id):
             return replace(done, chat_id=chat_id or chat_in(head))
         case SendCard(card=card):
@@ -130,10 +135,6 @@ def _sent(done: Done, head: Head, success: Success) -> Done:
 
 def _uuid(head: Head) -> str:
     return idempotency_key(head.app_id, head.event_id, head.index)
-
-
-def _digest(card: JsonText) -> str:
-    return hashlib.sha256(card.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _chat_in(head: Head) -> ChatId:

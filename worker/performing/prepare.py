@@ -5,18 +5,19 @@ from typing import Final, assert_never
 
 import msgspec
 
-from shared.core.effects import Effect, SendCard, SendText
+from shared.core.effects import AnsweredCard, Effect, SendCard, SendText, StoredEffect, UpdateCard
 from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import get_message
 from worker.ledger.port import BudgetKey, Head
+from worker.performing.answered import answered, left_behind
 from worker.performing.outcome import tell
 from worker.performing.perform import request_of
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import Breaker, may_call, retry_at
 from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
 
-_EFFECT: Final = msgspec.json.Decoder(Effect)
+_EFFECT: Final = msgspec.json.Decoder(StoredEffect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class Job:
         return BudgetKey(self.head.app_id, self.head.tenant_key, self.api)
 
 
-def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs) -> Job | Result:
+def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *, settle_ms: int) -> Job | Result:
     """
     Return the call that a turn needs, or its result where it needs none.
 
@@ -56,13 +57,19 @@ def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs) -
         payload: The stored effect of the choice's call, if there is one.
         breaker: Whether the app's calls are held back.
         now: The ledger's time (ms).
+        settle_ms: How long a client may still be painting an answer.
     """
     head = turn.choice.call
     if head is None or payload is None:
-        return turn.settled(now)
+        return turn.settled(now, resend=left_behind(turn, settle_ms=settle_ms))
+    effect: StoredEffect = _EFFECT.decode(payload)
+    if isinstance(effect, AnsweredCard):
+        if (came_to := answered(turn, head, effect.card, now, settle_ms=settle_ms)) is not None:
+            return came_to
+        effect = UpdateCard(effect.card)
     if not may_call(breaker, now=now):
         return turn.settled(now, pace_ms=max(0, (retry_at(breaker) or now) - now))
-    return ruled(turn, head, _EFFECT.decode(payload), now)
+    return ruled(turn, head, effect, now)
 
 
 def ruled(turn: Turn, head: Head, effect: Effect, now: EpochMs) -> Job | Result:

@@ -67,10 +67,12 @@ class Pump:
         rng: random.Random,
         owner: str,
         concurrency: int,
+        settle_ms: int,
     ) -> None:
         self._ledger, self._platform, self._topics, self._throttle = ledger, platform, topics, throttle
         self._settler, self._relay, self._alarm, self._clock = settler, relay, alarm, clock
         self._meter, self._rng, self._owner, self._concurrency = meter, rng, owner, concurrency
+        self._settle_ms = settle_ms
         self._breakers: dict[AppId, Breaker] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -132,7 +134,7 @@ class Pump:
         app_id = turn.leased.key.app_id
         try:
             payload = payloads.get(turn.choice.call.key) if turn.choice.call else None
-            prepared = prepare(turn, payload, self._breaker(app_id), now)
+            prepared = prepare(turn, payload, self._breaker(app_id), now, settle_ms=self._settle_ms)
         except Exception:
             # An effect of a newer worker, or a bug: it waits, for this worker's upgrade, and holds nobody up.
             log.exception("effect_not_understood", target=_shown(turn.leased.key.target))

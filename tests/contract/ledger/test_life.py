@@ -72,7 +72,9 @@ async def test_a_missing_schema_is_named_with_what_to_do(postgres_url: str, open
 async def test_an_old_schema_is_named_with_what_to_do(postgres_url: str, opened: Opener) -> None:
     """The text names both versions and the command."""
     await _stamp(postgres_url, "0000")
-    with pytest.raises(SchemaMismatch, match="schema 0000, this program needs 0001: run `cardwire db upgrade`"):
+    with pytest.raises(
+        SchemaMismatch, match=f"schema 0000, this program needs {schema.SCHEMA}: run `cardwire db upgrade`"
+    ):
         await opened(postgres_url).check()
 
 

@@ -14,6 +14,7 @@ from simulator.answers import CallbackStyle
 from simulator.api import ApiServer
 from simulator.callbacks import Callbacks, Person
 from simulator.clock import PlatformClock
+from simulator.connections import Connections
 from simulator.control import PREFIX, Control
 from simulator.deliver import Deliverer, Seen
 from simulator.faults import Faults
@@ -22,6 +23,7 @@ from simulator.openapi import OpenApi
 from simulator.platform import App, Platform
 from simulator.sending import ONCE, Copies, Sender
 from simulator.settings import SimulatorSettings, limits_of
+from simulator.sockets import PATHS, SocketServer
 from simulator.wire_json import json_bytes
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is bound, and where one asks then
@@ -45,6 +47,7 @@ class RunningSimulator:
         platform: Its state, for tests in the same process.
         deliverer: Clicks and events, for tests in the same process.
         faults: The faults in force.
+        connections: Long connections; callbacks go to one of them where there is any.
     """
 
     url: str
@@ -52,6 +55,7 @@ class RunningSimulator:
     platform: Platform
     deliverer: Deliverer
     faults: Faults
+    connections: Connections
     style: CallbackStyle
     sender: Sender = field(repr=False)
 
@@ -126,29 +130,37 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
         timeout=aiohttp.ClientTimeout(),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        sender = Sender(session, base, names, faults, urls=settings.callback_urls)
+        connections = Connections(platform.app, platform.clock, names)
+        sender = Sender(session, base, names, faults, connections, urls=settings.callback_urls)
         deliverer = Deliverer(platform, _callbacks(settings, names), sender)
         api = ApiServer(OpenApi(platform), faults, base)
-        control = Control(platform, deliverer, sender, faults, control_host=settings.control_host, style=style)
-        async with _serving(api, control, settings) as port:
+        control = Control(
+            platform, deliverer, sender, faults, connections, control_host=settings.control_host, style=style
+        )
+        sockets = SocketServer(connections, base)
+        async with _serving(api, control, sockets, settings) as port:
             yield RunningSimulator(
                 url=_url(settings.host, port),
                 control_url=_url(_control_address(settings), port),
                 platform=platform,
                 deliverer=deliverer,
                 faults=faults,
+                connections=connections,
                 style=style,
                 sender=sender,
             )
 
 
 @asynccontextmanager
-async def _serving(api: ApiServer, control: Control, settings: SimulatorSettings) -> AsyncIterator[int]:
+async def _serving(
+    api: ApiServer, control: Control, sockets: SocketServer, settings: SimulatorSettings
+) -> AsyncIterator[int]:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.raw_path == READY:
             return web.Response()
-        server = control if request.raw_path.startswith(PREFIX) else api
-        return await server.handle(request)
+        if request.raw_path.startswith(PREFIX):
+            return await control.handle(request)
+        return await (sockets if request.path in PATHS else api).handle(request)
 
     # The bare server, without a router: this is the far side of load tests.
     runner = web.ServerRunner(web.Server(handle, access_log=None))
@@ -162,6 +174,7 @@ async def _serving(api: ApiServer, control: Control, settings: SimulatorSettings
                 port = runner.addresses[0][1]
         yield port
     finally:
+        await sockets.close()
         await runner.cleanup()
 
 

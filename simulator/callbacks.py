@@ -6,7 +6,7 @@ Compact JSON in a fixed order, UTF-8 unescaped, explicit nulls. Sources: docs/re
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -52,11 +52,17 @@ class Click:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One HTTP request to the receiver; delivering it again means the same bytes."""
+    """
+    One HTTP request to the receiver, or one payload for a long connection; delivering it again means the same bytes.
+
+    Attributes:
+        payload: What a frame holds; ``None`` where this never comes in frames.
+    """
 
     event_id: EventId
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    payload: bytes | None = field(default=None, repr=False)
 
 
 class Callbacks:
@@ -121,7 +127,7 @@ class Callbacks:
     def challenge(self, challenge: str, *, wall: EpochMs) -> Delivery:
         """Return the request that verifies an address."""
         body = {"challenge": challenge, "token": self._verification_token, "type": "url_verification"}
-        return self._signed(EventId(""), body, wall=wall)
+        return replace(self._signed(EventId(""), body, wall=wall), payload=None)
 
     def _header(self, event_id: EventId, kind: str, created: str) -> dict[str, str]:
         return {
@@ -145,12 +151,13 @@ class Callbacks:
         }
 
     def _signed(self, event_id: EventId, content: Mapping[str, Any], *, wall: EpochMs) -> Delivery:
-        body = orjson.dumps(content)
+        body = payload = orjson.dumps(content)
         if self._cipher is not None:
-            body = orjson.dumps({"encrypt": self._cipher.encrypt(body, iv=self._names.vector())})
+            body = orjson.dumps({"encrypt": self._cipher.encrypt(payload, iv=self._names.vector())})
         timestamp, nonce = str(wall // 1000), self._names.nonce()
         signature = sign(body, timestamp=timestamp, nonce=nonce, encrypt_key=self._encrypt_key)
-        return Delivery(event_id=event_id, headers=self._headers(timestamp, nonce, signature), body=body)
+        headers = self._headers(timestamp, nonce, signature)
+        return Delivery(event_id=event_id, headers=headers, body=body, payload=payload)
 
     def _signed_legacy(self, body: bytes, *, wall: EpochMs) -> Delivery:
         timestamp, nonce = str(wall // 1000), self._names.nonce()

@@ -5,6 +5,7 @@ JSON in, JSON out. A mistake of the caller's is answered 400 (404 for what does 
 The table of calls: docs/reference/simulator.md.
 """
 
+import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,8 +17,10 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from aiohttp import web
 
+from shared.feishu.connection import Parameters
 from simulator.answers import CallbackStyle
 from simulator.callbacks import Person
+from simulator.connections import Asked, Connections
 from simulator.deliver import Deliverer, Seen
 from simulator.faults import FaultRule, Faults
 from simulator.history import PAGE, Trail
@@ -28,6 +31,7 @@ from simulator.requests import (
     NewCard,
     NewChat,
     NewClick,
+    NewConnections,
     NewEvent,
     NewFaults,
     NewLimits,
@@ -58,6 +62,7 @@ class Control:
         deliverer: Deliverer,
         sender: Sender,
         faults: Faults,
+        connections: Connections,
         *,
         control_host: str,
         style: CallbackStyle,
@@ -66,6 +71,7 @@ class Control:
         self._deliverer = deliverer
         self._sender = sender
         self._faults = faults
+        self._connections = connections
         self._control_host = control_host
         self._style = style
         self._posts: dict[str, tuple[type[Any], Callable[[Any], Awaitable[Mapping[str, Any]]]]] = {
@@ -81,6 +87,7 @@ class Control:
             "faults": (NewFaults, self._new_faults),
             "limits": (NewLimits, self._new_limits),
             "callback": (NewReceivers, self._new_receivers),
+            "connections": (NewConnections, self._new_connections),
             "revoke_tokens": (Nothing, self._revoke_tokens),
         }
 
@@ -113,10 +120,11 @@ class Control:
                 return story_of_message(self._platform.message(one))
             case "chats", _:
                 return story_of_chat(self._platform.chat(one))
-            case "calls", "":
-                return _page(self._platform.history.calls, given)
-            case "clicks", "":
-                return _page(self._platform.history.clicks, given)
+            case (("calls" | "clicks"), ""):
+                history = self._platform.history
+                return _page(history.calls if kind == "calls" else history.clicks, given)
+            case "connections", "":
+                return self._open_connections()
             case "violations", "":
                 return [asdict(each) for each in self._platform.judge.violations[_whole(given, "after", 0) :]]
             case _:
@@ -184,9 +192,29 @@ class Control:
         self._sender.urls = tuple(asked.urls)
         return {"urls": asked.urls}
 
+    async def _new_connections(self, asked: NewConnections) -> Mapping[str, Any]:
+        change(self._connections.asked, asked)
+        if asked.end is not None:
+            await asyncio.gather(*(client.end(asked.end) for client in self._connections.clients))
+        return {}
+
+    def _open_connections(self) -> list[dict[str, Any]]:
+        told = ("device_id", "opened_at_ms", "pings", "delivered")
+        return [{name: getattr(client, name) for name in told} for client in self._connections.clients]
+
     async def _revoke_tokens(self, _: Nothing) -> Mapping[str, Any]:
         self._platform.access_tokens.revoke()
         return {}
+
+
+def change(kept: Asked, asked: NewConnections) -> None:
+    """Keep long connections from now on as asked, where something is asked."""
+    if asked.parameters is not None:
+        kept.parameters = msgspec.convert(msgspec.to_builtins(asked.parameters), Parameters)
+    kept.has_pongs = kept.has_pongs if asked.pongs is None else asked.pongs
+    kept.pong_delay_s = kept.pong_delay_s if asked.pong_delay_ms is None else asked.pong_delay_ms / 1000
+    kept.limit = kept.limit if asked.limit is None else asked.limit
+    kept.fragment_bytes = asked.fragment_bytes or kept.fragment_bytes
 
 
 async def _no_such_call(_: Nothing) -> Mapping[str, Any]:

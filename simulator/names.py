@@ -1,10 +1,14 @@
 """Names that the fake platform gives: chats, messages, tokens, log ids; from one seed, so that runs can be repeated."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
+from typing import TypeVar
 
 from shared.core.ids import ChatId, EventId, MessageId
 from shared.core.json_text import EpochMs
+
+T = TypeVar("T")
 
 
 class Names:
@@ -52,6 +56,18 @@ class Names:
         """Return a new ``X-Request-Id``: a UUID."""
         digits = self._hex(32)
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def device(self) -> str:
+        """Return the name of a new long connection: 19 digits."""
+        return str(self._random.randrange(10**18, 10**19))
+
+    def ticket(self) -> str:
+        """Return what opens a long connection, once."""
+        return self._hex(32)
+
+    def one_of(self, things: Sequence[T]) -> T:
+        """Return one of several, at random."""
+        return self._random.choice(things)
 
     def log(self, now: EpochMs) -> str:
         """Return the ``X-Tt-Logid`` of one call."""

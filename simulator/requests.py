@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.feishu.connection import DEFAULTS
 from simulator.faults import FaultKind
 
 
@@ -131,6 +132,36 @@ class NewReceivers(_Request, frozen=True, kw_only=True):
     """Where callbacks go from now on."""
 
     urls: list[str]
+
+
+class NewParameters(_Request, frozen=True, kw_only=True):
+    """What clients of long connections are asked for, in seconds; a count of null: without end."""
+
+    reconnect_count: int | None = None
+    reconnect_nonce_s: int = DEFAULTS.reconnect_nonce_s
+    reconnect_interval_s: int = DEFAULTS.reconnect_interval_s
+    ping_interval_s: int = DEFAULTS.ping_interval_s
+
+
+class NewConnections(_Request, frozen=True, kw_only=True):
+    """
+    How long connections are kept from now on; what is absent stays as it is.
+
+    Attributes:
+        end: End all of them: with a goodbye, or as a broken line does.
+        pongs: Whether pings are answered, and `pong_delay_ms` how much later.
+    """
+
+    end: Literal["close", "abort"] | None = None
+    pongs: bool | None = None
+    pong_delay_ms: int | None = None
+    parameters: NewParameters | None = None
+    limit: int | None = None
+    fragment_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.fragment_bytes is not None and self.fragment_bytes < 1:
+            raise ValueError("Expected fragment_bytes of 1 or more")
 
 
 class Nothing(_Request, frozen=True, kw_only=True):

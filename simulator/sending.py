@@ -1,11 +1,12 @@
 """
-Bytes leave by HTTP, and what comes back is heard.
+Bytes leave by HTTP or over a long connection, and what comes back is heard.
 
-Receivers take turns. Nobody waits longer than the platform does; nothing is ever repeated that was not asked for.
+Where somebody is connected, callbacks go to one of the connections; else to the receivers, which take turns. Nobody
+waits longer than the platform does; nothing is ever repeated that was not asked for.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -26,6 +27,7 @@ from simulator.answers import (
     NotAnswered,
 )
 from simulator.callbacks import Delivery
+from simulator.connections import SOCKET_PATH, Connections
 from simulator.faults import ON_CALLBACKS, Faults
 from simulator.names import Names
 
@@ -39,6 +41,9 @@ class Copies:
 
 
 ONCE: Final = Copies()
+
+Ask = Callable[[], Awaitable[Heard]]
+"""Delivers once and hears what comes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +64,17 @@ class Sender:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, clock: Clock, names: Names, faults: Faults, *, urls: Sequence[str]
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        names: Names,
+        faults: Faults,
+        connections: Connections,
+        *,
+        urls: Sequence[str],
     ) -> None:
         self.urls = tuple(urls)
+        self._connections = connections
         self._session = session
         self._clock = clock
         self._names = names
@@ -100,11 +113,12 @@ class Sender:
         return replace(delivery, headers={**delivery.headers, "X-Request-Id": self._names.request()})
 
     async def _send(self, delivery: Delivery, within_s: float) -> Heard:
-        """Send once to the receiver whose turn it is; whoever answers later than ``within_s`` is not heard."""
-        if not self.urls:
+        """Send once to whoever's turn it is; who answers later than ``within_s`` is not heard."""
+        way = self._way(delivery)
+        if way is None:
             return NotAnswered(code=NO_CALLBACK_URL)
-        url = self.urls[next(self._turns) % len(self.urls)]
-        attempt = asyncio.create_task(self._through_faults(url, delivery))
+        path, ask = way
+        attempt = asyncio.create_task(self._through_faults(path, ask))
         timer = asyncio.create_task(self._clock.sleep(within_s))
         try:
             await asyncio.wait((attempt, timer), return_when=asyncio.FIRST_COMPLETED)
@@ -113,21 +127,31 @@ class Sender:
             attempt.cancel()
             timer.cancel()
 
-    async def _through_faults(self, url: str, delivery: Delivery) -> Heard:
-        faulty = self._faults.meet("POST", urlsplit(url).path, ON_CALLBACKS)
+    def _way(self, delivery: Delivery) -> tuple[str, Ask] | None:
+        """Return by which path, in rules of faults, and how to ask; ``None``: there is nobody to be asked."""
+        payload, message_id = delivery.payload, delivery.headers["X-Request-Id"]
+        if payload is not None and self._connections.clients:
+            return SOCKET_PATH, lambda: self._connections.deliver(payload, message_id=message_id)
+        if not self.urls:
+            return None
+        url = self.urls[next(self._turns) % len(self.urls)]
+        return urlsplit(url).path, lambda: self._post(url, delivery)
+
+    async def _through_faults(self, path: str, ask: Ask) -> Heard:
+        faulty = self._faults.meet("POST", path, ON_CALLBACKS)
         if faulty.delay_ms:
             await self._clock.sleep(faulty.delay_ms / 1000)
         match faulty.kind:
             case "drop_before":
                 return NotAnswered(code=CONNECT_FAILED)
             case "drop_after":
-                await self._post(url, delivery)
+                await ask()
                 return NotAnswered(code=CALL_FAILED)
             case "duplicate":
-                heard, _ = await asyncio.gather(self._post(url, delivery), self._post(url, delivery))
+                heard, _ = await asyncio.gather(ask(), ask())
                 return heard
             case _:
-                return await self._post(url, delivery)
+                return await ask()
 
     async def _post(self, url: str, delivery: Delivery) -> Heard:
         try:

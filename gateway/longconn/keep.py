@@ -113,6 +113,7 @@ class LongConnection:
         except NotConnected as error:
             log.warning("long_connection_unavailable", app_id=self._app_id, reason=str(error))
         self._keeping = asyncio.create_task(self._keep(dialled), name="cardwire-long-connection")
+        await asyncio.sleep(0)  # So that it is connected when we say so.
 
     @property
     def is_connected(self) -> bool:

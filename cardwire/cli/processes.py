@@ -36,7 +36,7 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
     from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it
 
     async def announce(running: RunningGateway) -> None:
-        ready("gateway", callbacks=running.url, admin=running.admin_url)
+        ready("gateway", callbacks=running.url or "long-connection", admin=running.admin_url)
 
     process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent), fast=False)
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import aiohttp
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
-from gateway.accept import UNAVAILABLE, Arrival, Gate, rejected
+from gateway.accept import REJECTED, UNAVAILABLE, Arrival, Gate, rejected
 from gateway.admission import MAX_BODY, CallbackHeaders, Cause
 from gateway.starved import Starved
 from shared.clock import Clock
@@ -82,17 +82,42 @@ class Webhook:
         return response
 
 
+class _Connection(web.RequestHandler):
+    """Refuses what is not HTTP in our words: the library would answer with a page of its own, and its name."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 -- quotes what was sent
+    ) -> web.StreamResponse:
+        """Return the answer to a request that cannot be read, or whose handling broke."""
+        log.info("request_unreadable", status=status, error=type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("half of another answer is written")
+        response = _response(status, REJECTED if status < 500 else UNAVAILABLE)  # noqa: PLR2004  5xx: ours
+        response.force_close()
+        return response
+
+
 class _Server(web.Server):
     """Ends connections on which nobody is let in: the library would keep each for an hour."""
 
     def __init__(self, handle: Handle, *, idle_s: float) -> None:
-        super().__init__(self._serve, access_log=None, auto_decompress=False, lingering_time=LINGER_S)
+        super().__init__(self._serve)
         self._handle, self._idle_s = handle, idle_s
         self._strangers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
-        connection = super().__call__()
+        connection = _Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # for none, and typed as if there had to be one
+            auto_decompress=False,
+            lingering_time=LINGER_S,
+        )
         self._expect(connection)
         return connection
 
@@ -121,6 +146,7 @@ async def _body(request: web.BaseRequest, within_s: float) -> bytes:
     """
     if (request.content_length or 0) > MAX_BODY:
         raise _too_large()
+    _ask_for_body(request)
     body = bytearray()
     try:
         async with asyncio.timeout(within_s):
@@ -139,6 +165,13 @@ async def _body(request: web.BaseRequest, within_s: float) -> bytes:
     ) as error:
         raise _refused("body_incomplete", 401) from error
     return bytes(body)
+
+
+def _ask_for_body(request: web.BaseRequest) -> None:
+    """Say that the body may come, to a caller that waits for that, as curl does before large ones."""
+    waits = request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11
+    if waits and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def _written(request: web.BaseRequest, response: web.StreamResponse) -> bool:

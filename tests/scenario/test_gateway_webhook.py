@@ -155,6 +155,28 @@ class TestAnswers:
         async with client.get(gateway.url + "/webhook/card") as response:
             assert (405, "POST") == (response.status, response.headers["Allow"])
 
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            b"planted\r\n\r\n",
+            b"\x16\x03\x01\x02\x00planted",
+            b"POST /card HTTP/1.1\r\nContent-Length: planted\r\n\r\n",
+            b"POST /card HTTP/1.1\r\nTransfer-Encoding: planted\r\n\r\n",
+            b"POST /card HTTP/1.1\r\nX-Long: " + b"planted" * 3000 + b"\r\n\r\n",
+            b"POST /card HTTP/9.9\r\n\r\n",
+        ],
+    )
+    async def test_what_is_not_http_is_refused_in_our_words(self, gateway: RunningGateway, sent: bytes) -> None:
+        """Neither the page of a library, nor its name, nor anything of what was sent."""
+        reader, writer = await _connect(gateway.url)
+        writer.write(sent)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert head.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+        assert b"\r\nServer: cardwire\r\n" in head
+        assert b'{"error":"rejected"}' == body
+        assert [] == [name for name in (b"planted", b"Python", b"aiohttp") if name in head]
+
     async def test_answers_are_json(self, gateway: RunningGateway, client: aiohttp.ClientSession) -> None:
         """The platform parses them by their type."""
         for wire in (_click(), Wire(body=b"nonsense")):
@@ -352,6 +374,49 @@ class TestBodies:
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         writer.close()
         assert ["ev1", "ev1"] == [event.event_id for event in await _until_events(log, 2)]
+
+    async def test_a_caller_that_waits_to_be_asked_for_its_body_is_asked(self, gateway: RunningGateway) -> None:
+        """As curl waits, for a second, before it sends a large body."""
+        reader, writer = await _connect(gateway.url)
+        wire = _click()
+        head, _, body = _raw(Wire(body=wire.body, headers={**wire.headers, "Expect": "100-continue"})).partition(
+            b"\r\n\r\n"
+        )
+        writer.write(head + b"\r\n\r\n")
+        assert b"HTTP/1.1 100 Continue\r\n\r\n" == await reader.readuntil(b"\r\n\r\n")
+        writer.write(body)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+    @pytest.mark.parametrize(
+        ("version", "expect", "length", "answer"),
+        [
+            (b"1.1", b"100-continue", MAX_BODY + 1, b"413"),
+            (b"1.0", b"100-continue", 4, b"401"),
+            (b"1.1", b"a miracle", 4, b"401"),
+        ],
+    )
+    async def test_nobody_else_is_asked_for_a_body(
+        self, gateway: RunningGateway, version: bytes, expect: bytes, length: int, answer: bytes
+    ) -> None:
+        """Not for one that is too large, not by a version that has no such question, not for other wishes."""
+        reader, writer = await _connect(gateway.url)
+        lines = (b"POST /card HTTP/" + version, b"Host: x", b"Expect: " + expect, b"Content-Length: %d" % length)
+        writer.write(b"\r\n".join(lines) + b"\r\n\r\n" + b"body")
+        assert answer == (await reader.readline()).split()[1]
+        writer.close()
+
+    async def test_a_body_that_was_asked_for_and_does_not_come_is_refused(self, log: TestableLog) -> None:
+        """In the same time as any other."""
+        runner = web.ServerRunner(_webhook(log, Metrics(*GATEWAY_METRICS), body_s=0.05).server())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await _connect(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        writer.write(b"POST /card HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        asked, _, answer = (await reader.read()).partition(b"\r\n\r\n")
+        assert (b"HTTP/1.1 100 Continue", True) == (asked, answer.startswith(b"HTTP/1.1 408 "))
+        writer.close()
+        await runner.cleanup()
 
     async def test_a_body_that_does_not_come_is_refused(self, log: TestableLog) -> None:
         """Slow callers do not hold on to us: 408, and the connection ends."""

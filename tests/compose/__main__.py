@@ -9,9 +9,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 from tests.compose.engine import EngineFailed, docker
 from tests.compose.stages import OUR_IMAGES, STAGES, Scene, Seen
+
+SHOWN: Final = 20
+"""Lines that are printed of what is wrong."""
 
 
 def main() -> int:
@@ -55,7 +59,7 @@ async def _run(options: argparse.Namespace, folder: Path) -> int:
 
 def _told(name: str, seen: Seen, took_s: float) -> None:
     print(f"\n== {name}, {took_s:.0f} s")
-    for line in [*seen.lines, *(f"wrong       {line}" for line in seen.wrong)]:
+    for line in [*seen.lines, *(f"wrong       {line}" for line in seen.wrong[:SHOWN])]:
         print(line)
     sys.stdout.flush()
 

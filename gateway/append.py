@@ -172,11 +172,13 @@ class Appender:
         self._clicks.set()
         if self._writer is None:
             return
-        try:
-            async with asyncio.timeout(within_s):
-                await self._writer
-        except TimeoutError:
-            lost = len(self._marks) + self._riding
+        await asyncio.wait([self._writer], timeout=within_s)
+        if self._writer.done():
+            return
+        self._writer.cancel()
+        await asyncio.wait([self._writer])
+        lost = len(self._marks) + self._riding
+        if lost:
             self._metrics.count(MARKS, "lost", by=lost)
             log.warning("marks_lost", marks=lost, reason="the log did not take them before the end")
 

@@ -13,8 +13,8 @@ from shared.observability.metrics import APPEND_SECONDS, Metrics
 
 _Result = TypeVar("_Result")
 
-_given_up: Final[set[asyncio.Task[Any]]] = set()
-"""What was cancelled and has not ended yet: the loop itself keeps no task alive."""
+_waited_for: Final[set[asyncio.Task[Any]]] = set()
+"""What has not ended yet, though it may be cancelled: the loop itself keeps no task alive."""
 
 log = structlog.get_logger("cardwire.gateway")
 
@@ -27,14 +27,13 @@ async def at_most(within_s: float, work: Coroutine[Any, Any, _Result]) -> _Resul
         TimeoutError: It took longer than ``within_s``, or was cancelled by somebody else.
     """
     task = asyncio.create_task(work)
+    _waited_for.add(task)
+    task.add_done_callback(_ended)
     try:
         # Not asyncio.timeout: on a busy loop it would call late what is done by now.
         await asyncio.wait([task], timeout=within_s)
     finally:
-        if not task.done():
-            task.cancel()
-            _given_up.add(task)
-            task.add_done_callback(_ended)
+        task.cancel()  # if it still runs
     if not task.done() or task.cancelled():
         raise TimeoutError
     return task.result()
@@ -71,6 +70,6 @@ async def append_within(
 
 
 def _ended(task: "asyncio.Task[Any]") -> None:
-    _given_up.discard(task)
+    _waited_for.discard(task)
     if not task.cancelled():
-        task.exception()  # nobody waits for it any more: not to be reported as forgotten
+        task.exception()  # who waited may have gone: not to be reported as forgotten

@@ -99,6 +99,8 @@ class Spill:
         self._is_known = False
         self._is_trimmed = True
         self._late: asyncio.Task[None] | None = None
+        self._begun = 0
+        self._ended = 0
         self._failed_at: float | None = None
 
     @property
@@ -147,12 +149,13 @@ class Spill:
         if self.oldest_at is None:
             self.oldest_at = now
         commit = asyncio.create_task(self._commit(wrapped, weight))
+        self._begun += 1
+        commit.add_done_callback(self._settled)
         try:
             await asyncio.wait([commit], timeout=within_s)
         finally:
             if not commit.done():
                 self._late = commit
-                commit.add_done_callback(self._settled)
         if not commit.done():
             self._failed_at = self._clock.monotonic()
             raise LogUnavailable("the spill's disk did not answer in time")
@@ -165,6 +168,7 @@ class Spill:
         Raises:
             SpillUnreadable: The file cannot be read, or holds something else.
         """
+        begun, is_quiet = self._begun, self._begun == self._ended
         try:
             rows = await self._log.read(TOPIC, 0, self._position, limit=limit)
         except LogUnavailable as error:
@@ -172,8 +176,8 @@ class Spill:
         found = [_unwrapped(row) for row in rows]
         if found:
             self.oldest_at = found[0].spilled_at
-        elif self.is_settled:
-            self._empty()  # whatever was counted: the file knows better
+        elif is_quiet and begun == self._begun:
+            self._empty()  # whatever was counted, the file knows better; but not what is being written to it
         return found
 
     async def forwarded(self, rows: Sequence[Spilled]) -> None:
@@ -236,6 +240,7 @@ class Spill:
         self._failed_at = None
 
     def _settled(self, commit: "asyncio.Task[None]") -> None:
+        self._ended += 1
         self._late = None
         if not commit.cancelled():
             commit.exception()  # its callers have gone

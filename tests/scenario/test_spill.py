@@ -1,0 +1,304 @@
+"""Kafka goes away under load and comes back: everybody is answered in time, and every accepted click is in the log."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import pytest
+
+from gateway.app import RunningGateway, serve
+from gateway.settings import GatewaySettings
+from shared.app.app import App
+from shared.core.cards import Toast
+from shared.core.codec import decode
+from shared.core.events import InteractionAnswered, InteractionReceived
+from shared.eventlog.kafka.log import KafkaLog
+from shared.eventlog.kafka.options import KafkaOptions
+from shared.eventlog.port import Topics
+from shared.eventlog.sqlite.file import REAL, Disk
+from shared.eventlog.sqlite.log import SqliteLog
+from shared.observability.metrics import LOG_BREAKER_OPEN, SPILL_ROWS, SPILLED
+from tests.support.callbacks import APP_ID, ENCRYPT_KEY, VERIFICATION_TOKEN, click, encrypted, signed
+from tests.support.kafka import KafkaBroker
+from tests.support.spilling import spills_in, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+ACCEPTED: Final = "收到了"
+CARDS: Final = 10
+IN_TIME_S: Final = 2.5
+PATIENCE_S: Final = 40.0
+
+app = App()
+
+
+@app.on_action("follow_up", answer=Toast.info(ACCEPTED))
+def follow_up(click: object, card: object) -> None:
+    """Handle a click."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What somebody who clicked was told, and after how long."""
+
+    event_id: str
+    card: str
+    sent_at: float
+    seconds: float
+    is_accepted: bool
+    status: int
+
+
+class People:
+    """Who clicks, and what they were told."""
+
+    def __init__(self, url: str, client: aiohttp.ClientSession) -> None:
+        self._url, self._client = url, client
+        self.told: list[Told] = []
+
+    async def click_for(self, seconds: float, *, per_s: int = 100) -> None:
+        """Click at a steady rate, whatever becomes of the clicks before."""
+        began, first = time.monotonic(), len(self.told)
+        async with asyncio.TaskGroup() as clicks:
+            for n in range(int(seconds * per_s)):
+                await asyncio.sleep(max(0.0, began + n / per_s - time.monotonic()))
+                clicks.create_task(self.click(f"ev{first}-{n}", f"om_{n % CARDS}"))
+
+    async def click(self, event_id: str, card: str) -> Told:
+        """Click once."""
+        sent_at = time.monotonic()
+        wire = signed(encrypted(click(event_id, message_id=card)), at=time.time_ns() // 1_000_000)
+        async with self._client.post(f"{self._url}/webhook/card", data=wire.body, headers=wire.headers) as response:
+            body, status = await response.text(), response.status
+        seconds = time.monotonic() - sent_at
+        told = Told(
+            event_id=event_id, card=card, sent_at=sent_at, seconds=seconds, is_accepted=ACCEPTED in body, status=status
+        )
+        self.told.append(told)
+        return told
+
+    def accepted(self) -> set[str]:
+        """Return the clicks of which people were told that they are accepted."""
+        return {told.event_id for told in self.told if told.is_accepted}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A broker, topics of this test's own, and a folder for spills."""
+
+    broker: KafkaBroker
+    prefix: str
+    spill: Path
+
+    @property
+    def topics(self) -> Topics:
+        """The topics."""
+        return Topics.prefixed(self.prefix)
+
+    def settings(self, **more: str) -> GatewaySettings:
+        """Return the settings of a gateway here."""
+        env = {
+            "LARK_APP_ID": APP_ID,
+            "LARK_ENCRYPT_KEY": ENCRYPT_KEY,
+            "LARK_VERIFICATION_TOKEN": VERIFICATION_TOKEN,
+            "CARDWIRE_APP": "unused:app",
+            "CARDWIRE_LOG": f"kafka://{self.broker.bootstrap}",
+            "CARDWIRE_TOPIC_PREFIX": self.prefix,
+            "CARDWIRE_SPILL": str(self.spill),
+            "CARDWIRE_PORT": "0",
+            "CARDWIRE_ADMIN_PORT": "0",
+        }
+        return GatewaySettings.load({**env, **more})
+
+    @asynccontextmanager
+    async def gateway(self, *, disk: Disk = REAL, **more: str) -> AsyncIterator[tuple[RunningGateway, People]]:
+        """Run a gateway, and people who click."""
+        async with (
+            serve(self.settings(**more), app, spill_disk=disk) as running,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client,
+        ):
+            yield running, People(running.url, client)
+
+    async def make_topics(self, options: KafkaOptions | None = None) -> None:
+        """Create the topics."""
+        log = KafkaLog(self.broker.bootstrap, topics=self.topics, options=options)
+        await log.create([self.topics.interactions])
+        await log.close()
+
+    async def logged(self) -> tuple[list[InteractionReceived], list[InteractionAnswered]]:
+        """Return the clicks and the marks of the log, each partition in order."""
+        log = KafkaLog(self.broker.bootstrap, topics=self.topics)
+        topic = self.topics.interactions
+        spans = await log.spans(topic)
+        records = [r for number in spans for r in await log.read(topic, number, 0, limit=100_000)]
+        await log.close()
+        events = [decode(record.headers, record.value) for record in records]
+        return (
+            [event for event in events if isinstance(event, InteractionReceived)],
+            [event for event in events if isinstance(event, InteractionAnswered)],
+        )
+
+
+@pytest.fixture
+def place(kafka_broker: KafkaBroker, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    """A place of this test's own."""
+    return Place(broker=kafka_broker, prefix=f"s{time.time_ns()}.", spill=tmp_path / "spill")
+
+
+async def drained(running: RunningGateway) -> None:
+    """Wait until the breaker has closed by itself and nothing is spilled."""
+
+    def is_drained() -> bool:
+        rows = running.metrics.value(SPILL_ROWS, "own") + running.metrics.value(SPILL_ROWS, "orphan")
+        return running.metrics.value(LOG_BREAKER_OPEN) == 0 and rows == 0
+
+    await until(is_drained, patience_s=PATIENCE_S)
+
+
+def assert_in_order(received: Sequence[InteractionReceived], told: Sequence[Told]) -> None:
+    """Fail if a card's clicks were first logged in another order than that in which they were sent."""
+    sent_at = {each.event_id: each.sent_at for each in told}
+    for card in {each.card for each in told}:
+        order = list(dict.fromkeys(event.event_id for event in received if event.message_id == card))
+        assert [] == [pair for pair in pairwise(order) if sent_at[pair[0]] > sent_at[pair[1]]]
+
+
+@pytest.mark.parametrize("fault", ["frozen", "killed", "stopped"])
+async def test_an_outage_under_load_costs_nobody_an_answer_and_no_click(place: Place, fault: str) -> None:
+    """100 clicks/s: all are accepted within 2.5 s and in the log afterwards, in order; the breaker closes by itself."""
+    await place.make_topics()
+    break_it = {"frozen": place.broker.pause, "killed": place.broker.kill, "stopped": place.broker.stop}[fault]
+    async with place.gateway() as (running, people):
+        clicking = asyncio.create_task(people.click_for(16))
+        await asyncio.sleep(2)
+        await asyncio.to_thread(break_it)
+        await asyncio.sleep(10 if fault == "frozen" else 4)
+        assert await running.is_ready()
+        await asyncio.to_thread(place.broker.recover)
+        await clicking
+        await drained(running)
+        after = await people.click("last", "om_0")
+        spilled = running.metrics.value(SPILLED, "spilled")
+    received, answered = await place.logged()
+    assert {(200, True)} == {(told.status, told.is_accepted) for told in people.told}
+    assert IN_TIME_S >= max(told.seconds for told in people.told)
+    assert after.seconds < 1
+    assert spilled > 0
+    assert people.accepted() == {event.event_id for event in received}
+    assert people.accepted() == {mark.event_id for mark in answered}
+    assert_in_order(received, people.told)
+    repeated = sum(count - 1 for count in Counter(event.event_id for event in received).values())
+    assert repeated <= len(people.told) / 2
+    assert [] == spills_in(place.spill)
+
+
+async def test_clicks_that_never_cease_do_not_keep_the_breaker_open(place: Place) -> None:
+    """It closes while people go on clicking, and nothing passes what was spilled."""
+    await place.make_topics()
+    async with place.gateway() as (running, people):
+        clicking = asyncio.create_task(people.click_for(12, per_s=200))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(place.broker.pause)
+        await asyncio.sleep(3)
+        await asyncio.to_thread(place.broker.resume)
+        await drained(running)
+        assert not clicking.done()
+        await clicking
+    received, _ = await place.logged()
+    assert people.accepted() == {event.event_id for event in received} == {told.event_id for told in people.told}
+    assert_in_order(received, people.told)
+
+
+async def test_a_gateway_starts_accepts_and_drains_without_a_broker(place: Place) -> None:
+    """It is ready, accepts, and stopped with all in its spill; the next one brings it to the broker that comes."""
+    await place.make_topics()
+    await asyncio.to_thread(place.broker.kill)
+    async with place.gateway() as (running, people):
+        assert await running.is_ready()
+        await people.click_for(1, per_s=20)
+        assert {True} == {told.is_accepted for told in people.told}
+        assert IN_TIME_S >= max(told.seconds for told in people.told)
+    assert 1 == len(spills_in(place.spill))
+    async with place.gateway() as (running, late):
+        first = await late.click("while draining", "om_1")
+        assert first.is_accepted
+        await asyncio.to_thread(place.broker.recover)
+        await drained(running)
+        await until(lambda: len(spills_in(place.spill)) == 1, patience_s=PATIENCE_S)
+    received, answered = await place.logged()
+    assert people.accepted() | late.accepted() == {event.event_id for event in received}
+    assert people.accepted() | late.accepted() == {mark.event_id for mark in answered}
+    assert [] == spills_in(place.spill)
+
+
+async def test_a_full_spill_is_told_and_loses_nothing_that_it_took(place: Place) -> None:
+    """On a disk without room: honest answers, no 5xx; what was accepted is in the log afterwards."""
+    await place.make_topics()
+    await asyncio.to_thread(place.broker.pause)
+    async with place.gateway(disk=Disk(max_pages=120)) as (running, people):
+        await people.click_for(4)
+        full = [told for told in people.told if not told.is_accepted]
+        assert {200} == {told.status for told in people.told}
+        assert IN_TIME_S >= max(told.seconds for told in people.told)
+        assert full
+        assert people.accepted()
+        assert not await running.is_ready()
+        await asyncio.to_thread(place.broker.resume)
+        await drained(running)
+        assert (await people.click("last", "om_0")).is_accepted
+        assert await running.is_ready()
+    received, _ = await place.logged()
+    assert set() == people.accepted() - {event.event_id for event in received}
+
+
+async def test_a_slow_disk_is_still_in_time(place: Place) -> None:
+    """10 ms more for each commit while the log is away: groups share them."""
+    await place.make_topics()
+    await asyncio.to_thread(place.broker.pause)
+    async with place.gateway(disk=Disk(before_commit=lambda: time.sleep(0.01))) as (running, people):
+        await people.click("trips", "om_0")
+        await people.click_for(3)
+        assert {True} == {told.is_accepted for told in people.told}
+        assert 0.5 >= sorted(told.seconds for told in people.told)[-10]
+        await asyncio.to_thread(place.broker.resume)
+        await drained(running)
+    received, _ = await place.logged()
+    assert people.accepted() == {event.event_id for event in received}
+
+
+async def test_what_the_brokers_refuse_for_good_is_parked_and_blocks_nothing(place: Place) -> None:
+    """A spilled click that is too large for the topic is kept for a person; those around it are in the log."""
+    await place.make_topics(KafkaOptions(max_record_bytes=20_000))
+    await asyncio.to_thread(place.broker.pause)
+    async with place.gateway() as (running, people):
+        await people.click("before", "om_0")
+        big = signed(
+            encrypted(click("big", message_id="om_0", value={"action": "follow_up", "text": "x" * 30_000})),
+            at=time.time_ns() // 1_000_000,
+        )
+        async with (
+            aiohttp.ClientSession() as client,
+            client.post(f"{running.url}/card", data=big.body, headers=big.headers) as response,
+        ):
+            assert ACCEPTED in await response.text()
+        await people.click("after", "om_0")
+        await asyncio.to_thread(place.broker.resume)
+        await drained(running)
+        assert 1 == running.metrics.value(SPILLED, "rejected")
+    received, _ = await place.logged()
+    assert {"before", "after"} == {event.event_id for event in received}
+    parked = SqliteLog(place.spill / "spill_rejected.db", topics=Topics(interactions="spill_rejected"), partitions=1)
+    (kept,) = await parked.read("spill_rejected", 0, 0, limit=10)
+    await parked.close()
+    assert place.topics.interactions.encode() == dict(kept.headers)["spill_topic"]
+    assert b"refuse" in dict(kept.headers)["rejected_reason"]
+    event = decode(kept.headers, kept.value)
+    assert isinstance(event, InteractionReceived)
+    assert "big" == event.event_id

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from cardwire.testing import click, event
+from cardwire.testing import click, event, link
 from shared.app.app import App, PredicateFailed
 from shared.app.interaction import Interaction
+from shared.core.answers import CardAnswer, CustomAnswer, Inline, Preview
 from shared.core.cards import Toast
 from shared.core.decision import Card
 from shared.core.errors import ConfigError
@@ -239,3 +240,81 @@ def test_only_clicks_that_a_predicates_rule_may_mean_are_put_to_it() -> None:
     assert not app.asks_predicates(event("approve").received)
     plain = _with(("action", {"match": "approve"}), ("any", {}))
     assert (False, False) == (plain.has_predicates, plain.asks_predicates(click("approve").received))
+
+
+class TestLinks:
+    """Previews of links."""
+
+    def _app(self) -> App:
+        app = App()
+        app.on_link_preview(answer=Preview("any"), handler_name="any")(decide_nothing)
+        app.on_link_preview("https://example.com/", answer=lambda url: Preview(url.url), handler_name="ours")(
+            decide_nothing
+        )
+
+        @app.answer_link_preview("https://example.com/alerts/", handler_name="alerts")
+        def alerts(url: Interaction) -> Preview:
+            return Preview("告警")
+
+        return app
+
+    def test_the_longest_prefix_wins(self) -> None:
+        """Whatever was registered first."""
+        app = self._app()
+        urls = ("https://example.com/alerts/1", "https://example.com/2", "http://elsewhere/")
+        answers = [app.answer_for(link(url).received) for url in urls]
+        assert ["alerts", "ours", "any"] == [answer.rule for answer in answers]
+        assert ["告警", "https://example.com/2", "any"] == [answer.inline and answer.inline.title for answer in answers]
+
+    def test_what_only_answers_decides_nothing(self) -> None:
+        """So the link is not worth recording."""
+        app = self._app()
+        assert app.handler_for(link("https://example.com/alerts/1").received) is None
+        assert _named(app, link("https://example.com/2")) == "ours"
+
+    def test_only_a_function_is_user_code(self) -> None:
+        """A ready preview needs no thread."""
+        app = self._app()
+        assert app.answers_by_code
+        assert app.ready_answer(link("https://example.com/alerts/1").received) is None
+        assert Answer(rule="any", inline=Inline(title="any")) == app.ready_answer(link("http://elsewhere/").received)
+
+    def test_without_a_rule_nothing_is_answered(self) -> None:
+        """And nothing recorded."""
+        app = App()
+        assert (Answer(), None) == (app.answer_for(link("u").received), app.handler_for(link("u").received))
+
+    def test_two_rules_for_the_same_links(self) -> None:
+        """Nobody could say which of them a link is for."""
+        app = App()
+        app.on_link_preview("https://a/", handler_name="one")(decide_nothing)
+        app.answer_link_preview("https://a/", handler_name="two")(lambda _: None)
+        with pytest.raises(ConfigError, match="one and two are both registered with the links that begin with"):
+            app.check()
+
+
+def test_ready_answers_are_those_that_need_no_user_code() -> None:
+    """They can be made into bytes at start, for each kind of callback that they may answer."""
+    app = App()
+    app.on_action("a", answer=Toast.info("好"), handler_name="a")(decide_nothing)
+    app.on_action("b", answer=lambda _: None, handler_name="b")(decide_nothing)
+    app.on_link_preview(answer=Preview("t"), handler_name="c")(decide_nothing)
+    ready = {(answer.rule, kind) for answer, kind in app.ready_answers}
+    assert {("a", "card_action"), ("a", "card_action_v1"), ("c", "link_preview")} == ready
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (None, False),
+        (Toast.info("x"), False),
+        (CardAnswer({}), True),
+        (lambda _: None, True),
+        (CustomAnswer(400, {}), False),
+    ],
+)
+def test_an_app_knows_whether_it_answers_with_cards(answer: Any, expected: bool) -> None:  # noqa: FBT001 -- a table's column
+    """The worker looks for them as soon as their marks are read."""
+    app = App()
+    app.on_action("a", answer=answer)(decide_nothing)
+    assert expected == app.shows_cards

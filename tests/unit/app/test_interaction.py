@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from cardwire.testing import click, event
+from cardwire.testing import click, event, link
 from shared.app.interaction import Interaction
 from shared.core.events import Action, InteractionReceived
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
@@ -63,3 +63,15 @@ def test_an_event_has_its_callback_and_no_card() -> None:
     assert {"event": {"user_id": "u1"}} == approved.callback
     assert (None, None) == (approved.message_id, approved.value)
     assert approved.event_type == "out_approval"
+
+
+def test_an_event_tells_what_its_document_names() -> None:
+    """Without the envelope."""
+    assert {"user_id": "u1"} == event("out_approval", {"user_id": "u1"}).event
+    assert (None, None) == (click("approve").event, click("approve").url)
+
+
+def test_a_link_tells_its_address() -> None:
+    """And the message that it stands in, once it is sent."""
+    typed = link("https://example.com/", message_id=None)
+    assert ("https://example.com/", None, "link_preview") == (typed.url, typed.message_id, typed.kind)

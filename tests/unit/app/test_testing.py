@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from cardwire.testing import Nondeterministic, Result, card, click, event, given
+from cardwire.testing import Nondeterministic, Result, card, click, event, given, link
 from shared.app.app import App
 from shared.app.interaction import Interaction
+from shared.core.answers import CardAnswer, CustomAnswer, Preview
 from shared.core.cards import Toast
 from shared.core.decision import Card, Decision
 from shared.core.effects import RenameChat, UpdateCard
@@ -110,6 +111,39 @@ def test_a_click_that_nobody_handles_is_ignored() -> None:
     given(app).when(click("unknown")).ignored()
     with pytest.raises(AssertionError, match="no handler matched"):
         given(app).when(click("unknown")).then([])
+
+
+def test_every_kind_of_answer_is_compared_by_value() -> None:
+    """Cards and bodies as JSON, not as text of JSON."""
+    answering = App()
+    answering.on_action("card", answer=CardAnswer({"n": 1}, toast=Toast.info("好")))(count)
+    answering.on_action("custom", answer=lambda click: CustomAnswer(400, {"by": click.operator.open_id}))(count)
+    answering.answer_link_preview()(lambda shown: Preview(shown.url))
+    given(answering).when(click("card")).answered(CardAnswer('{ "n": 1 }', toast=Toast.info("好")))
+    given(answering).when(click("custom", open_id="ou_bob")).answered(CustomAnswer(400, '{ "by": "ou_bob" }'))
+    given(answering).when(link("https://a/")).ignored().answered(Preview("https://a/"))
+    with pytest.raises(AssertionError, match=r'(?s)answered otherwise.*-.*"ou_ada".*\+.*"ou_bob"'):
+        given(answering).when(click("custom", open_id="ou_bob")).answered(CustomAnswer(400, {"by": "ou_ada"}))
+
+
+def test_an_answered_card_is_what_the_next_click_sees() -> None:
+    """Unless the decision shows another."""
+    answering = App()
+    answering.on_action("keep", answer=CardAnswer({"n": 1}))(lambda click, card: None)
+    answering.on_action("count", answer=CardAnswer({"n": 0}))(count)
+    assert {"n": 1} == given(answering).when(click("keep")).card.content
+    assert {"n": 1} == given(answering).when(click("count")).card.content
+
+
+def test_an_answer_that_changes_or_fails_is_found_out() -> None:
+    """Functions that answer are run twice, as handlers are."""
+    answering = App()
+    answering.on_action("tick", answer=lambda _: Toast.info(f"tick {next(ticks)}"))(count)
+    answering.on_action("fail", answer=lambda click: click.value["missing"], handler_name="failing")(rename)
+    with pytest.raises(Nondeterministic, match="answered differently"):
+        given(answering).when(click("tick"))
+    with pytest.raises(AssertionError, match="nothing: KeyError in the answer of failing"):
+        given(answering).when(click("fail", value={"to": "x"})).answered(Toast.info("好"))
 
 
 def test_an_app_that_could_not_start_is_not_tested_either() -> None:

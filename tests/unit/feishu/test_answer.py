@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
+from shared.core.answers import CustomAnswer, Inline, PreviewUrls
 from shared.core.cards import Toast
 from shared.core.events import Answer, InteractionKind
 from shared.core.json_text import JsonText
-from shared.feishu.answer import challenge, not_recorded, render
+from shared.feishu.answer import challenge, not_recorded, render, status_of
 
 TOAST = Toast.success("done", zh_cn="完成", en_us="done")
 TOAST_ON_THE_WIRE = {"type": "success", "content": "done", "i18n": {"zh_cn": "完成", "en_us": "done"}}
@@ -58,6 +59,50 @@ def test_a_template_is_answered_as_such_in_both_styles() -> None:
 def test_a_preview_takes_a_card_and_no_toast() -> None:
     """A toast would make its answer an invalid shape."""
     assert {"card": {"type": "raw", "data": CARD}} == _rendered("link_preview", toast=TOAST, card=CARD)
+
+
+def test_a_preview_shows_its_line() -> None:
+    """Title, translations, icon and addresses, each where its document has it; what is not given is not written."""
+    inline = Inline(
+        title="告警",
+        i18n_title={"en_us": "Alert"},
+        image_key="img_1",
+        url=PreviewUrls(copy_url="https://example.com/1", pc="https://example.com/pc"),
+    )
+    expected = {
+        "title": "告警",
+        "i18n_title": {"en_us": "Alert"},
+        "image_key": "img_1",
+        "url": {"copy_url": "https://example.com/1", "pc": "https://example.com/pc"},
+    }
+    assert {"inline": expected} == json.loads(render(Answer(inline=inline), "link_preview"))
+    assert {"inline": {"title": "告警"}} == json.loads(render(Answer(inline=Inline(title="告警")), "link_preview"))
+
+
+@pytest.mark.parametrize("kind", ["card_action", "card_action_v1", "event"])
+def test_a_line_is_for_links_alone(kind: InteractionKind) -> None:
+    """A click's answer has no such member."""
+    assert {} == json.loads(render(Answer(inline=Inline(title="告警")), kind))
+
+
+@pytest.mark.parametrize("kind", ["card_action", "card_action_v1", "link_preview"])
+def test_a_custom_answer_leaves_as_it_is(kind: InteractionKind) -> None:
+    """Status and body are its author's, to the byte."""
+    answer = Answer(custom=CustomAnswer(400, '{"content": "hello", "n": 1e400}'), toast=TOAST)
+    assert (400, b'{"content":"hello","n":1e400}') == (status_of(answer, kind), render(answer, kind))
+
+
+def test_the_platform_repeats_events_that_are_not_answered_with_200() -> None:
+    """So nobody's custom answer reaches one."""
+    answer = Answer(custom=CustomAnswer(400, "{}"))
+    assert (200, b"{}") == (status_of(answer, "event"), render(answer, "event"))
+
+
+def test_a_card_that_does_not_say_who_sees_it_is_answered_to_everybody() -> None:
+    """As every card that we send: otherwise only who clicked would see it, and nobody could update it."""
+    assert {"elements": [], "config": {"update_multi": True}} == _rendered("card_action_v1", card={"elements": []})
+    exclusive = {"config": {"update_multi": False}, "elements": []}
+    assert {"card": {"type": "raw", "data": exclusive}} == _rendered("card_action", card=exclusive)
 
 
 def test_an_event_takes_nothing() -> None:

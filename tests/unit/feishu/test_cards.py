@@ -1,7 +1,7 @@
 import pytest
 
 from shared.core.json_text import JsonText
-from shared.feishu.cards import everybodys
+from shared.feishu.cards import everybodys, is_exclusive
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,21 @@ def test_a_card_that_does_not_say_is_everybodys(card: str, expected: str) -> Non
 def test_a_card_that_says_or_need_not_say_is_left_alone(card: str) -> None:
     """An explicit false is a wish; what is no card is the platform's to refuse."""
     assert card == everybodys(JsonText(card))
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ('{"config":{"update_multi":false},"elements":[]}', True),
+        ('{"config":{"update_multi":true}}', False),
+        ('{"config":{"update_multi":0}}', False),
+        ('{"config":null}', False),
+        ('{"elements":[]}', False),
+        ('{"schema":"2.0","config":{"update_multi":false}}', False),
+        ('{"type":"template","data":{},"config":{"update_multi":false}}', False),
+        ("not json", False),
+    ],
+)
+def test_only_a_1_0_card_that_says_so_is_exclusive(card: str, expected: bool) -> None:  # noqa: FBT001 -- a table's column
+    """One that does not say is everybody's, by our own hand."""
+    assert expected == is_exclusive(JsonText(card))

@@ -64,6 +64,7 @@ class Story:
     _steps: list[Step] = field(default_factory=list)
     _toasts: dict[EventId, str] = field(default_factory=dict)
     _planned: dict[tuple[EventId, int], str] = field(default_factory=dict)
+    _ended: set[tuple[EventId, int]] = field(default_factory=set)
 
     @classmethod
     async def begin(
@@ -94,9 +95,13 @@ class Story:
             _read=told,
         )
 
-    async def click(self, person: str) -> None:
-        """Press the card's button, and wait until the person's client has its answer."""
-        await _post(self.session, "/_sim/click", self.click_body(person))
+    async def click(self, person: str) -> str | None:
+        """Press the card's button, wait for the answer, and return what was wrong with it from the client's view."""
+        seen = await _post(self.session, "/_sim/click", self.click_body(person))
+        if seen["client_error"] is None:
+            return None
+        answer = "no answer" if seen["status"] is None else f"the answer {seen['status']}"
+        return f"the click got {answer}: the person's client shows error {seen['client_error']}"
 
     def click_body(self, person: str) -> Mapping[str, Any]:
         """Return what the simulator is sent for a click on the card's button."""
@@ -147,8 +152,8 @@ class Story:
         )
 
     def _is_whole(self) -> bool:
-        updates = sum(step.what == "updated" for step in self._steps)
-        return not [*self.missing()] and updates >= len(self._planned)
+        told = {step.what for step in self._steps}
+        return {"received", "answered", "decided"} <= told and self._ended >= self._planned.keys()
 
     async def _new(self, topic: str) -> Sequence[Event]:
         events: list[Event] = []
@@ -168,6 +173,8 @@ class Story:
             case Decided() if event.event_id in self._clicked_at:
                 for planned in event.effects:
                     self._planned[event.event_id, planned.index] = _wanted(planned.effect)
+            case EffectOutcome(final=True) if event.event_id in self._clicked_at:
+                self._ended.add((event.event_id, event.index))
             case _:
                 return
 

@@ -16,6 +16,7 @@ from tests.chaos.checker import check
 from tests.chaos.facts import Facts
 from tests.chaos.report import report
 from tests.chaos.rules import RULES, Rule
+from tests.compose import scaling
 from tests.compose.breaking import Breaking
 from tests.compose.engine import IMAGE, PROXY_IMAGE, ROOT, Compose, docker, size_mb
 from tests.compose.people import HANDLERS, PER_SECOND, clicked_while
@@ -111,6 +112,14 @@ async def three_brokers(scene: Scene) -> Seen:
     return Seen(lines=lines, wrong=[*map(str, violations), *wrong])
 
 
+async def workers_scaled(scene: Scene) -> Seen:
+    """One worker and three, with all limits off; the figure counts where there are cores for it."""
+    compose = Compose(project="cardwire-scaling", folder=scene.folder, settings=scaling.SETTINGS)
+    async with _stack(compose, scene) as wrong:
+        lines = scaling.verdict(await scaling.rounds(compose))
+    return Seen(lines=lines, wrong=wrong)
+
+
 def _answered_always(facts: Facts) -> Iterator[str]:
     for click in facts.history.clicks:
         for attempt in click.attempts:
@@ -185,5 +194,5 @@ async def _base() -> str:
     return f"python:{first.removeprefix('ARG PYTHON=')}-slim"
 
 
-STAGES: Final = {"first": first_click, "broken": scaled_and_broken, "cluster": three_brokers}
+STAGES: Final = {"first": first_click, "broken": scaled_and_broken, "cluster": three_brokers, "scaling": workers_scaled}
 OUR_IMAGES: Final = (IMAGE, PROXY_IMAGE)

@@ -1,0 +1,1 @@
+"""Handlers for the measurement of scaling: a folder of its own, as one mounts it."""

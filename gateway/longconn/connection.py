@@ -30,18 +30,28 @@ log = structlog.get_logger("cardwire.gateway")
 
 
 class Pulse:
-    """When the other side was last heard, and what it asks of us."""
+    """
+    When the other side was last heard, and what it asks of us.
+
+    Attributes:
+        has_answered: A pong came.
+        changed: Set when it asks for something else than before.
+    """
 
     def __init__(self, parameters: Parameters, *, clock: Clock) -> None:
         self._clock = clock
         self.parameters = parameters
         self.has_answered = False
+        self.changed = asyncio.Event()
         self._heard_at = clock.monotonic()
 
     def heard(self, payload: bytes | None) -> None:
         """Take a pong in, with what it asks for from now on."""
         self._heard_at, self.has_answered = self._clock.monotonic(), True
-        self.parameters = read_parameters(payload, self.parameters)
+        asked = read_parameters(payload, self.parameters)
+        if asked != self.parameters:
+            self.parameters = asked
+            self.changed.set()
 
     def silent_in(self) -> float:
         """Return in how many seconds it counts as gone, unless it is heard before; 0 or less: it is."""
@@ -112,14 +122,24 @@ class Connection:
             await self._answering.take(whole, self._send)
 
     async def _ping(self) -> str:
-        ping_at = self._clock.monotonic()
+        pinged_at: float | None = None
         while (silent_in := self.pulse.silent_in()) > 0:
-            now = self._clock.monotonic()
-            if now >= ping_at:
+            now, interval_s = self._clock.monotonic(), self.pulse.parameters.ping_interval_s
+            if pinged_at is None or now >= pinged_at + interval_s:
                 await self._send(ping(self._service))
-                ping_at = now + self.pulse.parameters.ping_interval_s
-            await self._clock.sleep(min(ping_at - now, silent_in))
+                pinged_at = now
+            await self._rest(min(pinged_at + interval_s - now, silent_in))
         return "silent"
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait so long, or until there is another interval to go by."""
+        ends = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self.pulse.changed.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.pulse.changed.clear()
+            for end in ends:
+                end.cancel()
 
     async def _send(self, frame: Frame) -> bool:
         try:

@@ -13,8 +13,10 @@ from gateway.answer import CAP_S, MAX_WAITING, THREADS, Answers
 from gateway.append import BUDGET_S
 from shared.app.app import App
 from shared.app.interaction import Interaction
+from shared.core.answers import CardAnswer, CustomAnswer, Inline, Preview
 from shared.core.cards import Toast
 from shared.core.decision import Card
+from shared.core.errors import ConfigError
 from shared.core.events import Action, Answer, InteractionReceived
 from shared.core.json_text import json_text
 from shared.observability.metrics import ANSWERS_DEFAULTED, GATEWAY_METRICS, Metrics
@@ -273,3 +275,92 @@ print("ended")
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True, text=True)
     assert "ended" in ended.stdout
+
+
+def _answering(function: Callable[[Interaction], Any]) -> App:
+    app = App()
+    app.on_action("follow_up", answer=function, handler_name="made")(lambda click, card: None)
+    return app
+
+
+async def test_a_function_that_answers_is_asked_in_a_thread(world: World) -> None:
+    """It is user code, as a predicate is."""
+    asked: list[threading.Thread] = []
+
+    def made(click: Interaction) -> Toast:
+        asked.append(threading.current_thread())
+        return Toast.info(click.event_id)
+
+    answers = world.answers(app=_answering(made))
+    assert Answer(rule="made", toast=Toast.info("e7")) == await _choose(answers, click("e7"))
+    assert [False] == [thread is threading.main_thread() for thread in asked]
+
+
+async def test_a_function_that_hangs_costs_the_answer_alone(world: World) -> None:
+    """The click is answered with nothing after the cap, and the next one as ever."""
+
+    def slow(click: Interaction) -> Toast:
+        if click.event_id == "hang":
+            world.go_on.wait(LONG_S)
+        return PLAIN.toast or Toast.info("")
+
+    answers = world.answers(app=_answering(slow))
+    assert Answer() == await _choose(answers, click("hang"), SHORT_S)
+    assert 1 == world.defaulted("late")
+    assert Answer(rule="made", toast=PLAIN.toast) == await _choose(answers, click("e1"))
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda click: {"toast": click.value}, "the answer of made is of type dict: expected a Toast"),
+        (lambda _: CardAnswer({"n": "x" * 40_000}), "the answer of made has a card larger than"),
+        (lambda _: CustomAnswer(400, {"n": "x" * 70_000}), "the answer of made has a body of more than"),
+        (lambda _: Preview("t"), "the answer of made is of type Preview: expected a Toast"),
+        (lambda click: click.value["missing"], "KeyError in the answer of made"),
+    ],
+)
+async def test_what_cannot_be_answered_is_counted_and_answered_with_nothing(
+    world: World, function: Callable[[Interaction], Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong shape never leaves; the line says whose answer it was."""
+    assert Answer() == await _choose(world.answers(app=_answering(function)), click())
+    assert 1 == world.defaulted("failed")
+    assert told in capsys.readouterr().out
+
+
+async def test_a_link_is_answered_by_its_rule(world: World) -> None:
+    """Ready, or by a function; links wait for nobody."""
+    app = App()
+    app.on_link_preview("https://ready/", answer=Preview("ready"), handler_name="ready")(lambda link, card: None)
+    app.answer_link_preview(handler_name="made")(lambda link: Preview(link.url))
+    answers = world.answers(app=app)
+    ready = click(kind="link_preview", url="https://ready/1")
+    assert Answer(rule="ready", inline=Inline(title="ready")) == _at_once(_choose(answers, ready))
+    made = click(kind="link_preview", url="https://made/1")
+    assert Answer(rule="made", inline=Inline(title="https://made/1")) == await _choose(answers, made)
+
+
+@pytest.mark.parametrize(
+    "answer", [CardAnswer({"n": "x" * 40_000}), CustomAnswer(400, {"n": "x" * 70_000})], ids=["card", "custom"]
+)
+def test_a_declared_answer_that_is_too_large_is_refused_at_start(
+    world: World, answer: CardAnswer | CustomAnswer
+) -> None:
+    """Otherwise every click would show an error."""
+    app = App()
+    app.on_action("a", answer=answer, handler_name="large")(lambda click, card: None)
+    with pytest.raises(ConfigError, match=r"^the answer of large has a .*: expected a smaller one"):
+        world.answers(app=app)
+
+
+def test_what_is_sent_for_a_ready_answer_is_made_once(world: World) -> None:
+    """The same bytes for every click, and the right ones for each style."""
+    app = App()
+    app.on_action("a", answer=CardAnswer({"elements": []}), handler_name="a")(lambda click, card: None)
+    answers = world.answers(app=app)
+    ready = app.ready_answer(click(value="a"))
+    assert ready is not None
+    assert answers.body(ready, "card_action") is answers.body(ready, "card_action")
+    assert b'{"elements":[],"config":{"update_multi":true}}' == answers.body(ready, "card_action_v1")
+    assert b'{"toast":{"type":"info","content":"x"}}' == answers.body(Answer(toast=Toast.info("x")), "card_action")

@@ -232,6 +232,7 @@ async def _get(session: aiohttp.ClientSession, path: str) -> Any:
 
 
 async def _answer(response: aiohttp.ClientResponse, path: str) -> Any:
+    answer = await response.json()  # An aiohttp.ClientError unless it is JSON: a simulator always answers in it.
     if response.status != 200:  # noqa: PLR2004 -- OK
         raise NotPlayed(f"the simulator answered {response.status} to {path}: {(await response.text()).strip()}")
-    return await response.json()
+    return answer

@@ -153,6 +153,29 @@ def test_a_port_that_is_taken(command: str, name: str, taken: int, tmp_path: Pat
     assert f"for example {name}=" in line
 
 
+def test_a_click_where_no_simulator_answers(tmp_path: Path) -> None:
+    """The line says how to start one, and how to name it."""
+    line = _refused("click", tmp_path, environment(tmp_path, LARK_DOMAIN="http://127.0.0.1:1"), code=1)
+    assert line.startswith("LARK_DOMAIN: no simulator answers at http://127.0.0.1:1 (")
+    assert line.endswith("for example LARK_DOMAIN=http://127.0.0.1:8900")
+
+
+def test_a_click_where_something_else_answers(tmp_path: Path) -> None:
+    """A gateway is no simulator either, so it is the same line."""
+    env = environment(tmp_path)
+    with started("gateway", env=env, cwd=tmp_path) as gateway:
+        callbacks = gateway.until(r"^gateway ready callbacks=(http://127\.0\.0\.1:\d+)")[1]
+        line = _refused("click", tmp_path, {**env, "LARK_DOMAIN": callbacks}, code=1)
+    assert line.startswith(f"LARK_DOMAIN: no simulator answers at {callbacks} (")
+
+
+@pytest.mark.parametrize("domain", [None, "open.feishu.cn", "https://open.larksuite.com"])
+def test_a_click_on_the_real_platform(domain: str | None, tmp_path: Path) -> None:
+    """Nobody is made to click there, and nothing is sent."""
+    line = _refused("click", tmp_path, environment(tmp_path, LARK_DOMAIN=domain), code=2)
+    assert line.startswith("LARK_DOMAIN: nobody can be made to click on the real platform: ")
+
+
 def test_settings_that_contradict_each_other(tmp_path: Path) -> None:
     """An alias that says otherwise is a warning in one line; the first name is used."""
     env = environment(tmp_path, FEISHU_APP_ID="cli_other", CARDWIRE_PORT="x")

@@ -203,7 +203,7 @@ class Consume:
         self._meter.decided(draft.results, marks=draft.marks)
         for claim in write.claims:
             if claim.result == "ignored":
-                log.info("click_ignored", event_id=claim.event_id, reason="no handler matches")
+                log.info("click_ignored", event_id=claim.event_id, reason=claim.reason or "no handler matches")
         for letter in write.dead_letters:
             log.warning("handler_failed", event_id=letter.event_id, handler=letter.handler, reason=letter.reason)
         for taken, reason in draft.parked:

@@ -20,6 +20,7 @@ from shared.core.errors import HandlerError, Undecodable
 from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect, shown_by
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
+from shared.feishu.callback import APP_TICKET
 from worker.deciding.batch import Batch
 from worker.deciding.draft import ROUTING, Draft, Verdict
 from worker.deciding.plan import plan, plan_answer
@@ -95,7 +96,7 @@ class _Judge:
         handler = None
         try:
             handler = self._routed(click)
-            return Verdict(result="ignored") if handler is None else self._handled(click, handler, offset)
+            return _ignored(click) if handler is None else self._handled(click, handler, offset)
         except MissedDeadline:
             self.draft.missed(ROUTING if handler is None else handler.name)
             return Verdict(result="failed", reason="deadline", handler=handler)
@@ -144,6 +145,10 @@ class _Judge:
         return tuple(
             plan(effect, click, index=index, offset=offset, chat_id=chat_id) for index, effect in enumerate(effects, 1)
         )
+
+
+def _ignored(click: InteractionReceived) -> Verdict:
+    return Verdict(result="ignored", reason=APP_TICKET if click.event_type == APP_TICKET else None)
 
 
 def _new_style(batch: Batch, known: Known) -> dict[AppId, EpochMs]:

@@ -4,13 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import pytest
+
 from shared.app.app import App
 from shared.app.interaction import Interaction
+from shared.core.answers import CustomAnswer
+from shared.core.cards import Toast
 from shared.core.codec import decode
 from shared.core.decision import Card, Decision
 from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
-from shared.core.events import Decided, Event
+from shared.core.events import Answer, Decided, Event, InteractionReceived
 from shared.core.json_text import JsonText
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Record
 from tests.support.facts import APP, CARD, CHAT, NOW, TOPICS, changed, click, mark, record, records
@@ -363,3 +367,137 @@ def test_a_position_moves_past_an_id_that_no_database_takes() -> None:
     assert "\x00" not in (write.moves[0].last_id or "")
     assert "\x00" not in write.outbox[0].key
     assert odd.value == write.outbox[0].value
+
+
+ANSWERED = Answer(rule="follow_up", card=JsonText('{"answered":1}'))
+EXCLUSIVE = Answer(rule="follow_up", card=JsonText('{"config":{"update_multi":false}}'))
+
+
+def quiet() -> App:
+    """Return an app that decides nothing about any click."""
+    app = App()
+    app.on_action(handler_name="quiet")(lambda click, card: None)
+    return app
+
+
+def test_an_answered_card_is_effect_0_of_its_event() -> None:
+    """The handler's effects count from 1 behind it, and what the handler shows is intended in the end."""
+    write = written([click(answer=ANSWERED)])
+    assert [(0, "AnsweredCard", 3000, "*"), (1, "UpdateCard", 3000, "*"), (2, "RenameChat", 0, "*")] == [
+        (row.index, row.kind, row.due_in_ms, row.audience) for row in write.effects
+    ]
+    assert ['{"count":1}'] == [row.content for row in write.cards]
+    (decided,) = decisions(write)
+    assert '{"count":1}' == decided.intended
+
+
+def test_an_answered_card_is_what_is_intended_where_the_handler_shows_none() -> None:
+    """The next click's handler sees it."""
+    write = written([click(answer=ANSWERED)], app=quiet())
+    (decided,) = decisions(write)
+    assert ['{"answered":1}', '{"answered":1}'] == [write.cards[0].content, decided.intended]
+    assert decided.content is None
+
+
+def test_one_persons_card_is_intended_for_that_person_alone() -> None:
+    """An exclusive answer changes what nobody else sees."""
+    write = written([click(answer=EXCLUSIVE)], app=quiet())
+    assert [("AnsweredCard", "ou_1")] == [(row.kind, row.audience) for row in write.effects]
+    assert [] == list(write.cards)
+    assert [None] == [decided.intended for decided in decisions(write)]
+
+
+@pytest.mark.parametrize(
+    ("delivered", "due"), [(True, [0, 300]), (False, [300, 300]), (None, [3000, 3000])], ids=["yes", "no", "no mark"]
+)
+def test_what_was_delivered_is_written_down_at_once(delivered: bool | None, due: list[int]) -> None:  # noqa: FBT001
+    """What was not waits as any update: the settle gap, or three seconds without a mark."""
+    clicked = click(answer=ANSWERED)
+    marks = [] if delivered is None else [mark(clicked, delivered=delivered)]
+    write = written([clicked, *marks])
+    changes_the_card = [row for row in write.effects if row.target == "message:om_1"]
+    assert due == [row.due_in_ms for row in changes_the_card]
+    assert [delivered] * 2 == [row.delivered for row in changes_the_card]
+
+
+def test_a_mark_for_earlier_effects_says_whether_the_answer_was_delivered() -> None:
+    """The ledger holds them, and has to know."""
+    write = written([mark(click("e0"), delivered=False), mark(click("e1"))])
+    assert [("e0", False), ("e1", True)] == [(row.event_id, row.delivered) for row in write.marks]
+
+
+def test_a_late_clicks_answer_is_no_news() -> None:
+    """It was painted before what the newer clicks have shown; with new state it is intended all the same."""
+    known = Known(
+        now=NOW,
+        cards={
+            CardKey(APP, CARD): CardRow(
+                app_id=APP, message_id=CARD, version=1, state=None, content=JsonText("{}"), newest_at=NOW + LATE_MS + 1
+            )
+        },
+    )
+    assert [] == list(written([click(answer=ANSWERED)], known=known, app=quiet()).effects)
+    kept = written([click(answer=ANSWERED)], known=known)
+    assert [0, 1, 2] == [row.index for row in kept.effects]
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        click(answer=ANSWERED, message_id=None),
+        click(answer=ANSWERED, kind="link_preview", url="https://example.com/"),
+        click(answer=Answer(custom=CustomAnswer(400, "{}"))),
+        click(answer=Answer(toast=Toast.info("好"))),
+    ],
+)
+def test_only_a_card_in_place_of_a_clicked_one_is_an_effect(answered: InteractionReceived) -> None:
+    """Not a link's card, nor a body of the author's own."""
+    app = quiet()
+    app.on_link_preview(handler_name="link")(lambda link, card: None)
+    assert [] == list(written([answered], app=app).effects)
+
+
+def broken() -> App:
+    """Return an app whose only handler fails."""
+
+    def fails(click: Interaction, card: Card | None) -> list[Effect]:
+        raise ValueError
+
+    app = App()
+    app.on_action("follow_up")(fails)
+    return app
+
+
+@pytest.mark.parametrize(("app", "result"), [(App(), "ignored"), (broken(), "failed")])
+def test_a_click_that_is_not_decided_intends_no_card(app: App, result: str) -> None:
+    """Nothing was decided about the card, whatever its answer showed."""
+    write = written([click(answer=ANSWERED)], app=app)
+    assert ([result], []) == ([claim.result for claim in write.claims], list(write.effects))
+
+
+def test_a_link_is_decided_by_its_handler() -> None:
+    """What it does is done at once: nobody waits for a mark."""
+    app = App()
+    app.on_link_preview("https://example.com/", handler_name="seen")(lambda link, card: [SendText(f"seen {link.url}")])
+    write = written([click(kind="link_preview", url="https://example.com/1")], app=app)
+    assert [("SendText", 0)] == [(row.kind, row.due_in_ms) for row in write.effects]
+
+
+def test_an_event_without_a_card_is_decided_by_its_type() -> None:
+    """It has no card to keep state with, and says where its messages go."""
+    app = App()
+    app.on_event("out_approval", handler_name="approved")(lambda event, card: [SendText("ok", to="ou_1")])
+    event = click(kind="event", event_type="out_approval", message_id=None, chat_id=None)
+    write = written([event], app=app)
+    assert (["decided"], [("user:ou_1", 0)]) == (
+        [claim.result for claim in write.claims],
+        [(row.target, row.due_in_ms) for row in write.effects],
+    )
+
+
+def test_a_store_apps_ticket_is_taken_without_a_handler() -> None:
+    """It is no click that somebody forgot to handle, and its decision says so without it."""
+    ticket = click(kind="event", event_type="app_ticket", message_id=None, app_ticket="ticket-secret")
+    write = written([ticket])
+    assert [("ignored", "app_ticket")] == [(claim.result, claim.reason) for claim in write.claims]
+    assert b"ticket-secret" not in b"".join(row.value for row in write.outbox)

@@ -13,7 +13,10 @@ from tests.support.documents import ROOT
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = ("cardwire", "gateway", "worker", "shared", "simulator")
-PATH = re.compile(rf"(?:{'|'.join((*PACKAGES, 'tests', 'docs', 'examples', 'bench', 'requirements'))})(?:/[\w.-]+)+/?")
+PATH = re.compile(
+    rf"(?:{'|'.join((*PACKAGES, 'tests', 'docs', 'examples', 'bench', 'requirements', 'deploy'))})(?:/[\w.-]+)+/?"
+)
+README, IN_CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
 TESTS = re.compile(r"^ *(?:async )?def test_|^Test\w+ = ", re.MULTILINE)
 CHAOS = "tests/chaos/test_chaos.py"
@@ -47,10 +50,24 @@ def broken_links(document: Path) -> Iterator[str]:
                 yield link
 
 
-def guarantees() -> dict[str, list[str]]:
-    """Return each row of the README's table of guarantees, by its number, as its other cells."""
-    rows = re.findall(r"^\| (G\d+) \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def guarantees(document: Path = README) -> dict[str, list[str]]:
+    """Return each row of a README's table of guarantees, by its number, as its other cells."""
+    rows = re.findall(r"^\| (G\d+) \| (.+) \|$", document.read_text(), re.MULTILINE)
     return {number: rest.split(" | ") for number, rest in rows}
+
+
+def blocks(document: Path) -> list[str]:
+    """Return a document's blocks of code."""
+    return re.findall(r"^```.*?^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def sections(document: Path) -> list[tuple[str, int, list[str]]]:
+    """Return the level of each heading, how many rows of tables stand below it, and where its links lead."""
+    parts = re.split(r"^(#+) .+$", prose(document), flags=re.MULTILINE)[1:]
+    return [
+        (level, len(re.findall(r"^\| ", text, re.MULTILINE)), sorted(re.findall(r"\]\(([^)\s]+)\)", text)))
+        for level, text in zip(parts[::2], parts[1::2], strict=True)
+    ]
 
 
 def attackers(cells: list[str]) -> list[str]:
@@ -122,6 +139,29 @@ def test_whoever_attacks_a_promise_is_a_file_of_tests(number: str) -> None:
     named = attackers(guarantees()[number])
     assert named
     assert [] == [path for path in named if not TESTS.search((ROOT / path).read_text())]
+
+
+def test_the_chinese_readme_has_what_the_english_one_has() -> None:
+    """The same code; the same headings with as many rows and the same links below them; each leads to the other."""
+    other_page = {"README.md": "README.zh-CN.md", "README.zh-CN.md": "README.md"}
+    in_english = sections(README)
+    in_chinese = [
+        (level, rows, sorted(other_page.get(link, link) for link in links))
+        for level, rows, links in sections(IN_CHINESE)
+    ]
+    assert blocks(README) == blocks(IN_CHINESE)
+    assert in_english == in_chinese
+    assert "README.zh-CN.md" in in_english[0][2]
+
+
+def test_the_chinese_readme_makes_the_same_promises() -> None:
+    """Row by row, with the same settings and numbers of the code, and the same attackers."""
+    english, chinese = guarantees(), guarantees(IN_CHINESE)
+    assert list(english) == list(chinese)
+    assert [] == [number for number, cells in chinese.items() if [True] * 3 != [bool(cell.strip()) for cell in cells]]
+    assert {number: attackers(cells) for number, cells in english.items()} == {
+        number: attackers(cells) for number, cells in chinese.items()
+    }
 
 
 def test_promises_attacked_by_chaos_are_those_that_its_checker_judges() -> None:

@@ -18,6 +18,11 @@ Advancing from ``start`` and not from ``now`` makes every call, at the moment it
 with ``n - 1`` is there because later calls of a reservation follow at the second's spacing and not at the minute's.
 The ledger does the same in one statement; these functions are what it is compared with.
 
+A refusal by the platform blocks the API until a time; the next reservation starts after it, without a burst, and the
+arrival times hold it from then on. And the clock may be set back. Then a row tells of times that honest reservations
+cannot have reached: more than ``ahead``, a minute and the calls asked for, or for a block more than the longest that
+the platform can name. Such a time is not believed, and the line begins anew from now; what is nearer is waited for.
+
 Why it holds. Calls that start in a window ``W`` number at most ``floor(W / T + B) + 1``; if each may arrive up to
 ``J`` late, ``floor((W + J) / T + B) + 1``. Calls are spaced for 95 % of the limit. Of the 5 % left, the second's
 burst takes 1 % and arrival jitter the rest: 50/s becomes 47.5/s and half a call of burst, never more than 50
@@ -27,9 +32,10 @@ and 45 calls of burst, never more than 1000 in any minute while ``J`` < 300 ms. 
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.feishu.limits import ApiRate
+from shared.feishu.openapi import LONGEST_RATE_WAIT_MS
 from worker.ledger.port import Rate
 
 SPACING = 0.95
@@ -41,13 +47,25 @@ SECOND_BURST = 0.01
 MINUTE_BURST = 0.045
 """Share of the minute's limit that may come early."""
 
+ROOM_US = 60_000_000
+"""How much further ahead than asked for a reservation is believed to be: other workers may ask for more at once."""
+
+LONGEST_BLOCK_US = LONGEST_RATE_WAIT_MS * 1000
+"""A block further ahead than this was not made by this clock."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tats:
-    """Theoretical arrival times of an API's next call, by second and by minute (µs, ledger's clock)."""
+    """
+    Theoretical arrival times of an API's next call, by second and by minute (µs, ledger's clock).
+
+    Attributes:
+        blocked: When a block ends that no reservation has followed yet; 0, which is long past: there is none.
+    """
 
     second: int
     minute: int
+    blocked: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,20 +122,37 @@ def empty(now_us: int, rate: Rate) -> Tats:
 def reserve(tats: Tats, *, now_us: int, calls: int, rate: Rate, ahead_us: int) -> Reservation:
     """Reserve ``calls`` calls (at least one) if the first can start within ``ahead_us``."""
     slack = _slacks(rate, calls)
-    start = max(now_us, tats.second - slack.second, tats.minute - slack.minute)
+    line = _line(tats, now_us=now_us, slack=slack, rate=rate, far_us=far_us(calls, rate, ahead_us=ahead_us))
+    start = max(now_us, line.second - slack.second, line.minute - slack.minute)
     if start - now_us > ahead_us:
         return Reservation(tats=tats, wait_us=start - now_us, granted=False)
     advanced = Tats(
-        second=max(tats.second, start) + calls * rate.second_us,
-        minute=max(tats.minute, start) + calls * rate.minute_us,
+        second=max(line.second, start) + calls * rate.second_us,
+        minute=max(line.minute, start) + calls * rate.minute_us,
     )
     return Reservation(tats=advanced, wait_us=start - now_us, granted=True)
 
 
-def blocked(tats: Tats, *, until_us: int, rate: Rate) -> Tats:
-    """Let no call start before a time that the platform named, and none come early after it."""
-    floor = empty(until_us, rate)
-    return Tats(second=max(tats.second, floor.second), minute=max(tats.minute, floor.minute))
+def blocked(tats: Tats, *, now_us: int, for_us: int) -> Tats:
+    """Let no call start for so long, and none come early after it. A block that ends later stays."""
+    return replace(tats, blocked=max(_believed(tats.blocked, now_us), now_us + for_us))
+
+
+def far_us(calls: int, rate: Rate, *, ahead_us: int) -> int:
+    """Return how long a wait can be, blocks aside, unless the clock was set back."""
+    return ahead_us + ROOM_US + calls * max(rate.second_us, rate.minute_us)
+
+
+def _line(tats: Tats, *, now_us: int, slack: Tats, rate: Rate, far_us: int) -> Tats:
+    """Return the arrival times that count now: the row's if they can be true, and none early after a block."""
+    is_far = max(tats.second - slack.second, tats.minute - slack.minute) - now_us > far_us
+    row = empty(now_us, rate) if is_far else tats
+    floor = empty(_believed(tats.blocked, now_us), rate)
+    return Tats(second=max(row.second, floor.second), minute=max(row.minute, floor.minute))
+
+
+def _believed(blocked_us: int, now_us: int) -> int:
+    return 0 if blocked_us - now_us > LONGEST_BLOCK_US else blocked_us
 
 
 def _slacks(rate: Rate, calls: int) -> Tats:

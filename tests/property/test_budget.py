@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.feishu.limits import ApiRate
-from worker.budget import Tats, blocked, empty, rate_of, reserve
+from worker.budget import Tats, blocked, empty, far_us, rate_of, reserve
 from worker.ledger.port import Rate
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+DAY = 24 * 60 * MINUTE
 AHEAD_US = 2 * SECOND
 JITTER_US = 40_000
 
@@ -27,14 +28,20 @@ group_sizes = st.lists(st.integers(1, 16), min_size=1, max_size=10)
 
 def _starts(rate: Rate, gaps: list[int], sizes: list[int]) -> list[int]:
     """Start times of the calls that callers make who ask at these distances, and ask no more when refused."""
-    tats, starts = empty(0, rate), list[int]()
-    for nth, now in enumerate(accumulate(gaps)):
+    return _reserved(empty(0, rate), rate, gaps, sizes)[1]
+
+
+def _reserved(
+    tats: Tats, rate: Rate, gaps: list[int], sizes: list[int], *, begin_us: int = 0
+) -> tuple[Tats, list[int]]:
+    starts = list[int]()
+    for nth, now in enumerate(begin_us + passed for passed in accumulate(gaps)):
         calls = sizes[nth % len(sizes)]
         reservation = reserve(tats, now_us=now, calls=calls, rate=rate, ahead_us=AHEAD_US)
         tats = reservation.tats
         if reservation.granted:
             starts += [now + reservation.wait_us + i * rate.second_us for i in range(calls)]
-    return starts
+    return tats, starts
 
 
 def _most_counted(starts: list[int], window_us: int) -> int:
@@ -58,6 +65,7 @@ def _saturated(rate: Rate, *, calls: int, for_us: int, begin_us: int = 0) -> lis
 
 
 @given(limits=limits, gaps=gaps, sizes=group_sizes)
+@settings(deadline=None)
 def test_no_second_and_no_minute_holds_more_calls_than_allowed(
     limits: tuple[int, int], gaps: list[int], sizes: list[int]
 ) -> None:
@@ -69,6 +77,7 @@ def test_no_second_and_no_minute_holds_more_calls_than_allowed(
 
 
 @given(per_second=st.integers(2, 1000), gaps=gaps, sizes=group_sizes)
+@settings(deadline=None)
 def test_a_burst_after_a_pause_stays_within_the_second(per_second: int, gaps: list[int], sizes: list[int]) -> None:
     """With no minute to hold it back, which is when the second's burst shows."""
     starts = _starts(rate_of(ApiRate(per_second=per_second, per_minute=math.inf)), gaps, sizes)
@@ -88,7 +97,7 @@ def test_full_load_keeps_the_documented_limits_and_uses_nine_tenths(calls: int, 
 
 
 @given(per_second=st.integers(10, 1000), calls=st.integers(1, 4))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_second_limit_alone_is_used_to_nine_tenths(per_second: int, calls: int) -> None:
     """Where the minute does not bind, as after a burst or with a raised tier."""
     starts = _saturated(rate_of(ApiRate(per_second=per_second, per_minute=math.inf)), calls=calls, for_us=10 * SECOND)
@@ -97,12 +106,13 @@ def test_a_second_limit_alone_is_used_to_nine_tenths(per_second: int, calls: int
 
 
 @given(limits=limits, gaps=gaps, sizes=group_sizes, until=st.integers(0, 10 * SECOND))
+@settings(deadline=None)
 def test_nothing_starts_while_the_platform_says_no(
     limits: tuple[int, int], gaps: list[int], sizes: list[int], until: int
 ) -> None:
     """A block holds for every later reservation, and what follows it comes spaced."""
     rate = rate_of(ApiRate(per_second=limits[0], per_minute=limits[1]))
-    tats = blocked(empty(0, rate), until_us=until, rate=rate)
+    tats = blocked(empty(0, rate), now_us=0, for_us=until)
     starts = list[int]()
     for nth, now in enumerate(accumulate(gaps)):
         reservation = reserve(tats, now_us=now, calls=sizes[nth % len(sizes)], rate=rate, ahead_us=AHEAD_US)
@@ -112,14 +122,32 @@ def test_nothing_starts_while_the_platform_says_no(
     assert all(start >= until for start in starts)
 
 
-@given(limits=limits, gaps=gaps)
-def test_time_reserved_never_goes_back(limits: tuple[int, int], gaps: list[int]) -> None:
-    """Whoever reads the row later is never sent to a time that was given away."""
+@given(limits=limits, gaps=gaps, sizes=group_sizes)
+@settings(deadline=None)
+def test_time_reserved_never_goes_back(limits: tuple[int, int], gaps: list[int], sizes: list[int]) -> None:
+    """No wait is taken for a clock set back: whoever reads the row later gets no time that was given away."""
     rate = rate_of(ApiRate(per_second=limits[0], per_minute=limits[1]))
     states = [empty(0, rate)]
-    for now in accumulate(gaps):
-        states.append(reserve(states[-1], now_us=now, calls=1, rate=rate, ahead_us=AHEAD_US).tats)
+    for nth, now in enumerate(accumulate(gaps)):
+        calls = sizes[nth % len(sizes)]
+        states.append(reserve(states[-1], now_us=now, calls=calls, rate=rate, ahead_us=AHEAD_US).tats)
     assert all(_not_before(earlier, later) for earlier, later in pairwise(states))
+
+
+@given(limits=limits, gaps=gaps, sizes=group_sizes, back=st.integers(1, DAY))
+@settings(deadline=None)
+def test_a_clock_that_is_set_back_holds_nobody_up_for_much_longer_than_a_minute(
+    limits: tuple[int, int], gaps: list[int], sizes: list[int], back: int
+) -> None:
+    """However far back, whatever was reserved before; and what follows keeps to the limits."""
+    rate = rate_of(ApiRate(per_second=limits[0], per_minute=limits[1]))
+    tats, _ = _reserved(empty(DAY, rate), rate, gaps, sizes, begin_us=DAY)
+    now = DAY + sum(gaps) - back
+    after = reserve(tats, now_us=now, calls=1, rate=rate, ahead_us=AHEAD_US)
+    assert after.wait_us <= far_us(1, rate, ahead_us=AHEAD_US)
+    _, starts = _reserved(after.tats, rate, gaps, sizes, begin_us=now + after.wait_us)
+    assert _most_counted(starts, SECOND) <= limits[0]
+    assert _most_counted(starts, MINUTE) <= limits[1]
 
 
 def _not_before(earlier: Tats, later: Tats) -> bool:

@@ -69,6 +69,7 @@ def _arithmetic(calls: int, rate: Rate, ahead_us: int) -> dict[str, int]:
         "given_cost_second": calls * rate.second_us,
         "given_cost_minute": calls * rate.minute_us,
         "given_ahead": ahead_us,
+        "given_far": budget.far_us(calls, rate, ahead_us=ahead_us),
     }
 
 
@@ -79,9 +80,13 @@ def _reserve(insert: Any, now: Any) -> Any:
         blocked_us=0,
         wait_us=_given("first_wait"),
     )
+    # A row that is further ahead than honest reservations can be was made before the clock was set back.
+    wait = greatest(budgets.c.second_us - _given("slack_second"), budgets.c.minute_us - _given("slack_minute")) - now
+    is_far = wait > _given("far")
     # After a block nothing comes early: as for a row that is new at its end.
-    second = greatest(budgets.c.second_us, budgets.c.blocked_us + _given("empty_second"))
-    minute = greatest(budgets.c.minute_us, budgets.c.blocked_us + _given("empty_minute"))
+    until = _believed(now)
+    second = greatest(_anew(is_far, now, "second"), until + _given("empty_second"))
+    minute = greatest(_anew(is_far, now, "minute"), until + _given("empty_minute"))
     start = greatest(now, second - _given("slack_second"), minute - _given("slack_minute"))
     granted = start - now <= _given("ahead")
     return insert.on_conflict_do_update(
@@ -89,13 +94,22 @@ def _reserve(insert: Any, now: Any) -> Any:
         set_={
             "second_us": case((granted, greatest(second, start) + _given("cost_second")), else_=budgets.c.second_us),
             "minute_us": case((granted, greatest(minute, start) + _given("cost_minute")), else_=budgets.c.minute_us),
+            "blocked_us": case((granted, 0), else_=budgets.c.blocked_us),
             "wait_us": start - now,
         },
     ).returning(budgets.c.wait_us)
 
 
+def _anew(is_far: Any, now: Any, name: str) -> Any:
+    return case((is_far, now + _given(f"empty_{name}")), else_=budgets.c[f"{name}_us"])
+
+
+def _believed(now: Any) -> Any:
+    return case((budgets.c.blocked_us - now > budget.LONGEST_BLOCK_US, 0), else_=budgets.c.blocked_us)
+
+
 def _block(insert: Any, now: Any) -> Any:
     until = now + _given("for_us")
     insert = insert.values(second_us=0, minute_us=0, blocked_us=until, wait_us=0)
-    blocked_us = greatest(budgets.c.blocked_us, insert.excluded.blocked_us)
+    blocked_us = greatest(_believed(now), insert.excluded.blocked_us)
     return insert.on_conflict_do_update(index_elements=_KEY, set_={"blocked_us": blocked_us})

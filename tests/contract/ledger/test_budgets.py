@@ -53,6 +53,27 @@ async def test_a_block_holds_for_everybody(ledger: SqlLedger, clock: ManualClock
     )
 
 
+async def test_a_clock_that_is_set_back_by_an_hour_stops_no_reservation(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Nobody waits until it has caught up: the line begins anew, and goes on as ever."""
+    await ledger.reserve({KEY: (10, RATE)}, ahead_ms=2_000)
+    clock.advance(-3_600)
+    assert [0, 60, 120] == [(await ledger.reserve({KEY: (1, RATE)}, ahead_ms=2_000))[KEY] for _ in range(3)]
+
+
+async def test_a_block_that_was_over_is_not_brought_back_by_the_clock(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Once calls have followed it, it is forgotten; and one further ahead than any that is named does not count."""
+    await ledger.blocked(KEY, for_ms=1_500)
+    clock.advance(1.5)
+    await ledger.reserve({KEY: (1, RATE)}, ahead_ms=2_000)
+    clock.advance(-3_600)
+    assert 0 == (await ledger.reserve({KEY: (1, RATE)}, ahead_ms=2_000))[KEY]
+    await ledger.blocked(KEY, for_ms=3_600_000)
+    clock.advance(-1)
+    assert [60, 120] == [(await ledger.reserve({KEY: (1, RATE)}, ahead_ms=2_000))[KEY] - 1000 for _ in range(2)]
+    await ledger.blocked(KEY, for_ms=1_500)
+    assert 1_500 == (await ledger.reserve({KEY: (1, RATE)}, ahead_ms=2_000))[KEY]
+
+
 async def test_workers_at_once_never_get_the_same_slot(ledger_url: str, clock: ManualClock, opened: Opener) -> None:
     """Reservations made at the same moment are all spaced."""
     ledgers = [opened(ledger_url, clock) for _ in range(4)]

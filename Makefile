@@ -23,10 +23,10 @@ COVERAGE := --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$
 PROCESSES ?= -n 2 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup demo test test-fast check fmt chaos bench lock clean
+.PHONY: help setup demo test test-fast check fmt chaos compose-test bench lock clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV) ## Build .venv with everything for work on Cardwire
 
@@ -51,6 +51,9 @@ fmt: $(DEV) ## Format, and repair what the linter can repair
 
 chaos: $(DEV) ## Kill processes and brokers at random and check that nothing is lost (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos --full $(ARGS)
+
+compose-test: $(DEV) ## Build the image, bring docker-compose.yml up, click, scale and break it (ARGS="--stage first")
+	@$(BIN)/python -m tests.compose $(ARGS)
 
 bench: $(DEV) ## Measure throughput and latency against raw baselines (ARGS="decide")
 	@$(BIN)/python -m bench $(ARGS)

@@ -195,4 +195,6 @@ async def _base() -> str:
 
 
 STAGES: Final = {"first": first_click, "broken": scaled_and_broken, "cluster": three_brokers, "scaling": workers_scaled}
+PROOFS: Final = ("first", "broken", "cluster")
+"""The stages that can fail; the other one measures."""
 OUR_IMAGES: Final = (IMAGE, PROXY_IMAGE)

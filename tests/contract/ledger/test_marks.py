@@ -5,6 +5,7 @@ from dataclasses import replace
 from shared.clock import ManualClock
 from tests.contract.ledger.words import (
     SETTLE_MS,
+    TTL_MS,
     UNANSWERED_MS,
     Decider,
     effect,
@@ -17,6 +18,7 @@ from tests.contract.ledger.words import (
     settling,
     waiting,
 )
+from worker.ledger.port import NewEffect
 from worker.ledger.sql_ledger import SqlLedger
 
 
@@ -105,3 +107,87 @@ async def test_a_mark_does_not_hasten_a_retry(ledger: SqlLedger, clock: ManualCl
     )
     await decider.write(marks=[mark("e1")])
     assert [clock.now() + 60_000] == [row["due"] for row in (await ledger.dump()).effects]
+
+
+def answer(event: str) -> NewEffect:
+    """Return the card that an event was answered with."""
+    return waiting(event, 0, kind="AnsweredCard")
+
+
+async def test_a_delivered_card_is_due_at_its_mark(ledger: SqlLedger, clock: ManualClock) -> None:
+    """It is on the screen, and waits for no client to paint it; the event's other effects do."""
+    decider = Decider(ledger)
+    await decider.decide("e1", answer("e1"), waiting("e1", 1))
+    clock.advance(0.1)
+    marked_at = await decider.write(marks=[mark("e1")])
+    assert marked_at == await ledger.next_due()
+    heads = (await only(ledger)).heads
+    assert [(0, marked_at, True), (1, marked_at + SETTLE_MS, True)] == [
+        (head.index, head.due, head.delivered) for head in heads
+    ]
+
+
+async def test_a_card_that_was_not_delivered_waits_as_any_update(ledger: SqlLedger, clock: ManualClock) -> None:
+    """It has to be sent, and the client that was gone may come back."""
+    decider = Decider(ledger)
+    await decider.decide("e1", answer("e1"))
+    marked_at = await decider.write(marks=[mark("e1", delivered=False)])
+    assert marked_at + SETTLE_MS == await ledger.next_due()
+    clock.advance(SETTLE_MS / 1000)
+    assert [False] == [head.delivered for head in (await only(ledger)).heads]
+
+
+async def test_a_card_without_a_mark_is_sent_after_three_seconds(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Nobody can say whether it was delivered."""
+    await Decider(ledger).decide("e1", answer("e1"))
+    clock.advance((UNANSWERED_MS - 1) / 1000)
+    assert await nothing_is_due(ledger)
+    clock.advance(0.001)
+    assert [None] == [head.delivered for head in (await only(ledger)).heads]
+
+
+async def test_a_delivered_card_of_the_same_batch_is_due_at_once(ledger: SqlLedger) -> None:
+    """Click and mark read together."""
+    await Decider(ledger).decide("e1", replace(answer("e1"), due_in_ms=0, marked=True, delivered=True))
+    assert [True] == [head.delivered for head in (await only(ledger)).heads]
+
+
+async def test_marks_of_many_events_are_told_apart(ledger: SqlLedger) -> None:
+    """Each says of its own event whether the answer was delivered."""
+    decider = Decider(ledger)
+    for event in ("e1", "e2"):
+        await decider.decide(event, answer(event))
+    await decider.write(marks=[mark("e1", delivered=False), mark("e2")])
+    assert [("e1", False), ("e2", True)] == [
+        (row["event_id"], row["delivered"]) for row in (await ledger.dump()).effects
+    ]
+
+
+async def test_a_target_knows_when_it_was_last_called(ledger: SqlLedger, clock: ManualClock) -> None:
+    """By whoever settled a call; what needed none changes nothing."""
+    decider = Decider(ledger)
+    await decider.decide("e1", effect("e1"))
+    first = await only(ledger)
+    assert first.called_at is None
+    await settle(ledger, performed(first))
+    called_at = clock.now()
+    clock.advance(1)
+    await decider.decide("e2", effect("e2"))
+    second = await only(ledger)
+    assert called_at == second.called_at
+    await settle(ledger, performed(second, called=False))
+    await decider.decide("e3", effect("e3"))
+    assert called_at == (await only(ledger)).called_at
+
+
+async def test_a_call_under_a_lost_lease_counts_as_made_when_it_is_told(ledger: SqlLedger, clock: ManualClock) -> None:
+    """It was made before, nobody knows how long."""
+    await Decider(ledger).decide("e1", effect("e1"))
+    lost = await only(ledger, "frozen")
+    clock.advance(TTL_MS / 1000)
+    present = await only(ledger, "present")
+    await settle(ledger, performed(lost), owner="frozen")
+    told_at = clock.now()
+    clock.advance(1)
+    await settle(ledger, settling(present, called=False), owner="present")
+    assert told_at == (await only(ledger)).called_at

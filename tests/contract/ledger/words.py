@@ -68,7 +68,7 @@ def effect(event: str, index: int = 1, *, target: str = ON_CARD, due_in_ms: int 
         index=index,
         tenant_key=TENANT,
         message_id=columns.pop("message_id", CARD),
-        kind="UpdateCard",
+        kind=columns.pop("kind", "UpdateCard"),
         target=Target(target),
         audience="*",
         coalesce="card",
@@ -79,6 +79,7 @@ def effect(event: str, index: int = 1, *, target: str = ON_CARD, due_in_ms: int 
         occurred_at=1,
         received_at=2,
         payload=columns.pop("payload", b'{"kind":"UpdateCard"}'),
+        delivered=columns.pop("delivered", None),
     )
 
 
@@ -87,9 +88,9 @@ def waiting(event: str, index: int = 1, **columns: Any) -> NewEffect:
     return effect(event, index, due_in_ms=UNANSWERED_MS, eligibility="after_answer", **columns)
 
 
-def mark(event: str, message: str = CARD) -> Mark:
+def mark(event: str, message: str = CARD, *, delivered: bool = True) -> Mark:
     """Return the answered mark of an event."""
-    return Mark(app_id=APP, event_id=EventId(event), message_id=MessageId(message))
+    return Mark(app_id=APP, event_id=EventId(event), message_id=MessageId(message), delivered=delivered)
 
 
 def told(text: str) -> NewRecord:

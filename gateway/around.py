@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from gateway.bounded import at_most
 from gateway.detour import Detour
 from gateway.orphans import Orphans
 from gateway.rejected import Rejected
@@ -19,6 +20,8 @@ from shared.eventlog.sqlite.file import REAL, Disk
 from shared.observability.metrics import Metrics
 
 MIB: Final = 1 << 20
+OPEN_S: Final = 2.0
+"""How long a start waits for the disk: without a spill the gateway is still of use."""
 
 log = structlog.get_logger("cardwire.gateway")
 
@@ -48,10 +51,10 @@ async def spilling(
         disk=disk,
     )
     try:
-        await spill.open()
-    except SpillUnreadable as error:
+        await at_most(OPEN_S, spill.open())
+    except (SpillUnreadable, TimeoutError) as error:
         # Full, most likely. With the log there, clicks are recorded all the same; and it may get better.
-        log.warning("spill_cannot_be_made", file=spill.name, reason=str(error))
+        log.warning("spill_cannot_be_made", file=spill.name, reason=str(error) or "the disk did not answer in time")
     async with AsyncExitStack() as stack:
         rejected = Rejected(folder.rejected, clock=clock, metrics=metrics)
         stack.push_async_callback(rejected.close)

@@ -52,6 +52,7 @@ TURN_S: Final = 0.8
 """How long arriving groups may be held up for the rest of the spill; after that they go into it in time."""
 
 READY_S: Final = 1.0
+TELL_AGAIN_S: Final = 60.0
 BRIEFLY_S: Final = 0.01
 
 log = structlog.get_logger("cardwire.gateway")
@@ -87,6 +88,7 @@ class Detour:
         self._turn = asyncio.Lock()
         self._opened = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
+        self._told_at = float("-inf")
 
     @property
     def is_open(self) -> bool:
@@ -151,12 +153,19 @@ class Detour:
                 await self._step()
             except LogUnavailable as error:
                 self._breaker.failed()
-                log.debug("spill_waits", reason=str(error), rows=self._spill.rows)
+                self._tell(error)
             except Exception:
                 # Whatever it was, clicks must not stay on this disk because of it.
                 self._breaker.failed()
                 log.exception("spill_drain_failed")
             self._measure()
+
+    def _tell(self, error: LogUnavailable) -> None:
+        """Write a line now and then: what keeps the spill from the log may be for a person to mend."""
+        now = self._clock.monotonic()
+        if now - self._told_at >= TELL_AGAIN_S:
+            self._told_at = now
+            log.warning("spill_waits", reason=str(error), rows=self._spill.rows, spill=self._spill.name)
 
     async def _step(self) -> None:
         """Bring back as much as goes at one go, and close the breaker if that is all."""

@@ -96,7 +96,7 @@ class Spill:
         self.bytes = 0
         self.oldest_at: EpochMs | None = None
         self._position = 0
-        self._is_known = False
+        self._is_known = self._is_closed = False
         self._is_trimmed = True
         self._late: asyncio.Task[None] | None = None
         self._begun = 0
@@ -218,6 +218,9 @@ class Spill:
 
     async def close(self) -> None:
         """Close the file and leave it to others; delete it if nothing is in it. Never raises."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         await self.trim()
         await self._log.close()
         if self.rows or not self._is_known or not self._is_trimmed or self._late is not None:

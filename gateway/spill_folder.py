@@ -29,6 +29,8 @@ REJECTED: Final = "spill_rejected.db"
 _BESIDE: Final = ("-wal", "-shm", ".setup.lock", "")
 """What SQLite and the log put beside a file; the file itself last."""
 
+_LOCK: Final = ".lock"
+
 _EXAMPLE: Final = "for example CARDWIRE_SPILL=/var/lib/cardwire/spill"
 
 
@@ -81,7 +83,7 @@ class SpillFolder:
                 f"expected a folder on a local disk, {_EXAMPLE}"
             )
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people did lies in it
             name = f"spill-{clock.now()}-{os.getpid()}"
             for n in itertools.count():
                 path = self._folder / f"{name}{f'-{n}' if n else ''}.db"
@@ -96,14 +98,15 @@ class SpillFolder:
 
     def orphans(self) -> Iterator[Claim]:
         """Yield files that belong to nobody, oldest first, each claimed when it is its turn."""
-        for path in sorted(self._folder.glob("spill-*.db")):
+        names = {path.name.removesuffix(_LOCK) for path in self._folder.glob("spill-*.db*")}
+        for path in sorted(self._folder / name for name in names if name.endswith(".db")):
             try:
                 claim = _claim(path)
             except OSError:  # not ours to open, or the folder is gone
                 continue
             if claim is not None and path.exists():
                 yield claim
-            elif claim is not None:  # drained and deleted by another since it was listed
+            elif claim is not None:  # only a lock is there: its holder died between the two, or has just drained it
                 claim.remove()
 
 
@@ -134,4 +137,4 @@ def _is_there(lock: int, path: Path) -> bool:
 
 
 def _lock_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
+    return path.with_name(path.name + _LOCK)

@@ -129,6 +129,7 @@ async def a_way(
     disk: Disk = REAL,
     budget_s: float = 0.03,
     turn_s: float = 0.1,
+    spill_s: float = 0.9,
     flush_s: float = 2.0,
 ) -> AsyncIterator[Way]:
     """Run it; ``flush_s`` is what its end may take to write what waits: 0 is the nearest thing to a crash."""
@@ -136,7 +137,7 @@ async def a_way(
     spill = Spill(spills.claim_new(clock), bounds, clock=clock, disk=disk)
     await spill.open()
     rejected = Rejected(spills.rejected, clock=clock, metrics=metrics)
-    detour = Detour(log, spill, rejected, clock=clock, metrics=metrics, turn_s=turn_s, forward_s=0.1)
+    detour = Detour(log, spill, rejected, clock=clock, metrics=metrics, turn_s=turn_s, spill_s=spill_s, forward_s=0.1)
     orphans = Orphans(spills, log, rejected, clock=clock, metrics=metrics)
     appender = Appender(log, clock=clock, metrics=metrics, detour=detour, budget_s=budget_s)
     detour.start()
@@ -159,6 +160,11 @@ def row(value: bytes, *, card: str = "om_1") -> NewRecord:
 def spills_in(folder: Path) -> list[Path]:
     """Return the spill files of a folder."""
     return sorted(folder.glob("spill-*.db"))
+
+
+def everything_in(folder: Path) -> list[str]:
+    """Return the names of all files in a folder."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], *, patience_s: float = 10.0) -> None:

@@ -122,7 +122,7 @@ class Writer:
     def _commit(self, topic: str, jobs: Sequence[Job]) -> None:
         try:
             connection = self._connection(topic)
-            if self._before_commit is not None:
+            if self._before_commit is not None and any(job.records for job in jobs):
                 self._before_commit()
             file.append(connection, (record for job in jobs for record in job.records), now=self._clock.now())
         except (sqlite3.Error, OSError, LogUnavailable) as error:

@@ -14,8 +14,8 @@ import asyncpg
 import msgspec
 
 from shared.core.ids import message_target
-from worker.deciding.draft import SETTLE_MS
 from worker.ledger.port import Write
+from worker.settings import SETTLE_MS
 
 _CLAIM: Final = (
     "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset",

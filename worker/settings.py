@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from shared.core.ids import AppId
 from shared.core.secret import Secret
@@ -21,6 +21,9 @@ from shared.settings import (
     setting,
 )
 from shared.settings.kinds import FACTOR, LEDGER_URL, TEXT, whole
+
+SETTLE_MS: Final = 300
+"""From the answered mark to the first update, unless set otherwise: the client must have painted the answer."""
 
 
 def ledger_url() -> Secret:
@@ -69,7 +72,7 @@ class WorkerSettings:
     settle_ms: int = setting(
         whole(0, 60_000),
         "CARDWIRE_SETTLE_MS",
-        default="300",
+        default=str(SETTLE_MS),
         unit="ms",
         meaning="How long after its answer a click's card update waits, because clients revert earlier ones.",
     )

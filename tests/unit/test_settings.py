@@ -22,7 +22,7 @@ from shared.settings import (
 )
 from simulator.settings import SimulatorSettings
 from tests.support.reference import PROCESSES, ROOT, env_example, metrics_page, pages
-from worker.settings import WorkerSettings
+from worker.settings import SETTLE_MS, WorkerSettings
 
 GATEWAY = {
     "LARK_APP_ID": "cli_a1",
@@ -172,6 +172,13 @@ class TestLoad:
         """Load tests against a simulator use it."""
         assert None is WorkerSettings.load({**WORKER, "CARDWIRE_LIMITS": "none"}).limits
         assert 1.0 == WorkerSettings.load(WORKER).limits
+
+    def test_how_long_card_updates_wait_is_said_once(self) -> None:
+        """What a ledger and a decision take unless told otherwise is the setting's default."""
+        said = [path for package in ("gateway", "worker", "shared") for path in (ROOT / package).rglob("*.py")
+                if re.search(r"^SETTLE_MS\b.*=", path.read_text(), re.MULTILINE)]  # fmt: skip
+        assert [ROOT / "worker" / "settings.py"] == said
+        assert SETTLE_MS == WorkerSettings.load(WORKER).settle_ms
 
 
 class TestAliases:

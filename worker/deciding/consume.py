@@ -20,11 +20,12 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.port import Consumer, EventLog, Polled, Topics
 from worker.deciding.batch import Batch, Taken, take
 from worker.deciding.decide import decide
-from worker.deciding.draft import SETTLE_MS, Draft
+from worker.deciding.draft import Draft
 from worker.deciding.handlers import HandlerThreads
 from worker.deciding.wanted import wanted
 from worker.ledger.port import ClaimRace, DataRefused, Fenced, Known, Ledger, Write
 from worker.meter import Meter
+from worker.settings import SETTLE_MS
 
 BATCH: Final = 2_000
 """Records decided together at most."""

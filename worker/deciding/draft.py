@@ -44,9 +44,7 @@ from worker.ledger.port import (
     Suspension,
     Write,
 )
-
-SETTLE_MS: Final = 300
-"""From the answered mark to the first update: the client must have painted the answer."""
+from worker.settings import SETTLE_MS
 
 UNANSWERED_MS: Final = 3_000
 """Without a mark: the platform's own time limit for an answer (docs/reference/platform.md, "Deadlines")."""

@@ -3,9 +3,7 @@
 from shared.clock import Clock
 from worker.ledger.engine import Database
 from worker.ledger.sql_ledger import SqlLedger
-
-SETTLE_MS = 300
-"""From the answered mark to the first update: the client must have painted the answer."""
+from worker.settings import SETTLE_MS
 
 
 def open_ledger(url: str, *, clock: Clock | None = None, settle_ms: int = SETTLE_MS) -> SqlLedger:

@@ -18,18 +18,81 @@ statement, so no wake-up is lost. Rows are touched in key order, so that workers
 
 All times are the ledger's clock (ms): the database's in production, so that workers need not agree on theirs.
 JSON is stored as bytes: PostgreSQL refuses NUL in text and jsonb.
+
+The values have files of their own, by the stage that uses them, and all of their names are here, too:
+`worker/ledger/decided.py` and `worker/ledger/leased.py`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Protocol
 
-from shared.core.cards import CardFormat
 from shared.core.errors import CardwireError
-from shared.core.events import ClaimResult, Eligibility, OutcomeStatus
-from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, Target, TenantKey
-from shared.core.json_text import EpochMs, JsonText
+from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord
+from worker.ledger.decided import (
+    CardKey,
+    CardRow,
+    ClaimKey,
+    ClaimRow,
+    DeadLetter,
+    DeliveryRef,
+    Known,
+    Mark,
+    Move,
+    NewEffect,
+    Position,
+    Suspension,
+    Wanted,
+    Write,
+)
+from worker.ledger.leased import (
+    Applied,
+    BudgetKey,
+    EffectChange,
+    EffectKey,
+    FaceRow,
+    Head,
+    Lease,
+    Leased,
+    Rate,
+    Settled,
+    Settlement,
+    TargetKey,
+)
+
+__all__ = [
+    "Applied",
+    "BudgetKey",
+    "CardKey",
+    "CardRow",
+    "ClaimKey",
+    "ClaimRace",
+    "ClaimRow",
+    "DataRefused",
+    "DeadLetter",
+    "DeliveryRef",
+    "EffectChange",
+    "EffectKey",
+    "FaceRow",
+    "Fenced",
+    "Head",
+    "Known",
+    "Lease",
+    "Leased",
+    "Ledger",
+    "Mark",
+    "Move",
+    "NewEffect",
+    "Position",
+    "Rate",
+    "SchemaMismatch",
+    "Settled",
+    "Settlement",
+    "Suspension",
+    "TargetKey",
+    "Wanted",
+    "Write",
+]
 
 
 class Fenced(CardwireError):
@@ -46,384 +109,6 @@ class DataRefused(CardwireError):
 
 class SchemaMismatch(CardwireError):
     """The database's schema is missing, older or newer than this program; the text says which and what to run."""
-
-
-class ClaimKey(NamedTuple):
-    """An input, within its app."""
-
-    app_id: AppId
-    event_id: EventId
-
-
-class DeliveryRef(NamedTuple):
-    """A delivery, within its app."""
-
-    app_id: AppId
-    delivery_key: DeliveryKey
-
-
-class CardKey(NamedTuple):
-    """A card, within its app."""
-
-    app_id: AppId
-    message_id: MessageId
-
-
-class EffectKey(NamedTuple):
-    """An effect, within its app: the nth of its event's decision."""
-
-    app_id: AppId
-    event_id: EventId
-    nth: int
-
-
-class TargetKey(NamedTuple):
-    """A target, within its app."""
-
-    app_id: AppId
-    target: Target
-
-
-# --- decide ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a partition is decided up to: the next offset, and the ``ce_id`` of the record before it."""
-
-    next: int
-    last_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """A position's change: only if it still is ``expected``."""
-
-    partition: int
-    expected: int
-    next: int
-    last_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimRow:
-    """An input that is decided: at most one row for each event, and for each delivery of an app."""
-
-    app_id: AppId
-    event_id: EventId
-    delivery_key: DeliveryKey | None
-    result: ClaimResult
-    redrive: int = 0
-    handler: str | None = None
-    digest: str | None = None
-    reason: str | None = None
-    partition: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardRow:
-    """A card as decided: state, the card we intend to show, version, time of its newest click (ms)."""
-
-    app_id: AppId
-    message_id: MessageId
-    version: int
-    state: JsonText | None
-    content: JsonText | None
-    newest_at: EpochMs | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceRow:
-    """
-    A card as the platform has it, as far as we know.
-
-    Attributes:
-        sent_at: The platform's ``create_time`` of our own send (ms).
-        sent: JSON text of the card as we sent it.
-        shown: SHA-256 of the card that our last successful update showed, and the order of its effect.
-    """
-
-    app_id: AppId
-    message_id: MessageId
-    chat_id: ChatId | None = None
-    sent_at: EpochMs | None = None
-    sent: JsonText | None = None
-    card_format: CardFormat | None = None
-    shown: str | None = None
-    shown_order: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEffect:
-    """
-    An effect to store, pending.
-
-    Attributes:
-        message_id: The card of the interaction it descends from.
-        due_in_ms: When it may start, from the commit on.
-        marked: Its click's answered mark was in the same batch.
-        delivered: What that mark says; ``None`` without one.
-        occurred_at: The click's time, and `received_at` the gateway's (ms): renames go by them.
-        payload: The effect as JSON, with its ``kind``.
-    """
-
-    app_id: AppId
-    event_id: EventId
-    index: int
-    tenant_key: TenantKey
-    message_id: MessageId | None
-    kind: str
-    target: Target
-    audience: str
-    coalesce: str | None
-    eligibility: Eligibility
-    order: int
-    due_in_ms: int
-    marked: bool
-    occurred_at: EpochMs
-    received_at: EpochMs
-    payload: bytes
-    delivered: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """
-    A first or later answered mark of an event decided earlier; its card's target is woken.
-
-    Attributes:
-        delivered: The answer reached somebody; a card that it held needs no settle gap, for it is there already.
-    """
-
-    app_id: AppId
-    event_id: EventId
-    message_id: MessageId
-    delivered: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """An input whose handler failed, kept whole (the record's value) so that it can be decided again later."""
-
-    app_id: AppId
-    event_id: EventId
-    handler: str
-    reason: str
-    interaction: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspension:
-    """
-    A handler's record of missed deadlines, shared by all workers.
-
-    Attributes:
-        misses: Deadlines missed in a row.
-        until: Not called before this time (ms); 0: not suspended.
-        pause_ms: How long the last suspension was; the next one is twice as long.
-    """
-
-    handler: str
-    misses: int = 0
-    until: EpochMs = 0
-    pause_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What a batch asks the ledger."""
-
-    claims: Collection[ClaimKey]
-    deliveries: Collection[DeliveryRef]
-    cards: Collection[CardKey]
-    apps: Collection[AppId]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the ledger knew when a batch was read. ``new_style_at``: newest new-style callback of each app (ms)."""
-
-    now: EpochMs
-    claims: Mapping[ClaimKey, ClaimResult] = field(default_factory=dict)
-    deliveries: Collection[DeliveryRef] = frozenset()
-    cards: Mapping[CardKey, CardRow] = field(default_factory=dict)
-    faces: Mapping[CardKey, FaceRow] = field(default_factory=dict)
-    new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
-    suspensions: Mapping[str, Suspension] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
-    """What a batch decided. At most one row for each key in every list."""
-
-    moves: Sequence[Move]
-    claims: Sequence[ClaimRow] = ()
-    cards: Sequence[CardRow] = ()
-    effects: Sequence[NewEffect] = ()
-    marks: Sequence[Mark] = ()
-    dead_letters: Sequence[DeadLetter] = ()
-    suspensions: Sequence[Suspension] = ()
-    new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
-    outbox: Sequence[NewRecord] = ()
-
-
-# --- pump ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """The newest full update of a target that the platform took: of which click, by which effect."""
-
-    occurred_at: EpochMs
-    received_at: EpochMs
-    event_id: EventId
-    index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """
-    A pending effect without its payload: enough to choose what to do next.
-
-    Attributes:
-        due: Not before this time (ms, ledger's clock).
-        k: How many outcomes it has had; `attempts` how many calls the platform answered.
-        begun_at: When a call was first begun and not answered (ms): it may have been performed.
-        delivered: Its click's answer reached somebody; ``None``: no mark has said so yet.
-    """
-
-    app_id: AppId
-    event_id: EventId
-    index: int
-    tenant_key: TenantKey
-    message_id: MessageId | None
-    kind: str
-    target: Target
-    audience: str
-    coalesce: str | None
-    order: int
-    due: EpochMs
-    occurred_at: EpochMs
-    received_at: EpochMs
-    decided_at: EpochMs
-    k: int
-    attempts: int
-    begun_at: EpochMs | None
-    marked_at: EpochMs | None
-    delivered: bool | None = None
-
-    @property
-    def key(self) -> EffectKey:
-        """Its key."""
-        return EffectKey(self.app_id, self.event_id, self.index)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leased:
-    """
-    A target that is ours for a while.
-
-    Attributes:
-        leased_at: When the lease began (ms, ledger's clock): with the owner, what tells this lease from others.
-        heads: Its pending effects in log order, due or not, oldest first.
-        more: There are more than `heads` shows.
-        applied: The newest full update that the platform took.
-        resend: That update is to be sent once more now, because an ambiguous call may have overtaken it; its
-            effect as a head (status ``succeeded``), else ``None``.
-        face: Of the card that the target is or descends from (message and chat-of targets).
-        called_at: When the target was last called, by anybody (ms, ledger's clock).
-    """
-
-    key: TargetKey
-    leased_at: EpochMs
-    heads: Sequence[Head]
-    more: bool = False
-    applied: Applied | None = None
-    resend: Head | None = None
-    face: FaceRow | None = None
-    called_at: EpochMs | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """What a pump leased, the ledger's time then, and when the next target is due that it did not get (ms)."""
-
-    now: EpochMs
-    targets: Sequence[Leased] = ()
-    next_due: EpochMs | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EffectChange:
-    """
-    An effect's new standing after an outcome.
-
-    Attributes:
-        status: Its final status, or ``pending`` to try again in ``retry_in_ms``.
-        begun: A call was begun and not answered.
-        outcome: The outcome as JSON.
-    """
-
-    key: EffectKey
-    status: OutcomeStatus | Literal["pending"]
-    k: int
-    attempts: int
-    retry_in_ms: int | None = None
-    begun: bool = False
-    outcome: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """
-    What became of a leased target.
-
-    Attributes:
-        leased_at: The lease under which it was done.
-        called: The platform was called: if the lease was lost meanwhile, the newest state is sent again.
-        moved: Effects that belong to another target, now that their chat is known.
-        pace_ms: No further call to the target for so long.
-        resend: ``keep`` the wish as it is, ``clear`` it (the newest state was sent), or send again in so many ms.
-        face: What is now known of a card; ``None`` fields leave the row's as they are.
-    """
-
-    key: TargetKey
-    leased_at: EpochMs
-    called: bool
-    changes: Sequence[EffectChange] = ()
-    moved: Mapping[EffectKey, Target] = field(default_factory=dict)
-    pace_ms: int = 0
-    resend: Literal["keep", "clear"] | int = "keep"
-    applied: Applied | None = None
-    face: FaceRow | None = None
-    outbox: Sequence[NewRecord] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """Which targets' leases had been lost, and when the next target is due (ms, ledger's clock)."""
-
-    lost: Collection[TargetKey]
-    next_due: EpochMs | None
-
-
-class BudgetKey(NamedTuple):
-    """What a rate limit counts: calls of one API by one app in one tenant."""
-
-    app_id: AppId
-    tenant_key: TenantKey
-    api: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """Two limits that hold together; spacings in µs, bursts in calls above the spacing."""
-
-    second_us: int
-    second_burst: float
-    minute_us: int
-    minute_burst: float
 
 
 class Ledger(Protocol):

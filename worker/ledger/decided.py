@@ -1,0 +1,196 @@
+"""
+What deciding asks of the ledger and has it store: the values of `Ledger.read` and `Ledger.write`.
+
+A batch is read at one moment and written in one transaction; nothing here says how.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from shared.core.events import ClaimResult, Eligibility
+from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, Target, TenantKey
+from shared.core.json_text import EpochMs, JsonText
+from shared.eventlog.port import NewRecord
+from worker.ledger.leased import FaceRow
+
+
+class ClaimKey(NamedTuple):
+    """An input, within its app."""
+
+    app_id: AppId
+    event_id: EventId
+
+
+class DeliveryRef(NamedTuple):
+    """A delivery, within its app."""
+
+    app_id: AppId
+    delivery_key: DeliveryKey
+
+
+class CardKey(NamedTuple):
+    """A card, within its app."""
+
+    app_id: AppId
+    message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a partition is decided up to: the next offset, and the ``ce_id`` of the record before it."""
+
+    next: int
+    last_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A position's change: only if it still is ``expected``."""
+
+    partition: int
+    expected: int
+    next: int
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRow:
+    """An input that is decided: at most one row for each event, and for each delivery of an app."""
+
+    app_id: AppId
+    event_id: EventId
+    delivery_key: DeliveryKey | None
+    result: ClaimResult
+    redrive: int = 0
+    handler: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardRow:
+    """A card as decided: state, the card we intend to show, version, time of its newest click (ms)."""
+
+    app_id: AppId
+    message_id: MessageId
+    version: int
+    state: JsonText | None
+    content: JsonText | None
+    newest_at: EpochMs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEffect:
+    """
+    An effect to store, pending.
+
+    Attributes:
+        message_id: The card of the interaction it descends from.
+        due_in_ms: When it may start, from the commit on.
+        marked: Its click's answered mark was in the same batch.
+        delivered: What that mark says; ``None`` without one.
+        occurred_at: The click's time, and `received_at` the gateway's (ms): renames go by them.
+        payload: The effect as JSON, with its ``kind``.
+    """
+
+    app_id: AppId
+    event_id: EventId
+    index: int
+    tenant_key: TenantKey
+    message_id: MessageId | None
+    kind: str
+    target: Target
+    audience: str
+    coalesce: str | None
+    eligibility: Eligibility
+    order: int
+    due_in_ms: int
+    marked: bool
+    occurred_at: EpochMs
+    received_at: EpochMs
+    payload: bytes
+    delivered: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """
+    A first or later answered mark of an event decided earlier; its card's target is woken.
+
+    Attributes:
+        delivered: The answer reached somebody; a card that it held needs no settle gap, for it is there already.
+    """
+
+    app_id: AppId
+    event_id: EventId
+    message_id: MessageId
+    delivered: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An input whose handler failed, kept whole (the record's value) so that it can be decided again later."""
+
+    app_id: AppId
+    event_id: EventId
+    handler: str
+    reason: str
+    interaction: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """
+    A handler's record of missed deadlines, shared by all workers.
+
+    Attributes:
+        misses: Deadlines missed in a row.
+        until: Not called before this time (ms); 0: not suspended.
+        pause_ms: How long the last suspension was; the next one is twice as long.
+    """
+
+    handler: str
+    misses: int = 0
+    until: EpochMs = 0
+    pause_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a batch asks the ledger."""
+
+    claims: Collection[ClaimKey]
+    deliveries: Collection[DeliveryRef]
+    cards: Collection[CardKey]
+    apps: Collection[AppId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger knew when a batch was read. ``new_style_at``: newest new-style callback of each app (ms)."""
+
+    now: EpochMs
+    claims: Mapping[ClaimKey, ClaimResult] = field(default_factory=dict)
+    deliveries: Collection[DeliveryRef] = frozenset()
+    cards: Mapping[CardKey, CardRow] = field(default_factory=dict)
+    faces: Mapping[CardKey, FaceRow] = field(default_factory=dict)
+    new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
+    suspensions: Mapping[str, Suspension] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """What a batch decided. At most one row for each key in every list."""
+
+    moves: Sequence[Move]
+    claims: Sequence[ClaimRow] = ()
+    cards: Sequence[CardRow] = ()
+    effects: Sequence[NewEffect] = ()
+    marks: Sequence[Mark] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+    suspensions: Sequence[Suspension] = ()
+    new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
+    outbox: Sequence[NewRecord] = ()

@@ -1,0 +1,207 @@
+"""
+What performing takes from the ledger and gives back: the values of `Ledger.lease`, `settle` and `reserve`.
+
+A target is leased for a bounded time, with its effects and what is known of its card; a settlement says what became
+of them. A rate is what a reservation keeps to.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from shared.core.cards import CardFormat
+from shared.core.events import OutcomeStatus
+from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
+from shared.core.json_text import EpochMs, JsonText
+from shared.eventlog.port import NewRecord
+
+
+class EffectKey(NamedTuple):
+    """An effect, within its app: the nth of its event's decision."""
+
+    app_id: AppId
+    event_id: EventId
+    nth: int
+
+
+class TargetKey(NamedTuple):
+    """A target, within its app."""
+
+    app_id: AppId
+    target: Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceRow:
+    """
+    A card as the platform has it, as far as we know.
+
+    Attributes:
+        sent_at: The platform's ``create_time`` of our own send (ms).
+        sent: JSON text of the card as we sent it.
+        shown: SHA-256 of the card that our last successful update showed, and the order of its effect.
+    """
+
+    app_id: AppId
+    message_id: MessageId
+    chat_id: ChatId | None = None
+    sent_at: EpochMs | None = None
+    sent: JsonText | None = None
+    card_format: CardFormat | None = None
+    shown: str | None = None
+    shown_order: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """The newest full update of a target that the platform took: of which click, by which effect."""
+
+    occurred_at: EpochMs
+    received_at: EpochMs
+    event_id: EventId
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """
+    A pending effect without its payload: enough to choose what to do next.
+
+    Attributes:
+        due: Not before this time (ms, ledger's clock).
+        k: How many outcomes it has had; `attempts` how many calls the platform answered.
+        begun_at: When a call was first begun and not answered (ms): it may have been performed.
+        delivered: Its click's answer reached somebody; ``None``: no mark has said so yet.
+    """
+
+    app_id: AppId
+    event_id: EventId
+    index: int
+    tenant_key: TenantKey
+    message_id: MessageId | None
+    kind: str
+    target: Target
+    audience: str
+    coalesce: str | None
+    order: int
+    due: EpochMs
+    occurred_at: EpochMs
+    received_at: EpochMs
+    decided_at: EpochMs
+    k: int
+    attempts: int
+    begun_at: EpochMs | None
+    marked_at: EpochMs | None
+    delivered: bool | None = None
+
+    @property
+    def key(self) -> EffectKey:
+        """Its key."""
+        return EffectKey(self.app_id, self.event_id, self.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """
+    A target that is ours for a while.
+
+    Attributes:
+        leased_at: When the lease began (ms, ledger's clock): with the owner, what tells this lease from others.
+        heads: Its pending effects in log order, due or not, oldest first.
+        more: There are more than `heads` shows.
+        applied: The newest full update that the platform took.
+        resend: That update is to be sent once more now, because an ambiguous call may have overtaken it; its
+            effect as a head (status ``succeeded``), else ``None``.
+        face: Of the card that the target is or descends from (message and chat-of targets).
+        called_at: When the target was last called, by anybody (ms, ledger's clock).
+    """
+
+    key: TargetKey
+    leased_at: EpochMs
+    heads: Sequence[Head]
+    more: bool = False
+    applied: Applied | None = None
+    resend: Head | None = None
+    face: FaceRow | None = None
+    called_at: EpochMs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What a pump leased, the ledger's time then, and when the next target is due that it did not get (ms)."""
+
+    now: EpochMs
+    targets: Sequence[Leased] = ()
+    next_due: EpochMs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectChange:
+    """
+    An effect's new standing after an outcome.
+
+    Attributes:
+        status: Its final status, or ``pending`` to try again in ``retry_in_ms``.
+        begun: A call was begun and not answered.
+        outcome: The outcome as JSON.
+    """
+
+    key: EffectKey
+    status: OutcomeStatus | Literal["pending"]
+    k: int
+    attempts: int
+    retry_in_ms: int | None = None
+    begun: bool = False
+    outcome: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """
+    What became of a leased target.
+
+    Attributes:
+        leased_at: The lease under which it was done.
+        called: The platform was called: if the lease was lost meanwhile, the newest state is sent again.
+        moved: Effects that belong to another target, now that their chat is known.
+        pace_ms: No further call to the target for so long.
+        resend: ``keep`` the wish as it is, ``clear`` it (the newest state was sent), or send again in so many ms.
+        face: What is now known of a card; ``None`` fields leave the row's as they are.
+    """
+
+    key: TargetKey
+    leased_at: EpochMs
+    called: bool
+    changes: Sequence[EffectChange] = ()
+    moved: Mapping[EffectKey, Target] = field(default_factory=dict)
+    pace_ms: int = 0
+    resend: Literal["keep", "clear"] | int = "keep"
+    applied: Applied | None = None
+    face: FaceRow | None = None
+    outbox: Sequence[NewRecord] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Which targets' leases had been lost, and when the next target is due (ms, ledger's clock)."""
+
+    lost: Collection[TargetKey]
+    next_due: EpochMs | None
+
+
+class BudgetKey(NamedTuple):
+    """What a rate limit counts: calls of one API by one app in one tenant."""
+
+    app_id: AppId
+    tenant_key: TenantKey
+    api: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """Two limits that hold together; spacings in µs, bursts in calls above the spacing."""
+
+    second_us: int
+    second_burst: float
+    minute_us: int
+    minute_burst: float

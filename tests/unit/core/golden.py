@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from shared.core.answers import CustomAnswer, Inline, PreviewUrls
 from shared.core.cards import Toast
-from shared.core.effects import RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import AnsweredCard, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.events import (
     Action,
     Answer,
@@ -103,6 +104,89 @@ GOLDEN: Final[dict[str, tuple[Event, str | None]]] = {
             occurred_at=1502199207717,
             received_at=1502199208000,
             callback=JsonText('{"event":{"type":"out_approval"}}'),
+        ),
+        None,
+    ),
+    "interaction.received.link_preview.answered": (
+        InteractionReceived(
+            event_id=EVENT,
+            kind="link_preview",
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            chat_id=CHAT,
+            url="https://example.com/",
+            preview_token="p-1",
+            answer=Answer(
+                rule="title",
+                inline=Inline(
+                    title="告警",
+                    i18n_title={"en_us": "Alert"},
+                    image_key="img_1",
+                    url=PreviewUrls(
+                        copy_url="https://a/", ios="https://b/", android="https://c/", pc="https://d/", web="https://e/"
+                    ),
+                ),
+                card=JsonText('{"elements":[]}'),
+            ),
+            occurred_at=1749108924412,
+            received_at=1749108924500,
+        ),
+        None,
+    ),
+    "interaction.received.card_action.custom": (
+        InteractionReceived(
+            event_id=EVENT,
+            kind="card_action",
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            answer=Answer(rule="hello", custom=CustomAnswer(400, '{"content":"hello"}')),
+            occurred_at=1749108924412,
+            received_at=1749108924500,
+        ),
+        None,
+    ),
+    "interaction.received.event.app_ticket": (
+        InteractionReceived(
+            event_id=EventId("bc447199585340d1f3728d26b1c0297b"),
+            kind="event",
+            app_id=APP,
+            tenant_key=TenantKey(""),
+            event_type="app_ticket",
+            occurred_at=1502199207717,
+            received_at=1502199208000,
+            app_ticket="ticket-1",
+            callback=JsonText('{"event":{"type":"app_ticket"}}'),
+        ),
+        None,
+    ),
+    "decided.answered": (
+        Decided(
+            event_id=EVENT,
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            partition=0,
+            offset=2,
+            result="decided",
+            handler="follow_up",
+            digest="sha256:12",
+            version=1,
+            newest_at=1749108924412,
+            occurred_at=1749108924412,
+            decided_at=1749108924600,
+            effects=(
+                PlannedEffect(
+                    index=0,
+                    target=Target("message:om_1"),
+                    audience="ou_1",
+                    coalesce="card",
+                    eligibility="after_answer",
+                    order=2048,
+                    effect=AnsweredCard(JsonText('{"config":{"update_multi":false}}')),
+                ),
+            ),
         ),
         None,
     ),

@@ -49,10 +49,10 @@ class Route:
 
     def failure(self, error: aiohttp.ClientError | OSError) -> str:
         """
-        Return why nothing reached the platform, in a few words without any address, name or header.
+        Return why there was no answer, in a few words without any address, name or header.
 
         Args:
-            error: What aiohttp raised before anything of the request was sent.
+            error: What aiohttp raised; best before anything of the request was sent, when it is about the way.
         """
         return type(error).__name__ if self.proxy is None else _failure(error)
 
@@ -98,9 +98,9 @@ def _failure(error: aiohttp.ClientError | OSError) -> str:
         case aiohttp.ServerTimeoutError():
             words = "no connection through the proxy in time"
         case aiohttp.ServerDisconnectedError() | OSError():
-            words = "proxy hung up"
+            words = "hung up, the proxy or the platform behind it"
         case aiohttp.ClientResponseError():
-            words = "proxy does not speak HTTP"
+            words = "no HTTP, from the proxy or the platform behind it"
         case _:
             words = f"no connection through the proxy: {type(error).__name__}"
     return words

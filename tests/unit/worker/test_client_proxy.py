@@ -119,10 +119,10 @@ async def test_a_proxy_without_an_address_is_named() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "proxy does not speak HTTP"),
-        (b"HTTP/1.1 two hundred OK\r\n\r\n", "proxy does not speak HTTP"),
-        (b"", "proxy hung up"),
-        (b"HTTP/1.1 200 OK\r\n\r\nno TLS at all", "proxy hung up"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no HTTP, from the proxy or the platform behind it"),
+        (b"HTTP/1.1 two hundred OK\r\n\r\n", "no HTTP, from the proxy or the platform behind it"),
+        (b"", "hung up, the proxy or the platform behind it"),
+        (b"HTTP/1.1 200 OK\r\n\r\nno TLS at all", "hung up, the proxy or the platform behind it"),
     ],
 )
 async def test_a_proxy_that_speaks_rubbish_is_told_from_the_platform(answer: bytes, reason: str) -> None:

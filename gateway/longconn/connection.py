@@ -74,14 +74,10 @@ class Connection:
             over, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             return next(iter(over)).result()
         finally:
+            await self._socket.close()  # Ends the reading, too; no longer than `dial.CLOSE_S`.
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            await self.close()
-
-    async def close(self) -> None:
-        """Say goodbye, and end what `serve` does."""
-        await self._socket.close()
 
     async def _read(self) -> str:
         while True:

@@ -27,6 +27,7 @@ from shared.core.events import Decided, EffectOutcome, Event, Output
 from shared.core.fold import fold
 from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import EventLog, NewRecord, Topics
+from shared.feishu.connection import DEFAULTS, Parameters
 from simulator.app import RunningSimulator, run_simulator
 from simulator.history import KEPT, CallSeen
 from simulator.settings import SimulatorSettings
@@ -46,6 +47,7 @@ _worlds = itertools.count(1)
 
 ENCRYPTED: Final = {"LARK_ENCRYPT_KEY": "kudjA9Q2lGrwEXyzTestEncryptKey01", "LARK_VERIFICATION_TOKEN": "vtok0123456789"}
 TOKEN_ONLY: Final = {"LARK_VERIFICATION_TOKEN": "vtok0123456789"}
+LONG_CONNECTION: Final = {"LARK_DELIVERY": "websocket"}
 LEGACY: Final = {"LARK_VERIFICATION_TOKEN": "vtok0123456789", "LARK_CALLBACKS": "legacy"}
 
 
@@ -261,6 +263,7 @@ async def world(
     clock: Clock | None = None,
     workers: int = 1,
     shared_log: OpenedLog | None = None,
+    asks: Parameters = DEFAULTS,
 ) -> AsyncIterator[World]:
     """
     Run everything on ``stack`` as long as the block lasts.
@@ -268,6 +271,7 @@ async def world(
     Args:
         clock: One for all of them, the ledger included; else each has its own.
         shared_log: Used by all of them instead of the stack's log, and left open.
+        asks: What the platform asks of long connections.
     """
     env = {
         "LARK_APP_ID": "cli_a1b2c3d4e5f60718",
@@ -290,13 +294,11 @@ async def world(
         ledger = open_ledger(stack.ledger, clock=clock)
         closing.push_async_callback(ledger.close)
         await ledger.upgrade()
-        gateway = await closing.enter_async_context(
-            serve_gateway(GatewaySettings.load(env), app, event_log=shared_log, clock=clock)
-        )
-        callback = {"CARDWIRE_SIMULATOR_CALLBACK": f"{gateway.url}/webhook/card"}
-        simulator = await closing.enter_async_context(
-            run_simulator(SimulatorSettings.load({**env, **callback}), clock=clock)
-        )
+        simulator = await closing.enter_async_context(run_simulator(SimulatorSettings.load(env), clock=clock))
+        simulator.connections.asked.parameters = asks
+        settings = GatewaySettings.load({**env, "LARK_DOMAIN": simulator.url})
+        gateway = await closing.enter_async_context(serve_gateway(settings, app, event_log=shared_log, clock=clock))
+        simulator.callback_urls = (f"{gateway.url}/webhook/card",) if gateway.url else ()
         running = World(
             stack=stack,
             env=env,

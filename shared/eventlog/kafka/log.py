@@ -140,11 +140,6 @@ class KafkaLog:
             async with asyncio.timeout(self._options.append_timeout_s):
                 producing = producing or await self._started()
                 await producing.append(records)
-        except asyncio.CancelledError as error:
-            # Whoever gives up knows no more than after a time-out, and what is left behind must not go out later.
-            if producing is not None:
-                producing.fail(error)
-            raise
         except TimeoutError as error:
             if producing is not None:
                 raise producing.fail(error) from error

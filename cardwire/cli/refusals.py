@@ -13,7 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable, StartRefused
+from shared.core.errors import (
+    CardwireError,
+    ConfigError,
+    LedgerRefused,
+    LedgerUnavailable,
+    LogRefused,
+    LogUnavailable,
+    StartRefused,
+)
 from shared.settings import ConfigWarning
 
 OUTSIDE: Final = 1
@@ -60,7 +68,7 @@ def _lines(error: BaseException) -> list[str]:
     from worker.ledger.port import SchemaMismatch
 
     match error:
-        case ConfigError():
+        case ConfigError() | LogRefused() | LedgerRefused():
             return str(error).splitlines()
         case LedgerUnavailable():
             return [f"CARDWIRE_LEDGER: {_one_line(error)}: expected {DATABASE}"]

@@ -8,8 +8,10 @@ The exceptions of Cardwire, by who must act.
     ├── CallbackRejected         the caller of the webhook; http_status 401, 408, 413
     ├── HandlerError             the author of a handler: recorded, blocks at most its own event
     ├── LogUnavailable           the log's operator: nothing may be acknowledged as recorded
+    │   └── LogRefused           …and whoever gives rights: it is there, and does not let us in
     ├── RecordRefused            one record can never be appended (too large): the caller's, not an outage
     ├── LedgerUnavailable        the database's operator: pause, lose nothing
+    │   └── LedgerRefused        …and whoever gives rights: it is there, and does not let us in
     ├── StartRefused             the operator: log and ledger do not tell the same history
     └── Undecodable              a record that no version of ours can read: parked
         └── NewerThanUs          …but a newer version may: stop, unready, until the worker is upgraded
@@ -48,12 +50,28 @@ class LogUnavailable(CardwireError):
     """The log did not take the records, or did not say so in time. Some may have been appended all the same."""
 
 
+class LogRefused(LogUnavailable):
+    """
+    The log is there and does not let us in, or do what we must: a certificate, a password, a rule.
+
+    The text is a line by itself: it begins with the setting and ends with an example.
+    """
+
+
 class RecordRefused(CardwireError):
     """The log will never take this record (too large, malformed): trying again cannot help."""
 
 
 class LedgerUnavailable(CardwireError):
     """The database cannot be reached or refuses work for reasons that are not in the data."""
+
+
+class LedgerRefused(LedgerUnavailable):
+    """
+    The database is there and does not let us in, or do what we must: a certificate, a password, a right.
+
+    The text is a line by itself: it begins with the setting and ends with an example.
+    """
 
 
 class StartRefused(CardwireError):

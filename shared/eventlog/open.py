@@ -50,7 +50,8 @@ def open_log(
         clock: By which a SQLite log's retention goes.
 
     Raises:
-        ConfigError: ``url`` is none of these; names the setting, and an example.
+        ConfigError: ``url`` is none of these, or a file of certificates cannot be used; names the setting, and an
+            example.
     """
     scheme, _, rest = url.partition(":")
     match scheme:

@@ -16,12 +16,19 @@ from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 
-from shared.core.errors import LogUnavailable
+from shared.core.errors import LogRefused, LogUnavailable
 from shared.eventlog.kafka.failures import FAILURES, pass_cancellation, stop
 from shared.eventlog.kafka.options import KafkaOptions, connection
 from shared.eventlog.kafka.reading import record_of
+from shared.eventlog.kafka.refusals import FORBIDDEN, not_allowed, unavailable
 from shared.eventlog.port import Polled, Record
 
 FETCH_WAIT_MS = 100
@@ -37,9 +44,12 @@ _log = logging.getLogger(__name__)
 class KafkaConsumer:
     """See `Consumer`."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, options: KafkaOptions) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, bootstrap: str, topic: str, group: str, options: KafkaOptions
+    ) -> None:
         self._consumer = consumer
-        self._topic = topic
+        self._bootstrap = bootstrap
+        self._topic, self._group = topic, group
         self._options = options
         self._membership = _Membership(consumer)
         self._closed = False
@@ -50,7 +60,7 @@ class KafkaConsumer:
         Connect and ask for membership; partitions come with later polls.
 
         Raises:
-            LogUnavailable: No broker can be reached in time.
+            LogUnavailable: No broker can be reached in time, or none lets us in.
         """
         consumer = AIOKafkaConsumer(
             group_id=group,
@@ -65,14 +75,15 @@ class KafkaConsumer:
             fetch_max_wait_ms=FETCH_WAIT_MS,
             **connection(bootstrap, options.security),
         )
-        joined = cls(consumer, topic, options)
+        joined = cls(consumer, bootstrap, topic, group, options)
         try:
             async with asyncio.timeout(options.read_timeout_s):
                 await consumer.start()
         except FAILURES as error:
             await joined.close()
             pass_cancellation(error)
-            raise LogUnavailable(f"Kafka at {bootstrap} cannot be reached: {error}") from error
+            right = f"--operation Read --group {group}"
+            raise await unavailable(error, bootstrap, options.security, cannot_be="reached", right=right) from error
         consumer.subscribe((topic,), listener=joined._membership)
         return joined
 
@@ -111,12 +122,19 @@ class KafkaConsumer:
             return {}
         except ConsumerStoppedError as error:
             raise LogUnavailable("this consumer is closed") from error
+        except FORBIDDEN as error:
+            raise self._not_allowed(error) from error
         except KafkaError as error:
             if not error.retriable:
                 raise LogUnavailable(f"the Kafka consumer of {self._topic} is broken: {error!r}") from error
             _log.info("kafka_poll_failed", extra={"error": repr(error)})
             await asyncio.sleep(min(wait_s, PAUSE_S))
             return {}
+
+    def _not_allowed(self, error: KafkaError) -> LogRefused:
+        of_group = isinstance(error, GroupAuthorizationFailedError)
+        what = f"--group {self._group}" if of_group else f"--topic {self._topic}"
+        return not_allowed(f"Kafka at {self._bootstrap}", self._options.security, f"--operation Read {what}")
 
     async def _start_at_the_oldest(self, out_of_range: Mapping[TopicPartition, int]) -> None:
         """Move positions that retention has passed to the oldest kept record."""

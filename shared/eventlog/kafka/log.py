@@ -10,10 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import structlog
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError
 
-from shared.core.errors import LogUnavailable
+from shared.core.errors import LogRefused, LogUnavailable
 from shared.eventlog.fit import refuse_unfit
 from shared.eventlog.kafka import topics as our_topics
 from shared.eventlog.kafka.consuming import KafkaConsumer
@@ -25,6 +26,9 @@ from shared.eventlog.port import PARTITIONS, TOPICS, Features, NewRecord, Record
 
 READY_S: Final = 0.9
 CREATE_POLL_S: Final = 0.05
+TELL_AGAIN_S: Final = 60.0
+
+_log = structlog.get_logger("cardwire.log")
 
 
 class KafkaLog:
@@ -61,6 +65,7 @@ class KafkaLog:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
+        self._told_at = float("-inf")
 
     async def append(self, records: Sequence[NewRecord]) -> None:
         refuse_unfit(records, self._options.max_record_bytes)
@@ -162,8 +167,18 @@ class KafkaLog:
         try:
             self._producing = await Producing.start(self._bootstrap, self._options, given_up=self._discard)
             return self._producing
+        except LogRefused as refused:
+            self._tell(refused)
+            raise
         finally:
             self._starting = None
+
+    def _tell(self, refused: LogRefused) -> None:
+        """Write a line now and then: a gateway goes on without its log, and nobody else would say what is wrong."""
+        now = time.monotonic()
+        if now - self._told_at >= TELL_AGAIN_S:
+            self._told_at = now
+            _log.error("log_refused", reason=str(refused))
 
     def _discard(self, producing: Producing) -> None:
         if self._producing is producing:

@@ -3,8 +3,10 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
+from shared.core.errors import ConfigError
 from shared.eventlog.port import MAX_RECORD_BYTES
 from shared.settings.sections import KafkaSecurity
 
@@ -57,7 +59,14 @@ class KafkaOptions:
 
 
 def options_of(security: KafkaSecurity) -> KafkaOptions:
-    """Return the options that a deployment's settings amount to; five heartbeats fit into a session."""
+    """
+    Return the options that a deployment's settings amount to; five heartbeats fit into a session.
+
+    Raises:
+        ConfigError: A file of certificates cannot be used; names the setting.
+    """
+    if security.tls:
+        _tls(security)
     session_ms = security.session_s * 1000
     return KafkaOptions(security=security, session_timeout_ms=session_ms, heartbeat_ms=session_ms // 5)
 
@@ -87,8 +96,25 @@ def connection(bootstrap: str, security: KafkaSecurity) -> Mapping[str, Any]:
     return found
 
 
+@lru_cache
 def _tls(security: KafkaSecurity) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=security.ca)
+    """Read the files of certificates, once in a process: a file that is replaced counts from the next start on."""
+    try:
+        context = ssl.create_default_context(cafile=security.ca)
+    except OSError as error:
+        raise _unusable("CARDWIRE_KAFKA_CA", security.ca, "the authorities' certificates", "ca.pem", error) from error
     if security.certificate is not None:
-        context.load_cert_chain(security.certificate, security.key)
+        try:
+            context.load_cert_chain(security.certificate, security.key)
+        except OSError as error:
+            what = "our certificate, whose key CARDWIRE_KAFKA_KEY names"
+            raise _unusable("CARDWIRE_KAFKA_CERT", security.certificate, what, "client.pem", error) from error
     return context
+
+
+def _unusable(name: str, path: str | None, what: str, example: str, error: OSError) -> ConfigError:
+    why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return ConfigError(
+        f"{name} names {path}, which cannot be used ({why}): expected a PEM file with {what}, "
+        f"for example {name}=/etc/cardwire/{example}"
+    )

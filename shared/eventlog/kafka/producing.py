@@ -25,14 +25,17 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 
-from shared.core.errors import LogUnavailable, RecordRefused
+from shared.core.errors import LogRefused, LogUnavailable, RecordRefused
 from shared.eventlog.kafka.failures import FAILURES, close, end, pass_cancellation
 from shared.eventlog.kafka.options import KafkaOptions, connection
+from shared.eventlog.kafka.refusals import not_allowed, unavailable
 from shared.eventlog.partition import partition_of
 from shared.eventlog.port import NewRecord
+from shared.settings.sections import KafkaSecurity
 
 BATCH_BYTES: Final = 128 * 1024
 START_S: Final = 5.0
@@ -53,10 +56,16 @@ class Producing:
         failed: It gave up; every append raises, and nothing is left to do but `discard`.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, bootstrap: str, given_up: Callable[["Producing"], None]) -> None:
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        bootstrap: str,
+        security: KafkaSecurity,
+        given_up: Callable[["Producing"], None],
+    ) -> None:
         self.failed = False
         self.producer = producer
-        self._bootstrap = bootstrap
+        self._bootstrap, self._security = bootstrap, security
         self._given_up = given_up
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._partitions: dict[str, int] = {}
@@ -73,7 +82,7 @@ class Producing:
             given_up: Called once, when it has failed; to `discard` it and not to use it again.
 
         Raises:
-            LogUnavailable: No broker can be reached within `START_S`.
+            LogUnavailable: No broker can be reached within `START_S`, or none lets us in.
         """
         producer = AIOKafkaProducer(
             acks="all",
@@ -85,7 +94,7 @@ class Producing:
             max_request_size=2 * options.max_record_bytes,
             **connection(bootstrap, options.security),
         )
-        producing = cls(producer, bootstrap, given_up)
+        producing = cls(producer, bootstrap, options.security, given_up)
         try:
             async with asyncio.timeout(START_S):
                 await producer.start()
@@ -95,7 +104,8 @@ class Producing:
         except FAILURES as error:
             await producing.discard()
             pass_cancellation(error)
-            raise LogUnavailable(f"Kafka at {bootstrap} cannot be reached: {error}") from error
+            right = "--operation Describe --cluster"
+            raise await unavailable(error, bootstrap, options.security, cannot_be="reached", right=right) from error
         return producing
 
     async def append(self, records: Sequence[NewRecord]) -> None:
@@ -103,7 +113,7 @@ class Producing:
         Return when all records are acknowledged. Bounded by nothing but the batches' own time-out.
 
         Raises:
-            LogUnavailable: This producer failed.
+            LogUnavailable: This producer failed, or the brokers' rules do not allow us to write there.
             RecordRefused: The brokers will not take a record.
         """
         waiting = [
@@ -128,6 +138,10 @@ class Producing:
             self._given_up(self)
         return LogUnavailable(reason)
 
+    def not_allowed(self, topic: str) -> LogRefused:
+        """Return the error for a topic that we may not write. The producer is none the worse for it."""
+        return not_allowed(f"Kafka at {self._bootstrap}", self._security, f"--operation Write --topic {topic}")
+
     async def discard(self) -> None:
         """End the producer without waiting for what it still holds. Never raises; takes two seconds at most."""
         producer = self.producer
@@ -149,6 +163,8 @@ class Producing:
             found = await self.producer.partitions_for(topic)
         except UnknownTopicOrPartitionError as error:
             raise LogUnavailable(f"Kafka has no topic {topic}: run `cardwire topics create`") from error
+        except TopicAuthorizationFailedError as error:
+            raise self.not_allowed(topic) from error
         except (KafkaError, OSError) as error:
             raise self.fail(error) from error
         self._partitions[topic] = len(found)
@@ -229,6 +245,9 @@ class _Lane:
             await (await self._owner.producer.send_batch(batch, self._topic, partition=self._number))
         except _REFUSALS as error:
             self._refused(entries, error)
+        except TopicAuthorizationFailedError:
+            for _, call in entries:
+                call.fail(self._owner.not_allowed(self._topic))
         else:
             self._most *= 2
             for _, call in entries:

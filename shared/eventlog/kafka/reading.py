@@ -12,10 +12,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.protocol.metadata import MetadataRequest
 
-from shared.core.errors import LogUnavailable
 from shared.eventlog.kafka.failures import FAILURES, pass_cancellation, stop
 from shared.eventlog.kafka.options import KafkaOptions, connection
+from shared.eventlog.kafka.refusals import unavailable
 from shared.eventlog.port import Record, Span
 
 FETCH_WAIT_MS = 50
@@ -34,11 +37,11 @@ class Reading:
 
     async def partitions(self, topic: str) -> Sequence[int]:
         """Return a topic's partitions; empty when there is no such topic."""
-        async with self._reader() as consumer:
+        async with self._reader(topic) as consumer:
             return await _partitions(consumer, topic)
 
     async def spans(self, topic: str) -> Mapping[int, Span]:
-        async with self._reader() as consumer:
+        async with self._reader(topic) as consumer:
             # Of a topic that is not there aiokafka would ask for ever.
             asked = [TopicPartition(topic, number) for number in await _partitions(consumer, topic)]
             if not asked:
@@ -48,7 +51,7 @@ class Reading:
 
     async def read(self, topic: str, partition: int, offset: int, *, limit: int) -> Sequence[Record]:
         wanted = TopicPartition(topic, partition)
-        async with self._reader() as consumer:
+        async with self._reader(topic) as consumer:
             if partition not in await _partitions(consumer, topic):
                 return []
             begins, ends = await asyncio.gather(consumer.beginning_offsets([wanted]), consumer.end_offsets([wanted]))
@@ -68,7 +71,7 @@ class Reading:
             await stop(consumer, timeout_s=STOP_S)
 
     @contextlib.asynccontextmanager
-    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+    async def _reader(self, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
         try:
             async with asyncio.timeout(self._options.read_timeout_s), self._lock:
                 try:
@@ -79,7 +82,10 @@ class Reading:
                     raise
         except FAILURES as error:
             pass_cancellation(error)
-            raise LogUnavailable(f"Kafka at {self._bootstrap} cannot be read: {error!r}") from error
+            right = f"--operation Read --topic {topic}"
+            raise await unavailable(
+                error, self._bootstrap, self._options.security, cannot_be="read", right=right
+            ) from error
 
     async def _start(self) -> AIOKafkaConsumer:
         self._consumer = consumer = AIOKafkaConsumer(
@@ -105,7 +111,19 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
     # All topics are asked for, because asking for one by name could make it where brokers are set to do so.
     # The public topics() asks the same, and drops the partitions.
     cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
-    return sorted(cluster.partitions_for_topic(topic) or ())
+    found = sorted(cluster.partitions_for_topic(topic) or ())
+    if not found:
+        await _is_hidden(consumer._client, topic)  # noqa: SLF001
+    return found
+
+
+async def _is_hidden(client: AIOKafkaClient, topic: str) -> None:
+    """Raise `TopicAuthorizationFailedError` if a topic is not listed because we may not see it, there or not."""
+    node = client.get_random_node()
+    if node is not None:
+        answer = await client.send(node, MetadataRequest([topic], allow_auto_topic_creation=False))
+        if any(code == TopicAuthorizationFailedError.errno for code, *_ in answer.topics):
+            raise TopicAuthorizationFailedError(topic)
 
 
 async def _read(consumer: AIOKafkaConsumer, wanted: TopicPartition, end: int, limit: int) -> Sequence[Record]:

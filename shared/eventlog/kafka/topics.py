@@ -13,6 +13,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from shared.core.errors import LogUnavailable
 from shared.eventlog.kafka.failures import FAILURES, pass_cancellation
 from shared.eventlog.kafka.options import KafkaOptions, connection
+from shared.eventlog.kafka.refusals import FORBIDDEN, not_allowed, unavailable
 from shared.eventlog.port import PARTITIONS, RETENTION_MS
 
 DAY_MS: Final = 24 * 3_600_000
@@ -94,6 +95,9 @@ async def create(bootstrap: str, options: KafkaOptions, topics: Sequence[str], *
         answer = await admin.create_topics(new)
         for name, code, *text in answer.topic_errors:
             error = for_code(code)
+            if error in FORBIDDEN:
+                right = f"--operation Create --topic {name}"
+                raise not_allowed(f"Kafka at {bootstrap}", options.security, right)
             if code and error is not TopicAlreadyExistsError:
                 raise LogUnavailable(f"Kafka at {bootstrap} did not make {name}: {error.__name__} {text}")
 
@@ -109,6 +113,10 @@ async def check(bootstrap: str, options: KafkaOptions, topics: Sequence[str], *,
         brokers = len((await admin.describe_cluster())["brokers"])
         state = wanted(options, brokers=brokers, partitions=partitions)
         found = await _describe(admin, topics)
+        hidden = next((topic for topic, each in found.items() if not each.settings), None)
+        if hidden is not None:  # every topic has settings, and some may not see them
+            right = f"--operation DescribeConfigs --topic {hidden}"
+            raise not_allowed(f"Kafka at {bootstrap}", options.security, right)
         return [line for topic in topics for line in differences(topic, found.get(topic), state)]
 
 
@@ -146,7 +154,8 @@ async def _admin(bootstrap: str, options: KafkaOptions) -> AsyncIterator[AIOKafk
             yield admin
     except FAILURES as error:
         pass_cancellation(error)
-        raise LogUnavailable(f"Kafka at {bootstrap} cannot be reached: {error!r}") from error
+        right = "--operation Describe --cluster"
+        raise await unavailable(error, bootstrap, options.security, cannot_be="reached", right=right) from error
     finally:
         with contextlib.suppress(*FAILURES):
             async with asyncio.timeout(1):

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -28,11 +29,30 @@ import asyncpg
 
 from tests.support import ServiceMissing, watch_over
 from tests.support.kafka import free_ports
+from tests.support.tls import Certificate
 
 SUPERUSER: Final = "postgres"
 START_S: Final = 60.0
 STOP_S: Final = 30.0
 CONNECTIONS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSecurity:
+    """
+    What makes a server speak TLS only, and ask for passwords.
+
+    Attributes:
+        host: The name that it is reached by.
+        certificate: Its own.
+        authority: PEM file of who signed it, for clients.
+        password: The superuser's.
+    """
+
+    host: str
+    certificate: Certificate
+    authority: Path
+    password: str
 
 
 class Databases:
@@ -65,11 +85,14 @@ class PostgresServer:
 
     Attributes:
         url: The superuser's, of the database ``postgres``; stays the same over restarts.
+        address: ``host:port``.
         databases: Makes and drops databases here.
         log_file: What the server prints.
     """
 
-    def __init__(self, *, fsync: bool = False, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, fsync: bool = False, settings: Sequence[str] = (), security: ServerSecurity | None = None
+    ) -> None:
         """
         Make a cluster; `start` runs it.
 
@@ -77,6 +100,7 @@ class PostgresServer:
             fsync: Whether commits reach the disk. Without it only a crash of the machine loses anything, not one
                 of the server, and databases are made faster.
             settings: More of them, like ``"max_wal_size=2GB"``.
+            security: Whom it lets in; everybody without a password unless given.
 
         Raises:
             ServiceMissing: PostgreSQL is not installed, or nobody here may run it; says what to install.
@@ -87,7 +111,12 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="cardwire-postgres-"))
         self._data = self._folder / "data"
         self.log_file = self._folder / "server.log"
-        self.url = f"postgresql://{SUPERUSER}@127.0.0.1:{self._port}/postgres"
+        self._security = security
+        self.address = f"{'127.0.0.1' if security is None else security.host}:{self._port}"
+        self.url = f"postgresql://{SUPERUSER}@{self.address}/postgres"
+        if security is not None:
+            login = f"{SUPERUSER}:{security.password}@{self.address}"
+            self.url = f"postgresql://{login}/postgres?sslmode=verify-full&sslrootcert={security.authority}"
         self.databases = Databases(self.url)
         switch = "on" if fsync else "off"
         wanted = [f"fsync={switch}", f"full_page_writes={switch}", f"max_connections={CONNECTIONS}", *settings]
@@ -98,6 +127,8 @@ class PostgresServer:
         if self._user is not None:
             shutil.chown(self._folder, self._user)
         self._init()
+        if security is not None:
+            self._settings += self._secure(security)
 
     @property
     def pid(self) -> int | None:
@@ -147,7 +178,10 @@ class PostgresServer:
         atexit.unregister(self.close)
 
     def _init(self) -> None:
-        options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        options = ["-U", SUPERUSER, "--encoding=UTF8", "--locale=C", "--no-sync"]
+        options.append("--auth=trust" if self._security is None else "--auth=scram-sha-256")
+        if self._security is not None:
+            options.append(f"--pwfile={self._own('password', self._security.password)}")
         made = subprocess.run(
             [self._programs / "initdb", "-D", self._data, *options],
             capture_output=True,
@@ -159,6 +193,23 @@ class PostgresServer:
         )
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed: {made.stderr.strip()}")
+
+    def _secure(self, security: ServerSecurity) -> list[str]:
+        """Let in only who speaks TLS and has a password; return the settings that it takes."""
+        self._own("data/pg_hba.conf", "hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        certificate = self._own("server.pem", security.certificate.certificate.read_text())
+        key = self._own("server.key", security.certificate.key.read_text())
+        wanted = ["ssl=on", f"ssl_cert_file={certificate}", f"ssl_key_file={key}"]
+        return [argument for setting in wanted for argument in ("-c", setting)]
+
+    def _own(self, name: str, text: str) -> Path:
+        """Write a file that the server's user alone can read."""
+        path = self._folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+        if self._user is not None:
+            shutil.chown(path, self._user)
+        return path
 
     def _launch(self) -> None:
         address = ["-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port), "-k", ""]

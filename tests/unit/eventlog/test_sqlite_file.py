@@ -14,6 +14,7 @@ import pytest
 from shared.clock import ManualClock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import RETENTION_MS, TOPICS, Span
+from shared.eventlog.sqlite.file import Disk, Size
 from shared.eventlog.sqlite.log import SqliteLog
 from tests.support.event_logs import record
 
@@ -181,3 +182,75 @@ def _files_of_at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_what_is_forgotten_is_gone_and_offsets_go_on(path: Path) -> None:
+    """A log whose records are all gone does not begin again at 0, not even for the next process."""
+    log = SqliteLog(path, partitions=1)
+    await log.append([record(number) for number in range(5)])
+    await log.forget(TOPIC, 0, before=3)
+    assert [3, 4] == [found.offset for found in await log.read(TOPIC, 0, 0, limit=10)]
+    await log.forget(TOPIC, 0, before=5)
+    await log.close()
+    again = SqliteLog(path, partitions=1)
+    assert {0: Span(begin=5, end=5)} == await again.spans(TOPIC)
+    await again.append([record(5)])
+    assert {0: Span(begin=5, end=6)} == await again.spans(TOPIC)
+    await again.close()
+
+
+async def test_only_the_partition_that_is_named_forgets(path: Path) -> None:
+    """And records behind the offset stay."""
+    log = SqliteLog(path)
+    await log.append([record(number, key=f"key-{number}") for number in range(40)])
+    before = await log.spans(TOPIC)
+    (number, span), *_ = ((number, span) for number, span in before.items() if span.end > 1)
+    await log.forget(TOPIC, number, before=1)
+    assert {**before, number: Span(begin=1, end=span.end)} == await log.spans(TOPIC)
+    await log.close()
+
+
+async def test_its_size_is_told(path: Path) -> None:
+    """Records, and the bytes of what they hold."""
+    log = SqliteLog(path)
+    assert Size(rows=0, bytes=0) == await log.size(TOPIC)
+    await log.append([record(1, key="卡片", value=b"x" * 100), record(2, value=b"y" * 50, headers=[("h", b"z" * 30)])])
+    size = await log.size(TOPIC)
+    assert 2 == size.rows
+    assert 186 < size.bytes < 250
+    await log.close()
+
+
+async def test_a_disk_of_so_many_pages_is_full_and_can_be_emptied(path: Path) -> None:
+    """Deleting makes room; nothing that was acknowledged is lost by it."""
+    log = SqliteLog(path, partitions=1, disk=Disk(max_pages=50))
+    acknowledged = 0
+    with contextlib.suppress(LogUnavailable):
+        while True:
+            await log.append([record(acknowledged, value=b"x" * 3_000)])
+            acknowledged += 1
+    assert 10 < acknowledged < 50
+    assert {0: Span(begin=0, end=acknowledged)} == await log.spans(TOPIC)
+    await log.forget(TOPIC, 0, before=acknowledged - 1)
+    await log.append([record(acknowledged, value=b"x" * 3_000)])
+    assert {0: Span(begin=acknowledged - 1, end=acknowledged + 1)} == await log.spans(TOPIC)
+    await log.close()
+
+
+async def test_what_is_done_before_commits_holds_up_commits_alone(path: Path) -> None:
+    """A hook for tests of slow disks: called once for each commit of records, and an error of it is the disk's."""
+    calls: list[str] = []
+    log = SqliteLog(path, disk=Disk(before_commit=lambda: calls.append("commit")))
+    await log.create([TOPIC])
+    await log.append([record(1)])
+    await log.forget(TOPIC, 0, before=1)
+    assert ["commit"] == calls
+    await log.close()
+
+    def broken() -> None:
+        raise OSError(5, "Input/output error")
+
+    log = SqliteLog(path, disk=Disk(before_commit=broken))
+    with pytest.raises(LogUnavailable, match="Input/output error"):
+        await log.append([record(2)])
+    await log.close()

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from cardwire.cli.commands import cli
+from cardwire.cli.misspelt import misspelt, settings
 from shared.settings import declared
 from tests.support.documents import ROOT
 from tests.support.reference import PROCESSES
@@ -133,6 +134,11 @@ def test_documents_call_compose_and_wrong_calls_are_found_out() -> None:
 def test_every_variable_of_the_compose_file_is_told_with_its_default() -> None:
     """One default each, the one in the table; and no row without a variable."""
     assert {name: {default} for name, default in _told_in_the_table().items()} == variables()
+
+
+def test_no_variable_of_the_compose_file_is_taken_for_a_misspelt_setting() -> None:
+    """Whatever stands in `.env` is in the environment of every container, and no process warns of it."""
+    assert [] == [*misspelt(variables(), settings())]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

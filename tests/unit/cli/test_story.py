@@ -1,6 +1,8 @@
+import asyncio
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -112,6 +114,27 @@ async def test_a_click_is_told_from_the_records_in_ms_since_the_click(stage: Sta
         _step(384, "updated", "UpdateCard 待处理"),
     ]
     assert expected == stage.story.steps()
+    assert [] == list(stage.story.missing())
+
+
+async def test_nobody_waits_for_what_has_ended_badly(stage: Stage) -> None:
+    """A story is whole when every effect is at its end, whichever; so is one in which nothing was decided."""
+    await stage.tell(RECEIVED, ANSWERED, _decided(SendText("hello")), _outcome(1, "refused", after=20, kind="SendText"))
+    async with asyncio.timeout(5):
+        await stage.story.until_told(60)
+    assert ["the log does not say that the click was updated"] == list(stage.story.missing())
+
+
+async def test_a_failed_attempt_is_not_the_end(stage: Stage) -> None:
+    """Another one follows, and is waited for."""
+    await stage.tell(RECEIVED, ANSWERED, _decided(SendText("hello")))
+    await stage.tell(msgspec.structs.replace(_outcome(1, "failed", after=20, kind="SendText"), final=False))
+    reading = asyncio.create_task(stage.story.until_told(60))
+    await asyncio.sleep(0.1)
+    assert not reading.done()
+    await stage.tell(msgspec.structs.replace(_outcome(1, after=90, kind="SendText"), k=2))
+    async with asyncio.timeout(5):
+        await reading
     assert [] == list(stage.story.missing())
 
 

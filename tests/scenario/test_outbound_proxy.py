@@ -1,4 +1,4 @@
-"""A worker that has no way out but a proxy, as an operator starts it: a process, TLS, an authority of the house."""
+"""Processes that have no way out but a proxy, as an operator starts them: with TLS and an authority of the house."""
 
 import asyncio
 import ssl
@@ -16,14 +16,16 @@ from shared.core.json_text import JsonText
 from shared.eventlog.open import open_log
 from shared.eventlog.port import NewRecord, Topics
 from tests.support import ServiceMissing
-from tests.support.commands import environment, started
+from tests.support.commands import PATIENCE_S, environment, started
 from tests.support.proxy import outbound_proxy
 from tests.support.tls import Authority, Certificate
-from tests.unit.worker.scripted_platform import ScriptedPlatform, grant, ok
+from tests.unit.worker.scripted_platform import Answer, ScriptedPlatform, grant, ok, reply
 
 pytestmark = pytest.mark.slow
 
 HOST = "open.feishu.cn"
+FRONTIER = "msg-frontier.feishu.cn"
+ADDRESS = f"wss://{FRONTIER}/ws/v2?device_id=1&service_id=2"
 CREDENTIALS = "ada:planted"
 CLICK = InteractionReceived(
     event_id=EventId("e1"),
@@ -58,17 +60,58 @@ async def test_a_worker_reaches_the_platform_by_the_proxy_alone(
         _over_tls(_server(authority.issue(HOST))) as platform,
         outbound_proxy({f"{HOST}:443": platform.address}, credentials=CREDENTIALS, tls=tls) as proxy,
     ):
-        (tmp_path / "proxy").write_text(f"{scheme}://{CREDENTIALS}@localhost:{proxy.port}\n")
-        env = {**environment(tmp_path), "CARDWIRE_PROXY_FILE": str(tmp_path / "proxy"), "CARDWIRE_LOG_LEVEL": "debug"}
+        env = _environment(tmp_path, authority, proxy=f"{scheme}://{CREDENTIALS}@localhost:{proxy.port}")
         await _record(env["CARDWIRE_LOG"])
-        with started("worker", env={**env, "SSL_CERT_FILE": str(authority.certificate)}, cwd=tmp_path) as worker:
+        with started("worker", env=env, cwd=tmp_path) as worker:
             await platform.script.until(lambda: len(platform.script.calls) == 1)
             assert 0 == await asyncio.to_thread(worker.stop)
             logged = worker.out.read_text() + worker.err.read_text()
     call = platform.script.calls[0]
     assert ("PUT", "t-1", {"name": "跟进中"}) == (call.method, call.token, call.body)
     assert {f"{HOST}:443"} == set(proxy.tunnels)
-    assert [] == [hidden for hidden in ("planted", "YWRhOnBsYW50ZWQ=", "secret-of-the-app") if hidden in logged]
+    assert [] == _shown(logged)
+
+
+async def test_a_gateway_opens_its_long_connection_by_the_proxy_alone(authority: Authority, tmp_path: Path) -> None:
+    """Both parts of it: the platform is asked for an address, which the proxy alone can reach, too."""
+    opened = asyncio.Event()
+
+    async def connection(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        opened.set()
+        async for _ in socket:
+            pass
+        return socket
+
+    async with (
+        _over_tls(_server(authority.issue(HOST)), reply({"code": 0, "data": {"URL": ADDRESS}})) as platform,
+        _over_tls(_server(authority.issue(FRONTIER)), connection) as frontier,
+        outbound_proxy(
+            {f"{HOST}:443": platform.address, f"{FRONTIER}:443": frontier.address}, credentials=CREDENTIALS
+        ) as proxy,
+    ):
+        env = _environment(tmp_path, authority, proxy=f"http://{CREDENTIALS}@localhost:{proxy.port}")
+        with started("gateway", env={**env, "LARK_DELIVERY": "websocket"}, cwd=tmp_path) as gateway:
+            await asyncio.wait_for(opened.wait(), PATIENCE_S)
+            assert 0 == await asyncio.to_thread(gateway.stop)
+            logged = gateway.out.read_text() + gateway.err.read_text()
+    assert [f"{HOST}:443", f"{FRONTIER}:443"] == proxy.tunnels
+    assert [] == _shown(logged)
+
+
+def _environment(folder: Path, authority: Authority, *, proxy: str) -> dict[str, str]:
+    (folder / "proxy").write_text(f"{proxy}\n")
+    return {
+        **environment(folder),
+        "CARDWIRE_PROXY_FILE": str(folder / "proxy"),
+        "CARDWIRE_LOG_LEVEL": "debug",
+        "SSL_CERT_FILE": str(authority.certificate),
+    }
+
+
+def _shown(logged: str) -> list[str]:
+    return [hidden for hidden in ("planted", "YWRhOnBsYW50ZWQ=", "secret-of-the-app") if hidden in logged]
 
 
 def _server(certificate: Certificate) -> ssl.SSLContext:
@@ -83,8 +126,8 @@ class _Platform:
 
 
 @asynccontextmanager
-async def _over_tls(context: ssl.SSLContext) -> AsyncIterator[_Platform]:
-    script = ScriptedPlatform(answers=(ok(),), tokens=(grant("t-1"),))
+async def _over_tls(context: ssl.SSLContext, *answers: Answer) -> AsyncIterator[_Platform]:
+    script = ScriptedPlatform(answers=answers or (ok(),), tokens=(grant("t-1"),))
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", script.handle)
     runner = web.AppRunner(application)

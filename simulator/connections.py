@@ -24,7 +24,7 @@ from shared.feishu.connection import (
     written,
 )
 from shared.feishu.frames import DATA, Frame
-from simulator.answers import CALL_FAILED, STATUS_NOT_200, Answered, Heard, NotAnswered
+from simulator.answers import CALL_FAILED, NO_CALLBACK_URL, STATUS_NOT_200, Answered, Heard, NotAnswered
 from simulator.clock import PlatformClock
 from simulator.names import Names
 from simulator.platform import App
@@ -172,6 +172,8 @@ class Connections:
 
     async def deliver(self, payload: bytes, *, message_id: str) -> Heard:
         """Hand a callback to one of the connections, at random, and wait for its answer, for good if need be."""
+        if not self._clients:
+            return NotAnswered(code=NO_CALLBACK_URL)
         client = self._names.one_of(self.clients)
         return await client.ask(list(self._frames(payload, message_id)))
 

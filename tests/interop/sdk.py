@@ -27,14 +27,26 @@ def decrypt(encrypt_key: str, encrypted: str) -> str:
 
 
 def events(
-    encrypt_key: str, verification_token: str, *, on_card: Callable[[Any], object] | None = None
+    encrypt_key: str,
+    verification_token: str,
+    *,
+    on_card: Callable[[Any], object] | None = None,
+    on_link: Callable[[Any], object] = lambda _: {"title": "t"},
+    on_event: Callable[[Any], object] = lambda _: None,
 ) -> Callable[[Mapping[str, str], bytes], tuple[int, bytes]]:
-    """Return the SDK's server for new callbacks and events; ``on_card`` answers a card action."""
+    """
+    Return the SDK's server for new callbacks and events.
+
+    Args:
+        on_card: Answers a card action.
+        on_link: Returns what a link is shown as in its line.
+        on_event: Takes the first-version event ``out_approval``.
+    """
     builder = lark.EventDispatcherHandler.builder(encrypt_key, verification_token)
     answer = on_card or (lambda _: P2CardActionTriggerResponse({"toast": TOAST, "card": CARD}))
     builder.register_p2_card_action_trigger(answer)
-    builder.register_p2_url_preview_get(lambda _: P2URLPreviewGetResponse({"inline": {"title": "t"}}))
-    builder.register_p1_customized_event("out_approval", lambda _: None)
+    builder.register_p2_url_preview_get(lambda link: P2URLPreviewGetResponse({"inline": on_link(link)}))
+    builder.register_p1_customized_event("out_approval", on_event)
     return _server(builder.build())
 
 
@@ -43,6 +55,32 @@ def legacy(
 ) -> Callable[[Mapping[str, str], bytes], tuple[int, bytes]]:
     """Return the SDK's server for legacy card callbacks."""
     return _server(lark.CardActionHandler.builder(encrypt_key, verification_token).register(on_card).build())
+
+
+def stay_connected(
+    domain: str,
+    app_id: str,
+    app_secret: str,
+    *,
+    on_card: Callable[[Any], object],
+    on_preview: Callable[[Any], object],
+    on_approval: Callable[[Any], object],
+) -> None:
+    """Let the SDK keep a long connection, for good; a card is answered with `TOAST` and `CARD`."""
+
+    def answer(click: Any) -> object:
+        on_card(click)
+        return P2CardActionTriggerResponse({"toast": TOAST, "card": CARD})
+
+    def preview(link: Any) -> object:
+        on_preview(link)
+        return P2URLPreviewGetResponse({"inline": {"title": "t"}})
+
+    builder = lark.EventDispatcherHandler.builder("", "")
+    builder.register_p2_card_action_trigger(answer)
+    builder.register_p2_url_preview_get(preview)
+    builder.register_p1_customized_event("out_approval", on_approval)
+    lark.ws.Client(app_id, app_secret, event_handler=builder.build(), domain=domain).start()
 
 
 def toast_as_read(body: bytes) -> Any:

@@ -25,6 +25,7 @@ from shared.feishu.connection import (
 )
 from shared.feishu.fragments import Reassembly
 from shared.feishu.frames import Frame, answer, decode, encode, ping
+from simulator.answers import NotAnswered
 from simulator.app import RunningSimulator
 from simulator.callbacks import Person
 from simulator.faults import FaultRule
@@ -331,6 +332,11 @@ async def test_what_is_no_frame_ends_the_connection(sim: RunningSimulator, diall
     message = await asyncio.wait_for(client.socket.receive(), 5)
     assert message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
     assert () == sim.connections.clients
+
+
+async def test_a_callback_whose_last_connection_has_just_gone_reaches_nobody(sim: RunningSimulator) -> None:
+    """Between the choice of the way and the way itself, for example in an injected delay."""
+    assert NotAnswered(code=200340) == await sim.connections.deliver(b"{}", message_id="m-1")
 
 
 async def test_faults_befall_frames_too(sim: RunningSimulator, dialling: Dialling) -> None:

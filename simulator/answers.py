@@ -56,11 +56,13 @@ class Reaction:
     Attributes:
         client_error: The code it shows; ``None``: all is well.
         toast: The toast it shows, as answered.
+        line: What it shows a link as, as answered.
         card: The card it puts in place of the clicked one.
     """
 
     client_error: int | None = None
     toast: Mapping[str, Any] | None = None
+    line: Mapping[str, Any] | None = None
     card: CardRead | None = None
 
 
@@ -110,10 +112,9 @@ def react_to_preview(heard: Heard) -> Reaction:
         return reaction
     try:
         content = _object(heard.body)
+        return Reaction(line=_line(content.get("inline")), card=_card(content.get("card")))
     except _Unusable as unusable:
         return Reaction(client_error=unusable.code)
-    is_shaped = isinstance(content.get("inline", {}), dict) and isinstance(content.get("card", {}), dict)
-    return Reaction(client_error=None if is_shaped else WRONG_SHAPE)
 
 
 def is_challenge_met(heard: Heard, challenge: str) -> bool:
@@ -156,6 +157,21 @@ def _toast(toast: object) -> Mapping[str, Any] | None:
     if not all(isinstance(text, str) for text in texts):
         raise _Unusable(WRONG_SHAPE)
     return toast
+
+
+def _line(inline: object) -> Mapping[str, Any] | None:
+    if inline is None:
+        return None
+    if not isinstance(inline, dict):
+        raise _Unusable(WRONG_SHAPE)
+    texts = [inline.get("title"), inline.get("image_key")]
+    for named in (inline.get("i18n_title"), inline.get("url")):
+        if not isinstance(named, dict | None):
+            raise _Unusable(WRONG_SHAPE)
+        texts += [*(named or {}).values()]
+    if not all(isinstance(text, str | None) for text in texts):
+        raise _Unusable(WRONG_SHAPE)
+    return inline
 
 
 def _card(card: object) -> CardRead | None:

@@ -43,7 +43,7 @@ class Seen:
         event_id: What the receiver knows the event by; ``None`` if nothing was sent.
         status: Of the HTTP answer, and `body` its text.
         client_error: The code that the client shows, ``"expired"`` for a card too old to be clicked, or ``None``.
-        client_text: The toast, or what else the client says.
+        client_text: The toast, a link's title, or what else the client says.
         deliveries: What came back from each copy: a status, or the client's code.
     """
 
@@ -168,7 +168,7 @@ def _seen(event_id: EventId | None, heard: AllHeard, reaction: Reaction) -> Seen
         status=_status(first),
         body=first.body.decode(errors="replace") if isinstance(first, Answered) else None,
         client_error=reaction.client_error,
-        client_text=_text(reaction.toast),
+        client_text=_text(reaction.toast) or _title(reaction.line),
         answered_in_ms=heard.in_ms,
         deliveries=tuple(
             {"status": _status(each), "client_error": each.code if isinstance(each, NotAnswered) else None}
@@ -187,3 +187,11 @@ def _text(toast: Mapping[str, Any] | None) -> str | None:
         return None
     text = (toast.get("i18n") or {}).get("zh_cn") or toast.get("content")
     return text if isinstance(text, str) else None
+
+
+def _title(line: Mapping[str, Any] | None) -> str | None:
+    """Return what a client set to Chinese shows a link as."""
+    if line is None:
+        return None
+    title = (line.get("i18n_title") or {}).get("zh_cn") or line.get("title")
+    return title if isinstance(title, str) else None

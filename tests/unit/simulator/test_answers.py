@@ -130,3 +130,39 @@ def test_a_challenge_is_met_by_repeating_it() -> None:
 def test_a_challenge_is_met_by_nothing_else(heard: Heard) -> None:
     """Another status, another value, no JSON, no answer."""
     assert not is_challenge_met(heard, "x")
+
+
+def preview(body: Any) -> Reaction:
+    """Return what the client makes of an answer to a link."""
+    return react_to_preview(Answered(status=200, body=json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize(
+    "inline",
+    [
+        {},
+        {"title": "t", "i18n_title": {"zh_cn": "题"}, "image_key": "img_1", "url": {"copy_url": "https://a/"}},
+        {"title": None, "i18n_title": None},
+    ],
+)
+def test_a_link_is_shown_as_its_line_says(inline: Any) -> None:
+    """Every part is optional."""
+    told = preview({"inline": inline, "card": {"type": "raw", "data": card()}})
+    assert (None, inline, True) == (told.client_error, told.line, told.card is not None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"inline": "t"}, 200672),
+        ({"inline": {"title": 7}}, 200672),
+        ({"inline": {"i18n_title": ["t"]}}, 200672),
+        ({"inline": {"i18n_title": {"zh_cn": 7}}}, 200672),
+        ({"inline": {"url": "https://a/"}}, 200672),
+        ({"card": card()}, 200672),
+        ({"card": {"type": "raw", "data": []}}, 200673),
+    ],
+)
+def test_a_link_that_is_answered_wrongly_is_told_apart(body: Any, code: int) -> None:
+    """As for clicks."""
+    assert (code, None) == (preview(body).client_error, preview(body).line)

@@ -15,6 +15,12 @@ from tests.support.documents import BAD_INPUT, ROOT, is_documented
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "quickstart.md", ROOT / "docs" / "howto" / "write-handlers.md"]
 
+in_every_document = pytest.mark.parametrize(
+    "document",
+    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+
 # A block, and the file that the sentence before it says to put it into.
 BLOCK = re.compile(r"(?:into `(\w+\.py)`:\n\n)?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -56,6 +62,37 @@ def _commands(command: object, name: str = "") -> Iterator[tuple[str, set[str]]]
     if not hasattr(command, "commands"):
         visible = [parameter for parameter in getattr(command, "params", []) if not getattr(parameter, "hidden", False)]
         yield name, {option for parameter in visible for option in parameter.opts if option.startswith("--")}
+
+
+@in_every_document
+def test_the_shell_in_a_document_can_be_read_by_a_shell(document: Path) -> None:
+    """Quotes, here-documents and all."""
+    ran = subprocess.run(["bash", "-n"], input="".join(_shell(document)), check=False, capture_output=True, text=True)
+    assert (0, "") == (ran.returncode, ran.stderr)
+
+
+@in_every_document
+def test_a_command_in_a_shell_block_exists_with_its_options(document: Path) -> None:
+    """Whoever copies the line gets no error for a command or an option."""
+    known = dict(_commands(typer.main.get_command(cli)))
+    typed = [line for block in _shell(document) for line in re.findall(r"^(?:\$ )?cardwire (.+)$", block, re.MULTILINE)]
+    assert [] == [line for line in typed if not _is_known(line.split("#")[0], known)]
+
+
+def _is_known(typed: str, known: dict[str, set[str]]) -> bool:
+    options = set(re.findall(r"--[a-z-]+", typed))
+    return options <= known[_name(typed)] if _name(typed) in known else typed.strip() == "--version"
+
+
+def _shell(document: Path) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_a_mistyped_command_is_found_out() -> None:
+    """The comparison can fail."""
+    known = dict(_commands(typer.main.get_command(cli)))
+    assert _is_known("demo --once", known)
+    assert [] == [line for line in ("demmo", "demo --onec", "topics", "topics creat") if _is_known(line, known)]
 
 
 def test_a_line_that_no_document_promises_is_found_out() -> None:

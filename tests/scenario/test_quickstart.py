@@ -1,4 +1,4 @@
-"""The quickstart, followed to the letter by somebody without an account: only the ports are others."""
+"""What the documents tell to type, typed by somebody without an account: only ports and addresses are others."""
 
 import os
 import re
@@ -16,6 +16,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.commands import environment, started
 from tests.support.documents import ROOT
 
 pytestmark = [
@@ -24,6 +25,7 @@ pytestmark = [
 ]
 
 QUICKSTART: Final = (ROOT / "docs" / "quickstart.md").read_text()
+FEISHU_APP: Final = (ROOT / "docs" / "howto" / "feishu-app.md").read_text()
 PATIENCE_S: Final = 30.0
 
 
@@ -114,6 +116,16 @@ def test_whoever_follows_the_quickstart_turns_a_card_and_renames_a_group(reader:
         assert "正在跟进" in seen
         look = f"{places}\n" + reader.block("curl -s $SIM/messages")
         reader.until(lambda: _have_changed(reader.types(look)), reader.folder / "run.out")
+
+
+def test_whoever_asks_whether_the_way_is_open_sees_401(tmp_path: Path) -> None:
+    """The gateway lets nobody in but the platform, so its refusal says that it was reached."""
+    (asking,) = re.findall(r"^curl .*%\{http_code\}.*$", FEISHU_APP, re.MULTILINE)
+    with started("gateway", env=environment(tmp_path), cwd=tmp_path) as gateway:
+        callbacks = gateway.until(r"^gateway ready callbacks=(http://127\.0\.0\.1:\d+)")[1]
+        asked = asking.replace("https://your.example.com", callbacks)
+        ran = subprocess.run(["bash", "-c", asked], check=True, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert "401\n" == ran.stdout
 
 
 def _have_changed(card_and_chat: str) -> bool:

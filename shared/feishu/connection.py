@@ -160,6 +160,7 @@ def _endpoint(data: dict[str, Any], *, is_secure: bool) -> Endpoint | None:
         return None
     try:
         parts = urlsplit(url)
+        _ = parts.port  # raises ValueError when it is no number
         query = parse_qs(parts.query)
     except ValueError:
         return None

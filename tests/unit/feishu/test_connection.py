@@ -87,6 +87,7 @@ def test_a_refusal_says_whether_an_operator_must_act(code: int, reason: str | No
         given(URL="wss://h/ws?service_id=99999999999"),
         given(URL="wss://[h/ws?service_id=1"),
         given(URL="https://h/ws?service_id=1"),
+        given(URL="wss://h:99999/ws?service_id=1"),
         given(URL="ws://h/ws?service_id=1"),
         given(URL="wss://h/\nws?service_id=1"),
     ],

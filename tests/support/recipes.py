@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-RUN_S: Final = 120.0
+RUN_S: Final = 240.0
 
 _BLOCK: Final = re.compile(r"(?:\b[Ii]n `([\w.]+)`:\n\n)?^```(?:sh|sql)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)

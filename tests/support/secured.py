@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support import ServiceMissing
 from tests.support.commands import COMMAND
 from tests.support.documents import ROOT
 from tests.support.kafka import KafkaBroker, alone, free_ports
 from tests.support.kafka_jars import SCRIPTS, tool
 from tests.support.kafka_node import ADMIN, MECHANISM, BrokerSecurity
 from tests.support.postgres import PostgresServer, ServerSecurity
+from tests.support.postgres import programs as postgres_programs
 from tests.support.recipes import Recipe
 from tests.support.tls import Authority
 
@@ -72,10 +74,13 @@ class Secured:
         return {"PATH": os.environ["PATH"], **{name: text for name, text in given.items() if text is not None}}
 
     def do(self, *headings: str, env: Mapping[str, str] | None = None) -> None:
-        """Run what stands under these headings of the document, on the brokers that it names first."""
+        """Run what stands under these headings of the document."""
+        self.run(*(block for heading in headings for block in self.recipe.commands[heading]), env=env)
+
+    def run(self, *commands: str, env: Mapping[str, str] | None = None) -> None:
+        """Run commands in a shell where ``$on`` is what the document says."""
         on, *_ = self.recipe.commands[BROKERS]
-        blocks = [on, *(block for heading in headings for block in self.recipe.commands[heading])]
-        self.recipe.run(blocks, folder=self.folder, path=self.folder / "bin", env=env or {})
+        self.recipe.run([on, *commands], folder=self.folder, path=self.folder / "bin", env=env or {})
 
     def secret(self, name: str) -> Path:
         """Return the file of a secret."""
@@ -150,9 +155,16 @@ def secured(folder: Path) -> Iterator[Secured]:
         yield found
 
 
+def _psql() -> str:
+    found = shutil.which("psql") or shutil.which("psql", path=postgres_programs())
+    if found is None:
+        raise ServiceMissing("PostgreSQL's psql is not installed (Debian: apt install postgresql-client)")
+    return found
+
+
 def _furnish(folder: Path) -> None:
     """Put Kafka's scripts and our command within reach, the handlers, and the secrets of the app."""
-    programs = {**{script: tool(script) for script in SCRIPTS}, "cardwire": [*COMMAND]}
+    programs = {**{script: tool(script) for script in SCRIPTS}, "psql": [_psql()], "cardwire": [*COMMAND]}
     (folder / "bin").mkdir()
     for name, command in programs.items():
         program = folder / "bin" / name

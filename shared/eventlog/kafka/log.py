@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from shared.core.errors import LogRefused, LogUnavailable
 from shared.eventlog.fit import refuse_unfit
@@ -22,6 +22,7 @@ from shared.eventlog.kafka.options import KafkaOptions
 from shared.eventlog.kafka.producing import Producing
 from shared.eventlog.kafka.quiet import quiet_aiokafka
 from shared.eventlog.kafka.reading import Reading
+from shared.eventlog.kafka.refusals import refuse_hidden
 from shared.eventlog.port import PARTITIONS, TOPICS, Features, NewRecord, Record, Span, Topics
 
 READY_S: Final = 0.9
@@ -105,6 +106,9 @@ class KafkaLog:
                     return False
                 producing = self._producing or await self._started()
                 return await _has_leaders(producing, self._topics.interactions)
+        except LogRefused as refused:
+            self._tell(refused)
+            return False
         except (LogUnavailable, TimeoutError, KafkaError, OSError):
             return False
 
@@ -193,7 +197,14 @@ async def _has_leaders(producing: Producing, topic: str) -> bool:
     client = producing.producer.client
     cluster: ClusterMetadata = await client.fetch_all_metadata()
     every = cluster.partitions_for_topic(topic)
-    return bool(every) and every == cluster.available_partitions_for_topic(topic)
+    if not every:
+        try:
+            await refuse_hidden(client, topic)
+        except TopicAuthorizationFailedError as error:
+            raise producing.not_allowed(topic) from error
+        return False
+    all_led: bool = every == cluster.available_partitions_for_topic(topic)
+    return all_led
 
 
 def _seen(task: "asyncio.Task[Producing]") -> None:

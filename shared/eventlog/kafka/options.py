@@ -112,9 +112,13 @@ def _tls(security: KafkaSecurity) -> ssl.SSLContext:
     return context
 
 
+def tls_trouble(error: OSError) -> str:
+    """Return what TLS has against a file or a broker, in OpenSSL's word where it has one."""
+    return str(getattr(error, "reason", None) or error.strerror)
+
+
 def _unusable(name: str, path: str | None, what: str, example: str, error: OSError) -> ConfigError:
-    why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
     return ConfigError(
-        f"{name} names {path}, which cannot be used ({why}): expected a PEM file with {what}, "
+        f"{name} names {path}, which cannot be used ({tls_trouble(error)}): expected a PEM file with {what}, "
         f"for example {name}=/etc/cardwire/{example}"
     )

@@ -12,13 +12,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import TopicAuthorizationFailedError
-from aiokafka.protocol.metadata import MetadataRequest
 
 from shared.eventlog.kafka.failures import FAILURES, pass_cancellation, stop
 from shared.eventlog.kafka.options import KafkaOptions, connection
-from shared.eventlog.kafka.refusals import unavailable
+from shared.eventlog.kafka.refusals import refuse_hidden, unavailable
 from shared.eventlog.port import Record, Span
 
 FETCH_WAIT_MS = 50
@@ -113,17 +110,8 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
     cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
     found = sorted(cluster.partitions_for_topic(topic) or ())
     if not found:
-        await _is_hidden(consumer._client, topic)  # noqa: SLF001
+        await refuse_hidden(consumer._client, topic)  # noqa: SLF001
     return found
-
-
-async def _is_hidden(client: AIOKafkaClient, topic: str) -> None:
-    """Raise `TopicAuthorizationFailedError` if a topic is not listed because we may not see it, there or not."""
-    node = client.get_random_node()
-    if node is not None:
-        answer = await client.send(node, MetadataRequest([topic], allow_auto_topic_creation=False))
-        if any(code == TopicAuthorizationFailedError.errno for code, *_ in answer.topics):
-            raise TopicAuthorizationFailedError(topic)
 
 
 async def _read(consumer: AIOKafkaConsumer, wanted: TopicPartition, end: int, limit: int) -> Sequence[Record]:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -24,7 +25,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from shared.core.errors import LogRefused, LogUnavailable
 from shared.eventlog.kafka.failures import FAILURES, pass_cancellation
-from shared.eventlog.kafka.options import connection
+from shared.eventlog.kafka.options import connection, tls_trouble
 from shared.settings.sections import KafkaSecurity
 
 LOOK_S: Final = 1.0
@@ -99,8 +100,8 @@ def _of_tls(error: ssl.SSLError, where: str) -> str:
             )
         case _:
             return (
-                f"CARDWIRE_KAFKA_TLS: {where} does not speak TLS with us ({error.reason}): expected brokers that do, "
-                "for example CARDWIRE_LOG=kafka://kafka-1:9093, or CARDWIRE_KAFKA_TLS=false"
+                f"CARDWIRE_KAFKA_TLS: {where} does not speak TLS with us ({tls_trouble(error)}): expected brokers that "
+                "do, for example CARDWIRE_LOG=kafka://kafka-1:9093, or CARDWIRE_KAFKA_TLS=false"
             )
 
 
@@ -111,6 +112,15 @@ def not_allowed(where: str, security: KafkaSecurity, right: str) -> LogRefused:
         f"CARDWIRE_KAFKA_USERNAME: {where} does not allow {user} what we must do: expected a user with this right, or "
         f"a rule that gives it, for example kafka-acls.sh --add --allow-principal User:{user} {right}"
     )
+
+
+async def refuse_hidden(client: AIOKafkaClient, topic: str) -> None:
+    """Raise `TopicAuthorizationFailedError` if a topic is not listed because we may not see it, there or not."""
+    node = client.get_random_node()
+    if node is not None:
+        answer = await client.send(node, MetadataRequest([topic], allow_auto_topic_creation=False))
+        if any(code == TopicAuthorizationFailedError.errno for code, *_ in answer.topics):
+            raise TopicAuthorizationFailedError(topic)
 
 
 async def _look(bootstrap: str, security: KafkaSecurity) -> BaseException | None:

@@ -4,7 +4,15 @@ import os
 import pytest
 
 from cardwire.cli.refusals import told_in_lines
-from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable, StartRefused
+from shared.core.errors import (
+    CardwireError,
+    ConfigError,
+    LedgerRefused,
+    LedgerUnavailable,
+    LogRefused,
+    LogUnavailable,
+    StartRefused,
+)
 from worker.ledger.port import SchemaMismatch
 
 
@@ -26,6 +34,8 @@ def test_each_problem_of_the_settings_is_a_line_and_the_exit_code_is_2(capsys: p
     [
         (StartRefused("why"), "CARDWIRE_LOG and CARDWIRE_LEDGER do not fit together: why"),
         (SchemaMismatch("why"), "CARDWIRE_LEDGER: why"),
+        (LogRefused("CARDWIRE_KAFKA_CA: why"), "CARDWIRE_KAFKA_CA: why"),
+        (LedgerRefused("CARDWIRE_LEDGER: why"), "CARDWIRE_LEDGER: why"),
         (CardwireError("two\n lines"), "two lines"),
         (LedgerUnavailable("why"), "CARDWIRE_LEDGER: why: expected a database that answers, for example "),
         (LogUnavailable("why"), "CARDWIRE_LOG: why: expected a log that answers, for example "),

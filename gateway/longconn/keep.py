@@ -186,4 +186,7 @@ class LongConnection:
                 # At start this ends the process; now others may depend on it, and an operator may mend it meanwhile.
                 told = {"app_id": self._app_id, "reason": str(error), "retry_in_s": wait_s}
                 log.error("long_connection_refused", **told)  # noqa: TRY400 -- its text says all there is to say
-        raise LongConnectionLost(f"the long connection is lost: the platform allows {tries} attempts to open it again")
+        raise LongConnectionLost(
+            f"LARK_DELIVERY: the long connection is lost, and the platform allows {tries} attempts to open it again, "
+            "which failed: start the gateway again, or use the webhook: LARK_DELIVERY=webhook"
+        )

@@ -24,6 +24,7 @@ from shared.feishu.connection import Parameters
 from simulator.app import RunningSimulator, run_simulator
 from simulator.connections import Ending
 from simulator.settings import SimulatorSettings
+from tests.support.documents import is_documented
 from tests.support.world import LONG_CONNECTION, TOKEN_ONLY, Stack, World, clock_of_now, files, world
 
 VALUE = {"action": "follow_up", "alert": "支付超时率 3.2%"}
@@ -280,5 +281,21 @@ async def test_what_keeps_it_from_connecting_is_one_line(
     assert 2 == process.returncode
     [line] = [line for line in shown.splitlines() if line.startswith("cardwire: ")]
     assert re.search(expected, line)
+    assert is_documented(line.removeprefix("cardwire: "))
     assert "Traceback" not in shown
     assert sim.platform.app.app_secret not in shown
+
+
+@pytest.mark.slow
+async def test_after_as_many_attempts_as_the_platform_allows_it_ends(sim: RunningSimulator, tmp_path: Path) -> None:
+    """With one line and code 1, so that whoever looks after it starts it again."""
+    sim.connections.asked.parameters = Parameters(reconnect_count=0)
+    async with _started(tmp_path, sim) as process:
+        [client] = sim.connections.clients
+        await client.end("close")
+        _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert 1 == process.returncode
+    [line] = [line for line in err.decode().splitlines() if line.startswith("cardwire: ")]
+    assert line.startswith("cardwire: LARK_DELIVERY: the long connection is lost")
+    assert is_documented(line.removeprefix("cardwire: "))
+    assert "Traceback" not in err.decode()

@@ -152,7 +152,7 @@ def _made_ready(app: App) -> dict[tuple[int, InteractionKind], bytes]:
     made = {}
     for answer, kind in app.ready_answers:
         if (unfit := _unfit(answer)) is not None:
-            raise ConfigError(f"{unfit}: expected a smaller one, or answer= with a toast alone")
+            raise ConfigError(f"CARDWIRE_APP: {unfit}: expected a smaller one, or a toast, as in answer=Toast.info(…)")
         made[id(answer), kind] = render(answer, kind)
     return made
 

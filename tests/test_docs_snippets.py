@@ -13,7 +13,12 @@ from cardwire.cli.commands import cli
 from shared.feishu.answer import not_recorded
 from tests.support.documents import BAD_INPUT, ROOT, is_documented
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "quickstart.md", ROOT / "docs" / "howto" / "write-handlers.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "docs" / "quickstart.md",
+    ROOT / "docs" / "howto" / "write-handlers.md",
+    ROOT / "docs" / "howto" / "from-the-sdk.md",
+]
 
 in_every_document = pytest.mark.parametrize(
     "document",

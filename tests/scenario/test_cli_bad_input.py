@@ -73,6 +73,35 @@ def test_a_handlers_module_that_does_not_import(command: str, tmp_path: Path) ->
     assert f"CARDWIRE_APP names the module 'my_handlers', which does not import: {place}" == line
 
 
+@pytest.mark.parametrize("command", ["gateway", "worker", "run"])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ('{"toast": {"content": "好"}}', "answer= is of type dict: expected a Toast, CardAnswer or CustomAnswer"),
+        ('CardAnswer("[]")', "answer= is CardAnswer with a card that is no JSON object: expected a card"),
+    ],
+)
+def test_what_a_handler_answers_is_no_answer(command: str, answer: str, told: str, tmp_path: Path) -> None:
+    """The line leads to the handler; otherwise every click would show an error code."""
+    line = _refused(command, tmp_path, _answering(tmp_path, answer), code=2)
+    assert line.startswith(f"CARDWIRE_APP: {tmp_path / 'my_handlers.py'}:5: clicked: {told}")
+
+
+def test_what_a_handler_answers_is_too_large(tmp_path: Path) -> None:
+    """The platform's limit is known before anybody clicks."""
+    line = _refused("gateway", tmp_path, _answering(tmp_path, 'CardAnswer({"n": "x" * 40_000})'), code=2)
+    assert line.startswith("CARDWIRE_APP: the answer of clicked has a card larger than the platform's 30 KB: ")
+
+
+def _answering(folder: Path, answer: str) -> Mapping[str, str]:
+    env = environment(folder)
+    (folder / "my_handlers.py").write_text(
+        "from cardwire import App, CardAnswer\n\napp = App()\n\n"
+        f"@app.on_action(answer={answer})\ndef clicked(click, card): ...\n"
+    )
+    return env
+
+
 def test_a_handlers_module_that_is_not_there(tmp_path: Path) -> None:
     """The option replaces the setting, and is refused by the same line."""
     line = _refused("worker --app nowhere:app", tmp_path, environment(tmp_path), code=2)

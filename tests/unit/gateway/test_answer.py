@@ -350,7 +350,7 @@ def test_a_declared_answer_that_is_too_large_is_refused_at_start(
     """Otherwise every click would show an error."""
     app = App()
     app.on_action("a", answer=answer, handler_name="large")(lambda click, card: None)
-    with pytest.raises(ConfigError, match=r"^the answer of large has a .*: expected a smaller one"):
+    with pytest.raises(ConfigError, match=r"^CARDWIRE_APP: the answer of large has a .*: expected a smaller one"):
         world.answers(app=app)
 
 

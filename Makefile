@@ -23,10 +23,10 @@ COVERAGE := --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$
 PROCESSES ?= -n 2 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup demo test test-fast check fmt chaos compose-test bench lock clean
+.PHONY: help setup demo test test-fast check fmt chaos compose-test bench bench-gateway lock clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV) ## Build .venv with everything for work on Cardwire
 
@@ -57,6 +57,9 @@ compose-test: $(DEV) ## Build the image, bring docker-compose.yml up, click, sca
 
 bench: $(DEV) ## Measure throughput and latency against raw baselines (ARGS="decide")
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-gateway: $(DEV) ## Measure what a click costs the gateway, beside other servers (ARGS="saturated --quick")
+	@$(BIN)/python -m bench.gateway $(ARGS)
 
 lock: ## Resolve the dependencies again into requirements/
 	@$(MAKE) --no-print-directory $(VENV)/bin/python

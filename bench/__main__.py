@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import platform
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Final, TypeVar
 import uvloop
 
 from bench import decide, latency, pump
-from bench.figures import table
+from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
 from tests.support import ServiceMissing
@@ -29,7 +28,7 @@ _T = TypeVar("_T")
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure what was asked for, stack by stack."""
     wanted = _sized(_arguments().parse_args(argv))
-    began = _machine()
+    began = machine()
     tables: dict[tuple[str, ...], list[list[str]]] = {}
     with Path(os.devnull).open("w") as nowhere:
         configure_logs(style="json", stream=nowhere)  # lines are written, as they are in production, but not read
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         print(table(head, [line]), flush=True)  # in case the rest does not come
             except ServiceMissing as missing:
                 print(f"{name} is left out: {missing}")
-    print(f"At the beginning: {began}\nAt the end: {_machine()}")
+    print(f"At the beginning: {began}\nAt the end: {machine()}")
     for head, lines in tables.items():
         print(f"\n{table(head, lines)}")
     return 0
@@ -72,11 +71,6 @@ def _run(measuring: Coroutine[Any, Any, _T]) -> _T:
     loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(measuring)
-
-
-def _machine() -> str:
-    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
-    return f"{os.cpu_count()} CPUs, load {load}, Python {platform.python_version()}, {platform.system()}"
 
 
 def _arguments() -> argparse.ArgumentParser:

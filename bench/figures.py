@@ -1,5 +1,7 @@
 """Figures and how they are shown: medians, distributions, ratios."""
 
+import os
+import platform
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -96,3 +98,9 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
         return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
 
     return "\n".join([row(head), row(["-" * width for width in widths]), *map(row, lines)])
+
+
+def machine() -> str:
+    """Return what a figure's worth depends on: the machine, and how busy it is."""
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    return f"{os.cpu_count()} CPUs, load {load}, Python {platform.python_version()}, {platform.system()}"

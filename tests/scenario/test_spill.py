@@ -1,6 +1,7 @@
 """Kafka goes away under load and comes back: everybody is answered in time, and every accepted click is in the log."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from pathlib import Path
@@ -56,6 +57,26 @@ async def test_an_outage_under_load_costs_nobody_an_answer_and_no_click(place: P
     repeated = sum(count - 1 for count in Counter(event.event_id for event in received).values())
     assert repeated <= len(people.told) / 2
     assert [] == spills_in(place.spill)
+
+
+async def test_a_broker_that_stutters_reorders_no_card(place: Place) -> None:
+    """Frozen again and again for about as long as the log is waited for: each time some appends just fail."""
+    await place.make_topics()
+    chance = random.Random(7)
+    async with place.gateway() as (running, people):
+        clicking = asyncio.create_task(people.click_for(20, per_s=100))
+        for _ in range(9):
+            await asyncio.sleep(0.6)
+            await asyncio.to_thread(place.broker.pause)
+            await asyncio.sleep(chance.uniform(0.85, 1.35))
+            await asyncio.to_thread(place.broker.resume)
+        await clicking
+        await drained(running)
+    received, answered = await place.logged()
+    assert {True} == {told.is_accepted for told in people.told}
+    assert IN_TIME_S >= max(told.seconds for told in people.told)
+    assert people.accepted() == {event.event_id for event in received} == {mark.event_id for mark in answered}
+    assert_in_order(received, people.told)
 
 
 async def test_clicks_that_never_cease_do_not_keep_the_breaker_open(place: Place) -> None:

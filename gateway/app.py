@@ -92,7 +92,15 @@ async def serve(
     Run a gateway until the block is left: then it is unready, finishes its requests, flushes marks, and closes.
 
     A log that is given is used and left open; another is opened and closed. A log that cannot be reached does not
-    keep the gateway from starting: it is unready, says so to whoever clicks, and recovers by itself.
+    keep the gateway from starting: with a spill it accepts, without one it is unready and says so to whoever clicks;
+    it recovers by itself.
+
+    Args:
+        settings: What it was told.
+        app: The user's handlers.
+        event_log: Instead of the one that ``settings`` name.
+        clock: Instead of the machine's.
+        spill_disk: What the spill's disk is like, where that is to be tried out.
 
     Raises:
         ConfigError: A port is taken, the settings do not allow to tell the platform from anybody else, or the

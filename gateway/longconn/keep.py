@@ -37,6 +37,9 @@ from shared.settings import ConnectionSettings
 FINISH_S: Final = 3.0
 """How long what was received may take to be answered at the end: the platform waits no longer."""
 
+LINGER_S: Final = 0.05
+"""How long what has reached this machine may take to be read at the end, before nothing counts as under way."""
+
 log = structlog.get_logger("cardwire.gateway")
 
 
@@ -139,6 +142,8 @@ class LongConnection:
 
     async def close(self) -> None:
         """Answer what was received, and what is received meanwhile; then close the connection."""
+        if self._connection is not None:
+            await asyncio.sleep(LINGER_S)  # By the machine's time: sockets know no other.
         try:
             await self._answering.idle(within_s=FINISH_S)
         except TimeoutError:
@@ -186,6 +191,9 @@ class LongConnection:
                 # At start this ends the process; now others may depend on it, and an operator may mend it meanwhile.
                 told = {"app_id": self._app_id, "reason": str(error), "retry_in_s": wait_s}
                 log.error("long_connection_refused", **told)  # noqa: TRY400 -- its text says all there is to say
+            except Exception:
+                # Whatever a library raises, callbacks must come again.
+                log.exception("long_connection_broke", app_id=self._app_id)
         raise LongConnectionLost(
             f"LARK_DELIVERY: the long connection is lost, and the platform allows {tries} attempts to open it again, "
             "which failed: start the gateway again, or use the webhook: LARK_DELIVERY=webhook"

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.accept import Gate
+from gateway.admission import Admitted, CallbackHeaders, Illegible
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.longconn.admission import FrameAdmission
@@ -27,6 +28,7 @@ from shared.core.decision import Card
 from shared.core.errors import LogUnavailable
 from shared.core.events import InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
+from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.port import Topics
 from shared.feishu.connection import Parameters
@@ -69,6 +71,15 @@ def out_approval(event: Interaction, card: Card | None) -> None:
     """Handle an event of the first version."""
 
 
+class Stumbling(FrameAdmission):
+    """It has a mistake in it."""
+
+    def admit(self, body: bytes, headers: CallbackHeaders, *, now: EpochMs) -> Admitted | Illegible:
+        if body == b"stumble":
+            raise RuntimeError("planted")
+        return super().admit(body, headers, now=now)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, bounded, until something holds."""
     async with asyncio.timeout(5):
@@ -94,11 +105,11 @@ class World:
     closing: AsyncExitStack
     app_id: AppId
 
-    def connecting(self) -> Any:
+    def connecting(self, admission: FrameAdmission | None = None) -> Any:
         """Return a long connection to be entered."""
         gate = Gate(
             app_id=self.app_id,
-            admission=FrameAdmission(self.app_id, style="both"),
+            admission=admission or FrameAdmission(self.app_id, style="both"),
             app=app,
             answers=self.answers,
             appender=self.appender,
@@ -264,6 +275,17 @@ class TestAnswers:
         _, socket = await world.connect()
         assert (500, None) == told(await world.asks(socket, b"x" * (MAX_PAYLOAD + 1)))
         assert 200 == told(await world.asks(socket, click()))[0]
+
+    async def test_a_mistake_of_ours_costs_one_callback(self, world: World) -> None:
+        """It is answered as a failure, and the connection stays."""
+        stumbling = Stumbling(world.app_id, style="both")
+        connection: LongConnection = await world.closing.enter_async_context(world.connecting(stumbling))
+        socket = await soon(world.platform.opened.get())
+        with capture_logs() as lines:
+            assert (500, None) == told(await world.asks(socket, b"stumble"))
+        assert ["callback_failed"] == [line["event"] for line in lines]
+        assert 200 == told(await world.asks(socket, click()))[0]
+        assert connection.is_connected
 
     async def test_many_are_answered_at_once(self, world: World) -> None:
         """None waits for another; each gets its own answer."""

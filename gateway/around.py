@@ -12,8 +12,9 @@ from gateway.detour import Detour
 from gateway.orphans import Orphans
 from gateway.rejected import Rejected
 from gateway.settings import SpillSettings
-from gateway.spill import Bounds, Spill, SpillUnreadable
+from gateway.spill import Bounds, Spill
 from gateway.spill_folder import SpillFolder
+from gateway.spilled import SpillUnreadable
 from shared.clock import Clock
 from shared.eventlog.port import EventLog
 from shared.eventlog.sqlite.file import REAL, Disk

@@ -13,7 +13,8 @@ from typing import Final
 
 from gateway.bounded import append_within, at_most
 from gateway.rejected import Rejected
-from gateway.spill import Spill, Spilled, SpillUnreadable
+from gateway.spill import Spill
+from gateway.spilled import Spilled, SpillUnreadable
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog

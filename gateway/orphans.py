@@ -18,8 +18,9 @@ from gateway.breaker import Breaker
 from gateway.detour import FORWARD_S
 from gateway.forward import Forwarder
 from gateway.rejected import Rejected
-from gateway.spill import Bounds, Spill, SpillUnreadable
+from gateway.spill import Bounds, Spill
 from gateway.spill_folder import Claim, SpillFolder
+from gateway.spilled import SpillUnreadable
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import EventLog

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from gateway.spill import FOR_TOPIC, Spilled
+from gateway.spilled import FOR_TOPIC, Spilled
 from shared.clock import Clock
 from shared.eventlog.port import MAX_RECORD_BYTES, Topics
 from shared.eventlog.sqlite.log import SqliteLog

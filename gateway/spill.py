@@ -1,8 +1,7 @@
 """
 The spill: what was accepted while the log was away, on this machine's disk until it is in the log.
 
-It is a SQLite log (`SqliteLog`) of one topic with one partition, so its offsets are the order of arrival. A row keeps
-everything of a record; the topic that it is for and the time it was spilled stand in two headers before its own.
+It is a SQLite log (`SqliteLog`) of one topic with one partition, so its offsets are the order of arrival.
 
 Guarantees
     *append* returned: the records are on the disk, behind all earlier ones. It raised: they may be there all the
@@ -15,27 +14,21 @@ Guarantees
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from gateway.bounded import at_most
 from gateway.spill_folder import Claim
+from gateway.spilled import TOPIC, WRAPPING, Spilled, SpillUnreadable, unwrapped, weight_of, wrapped
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.core.json_text import EpochMs
 from shared.eventlog.fit import refuse_unfit
-from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Record, Topics
+from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
 from shared.eventlog.sqlite.file import REAL, Disk
 from shared.eventlog.sqlite.log import ROOM_BYTES, SqliteLog
-
-TOPIC: Final = "spill"
-FOR_TOPIC: Final = "spill_topic"
-SPILLED_AT: Final = "spilled_at"
-
-_WRAPPING: Final = 1_000
-"""More than our two headers ever take: Kafka's topic names have at most 249 characters."""
 
 _FOR_EVER_MS: Final = 100 * 365 * 24 * 3_600_000
 _PATIENCE_S: Final = 60.0
@@ -48,26 +41,12 @@ _SINCE_FAILURE_S: Final = 5.0
 log = structlog.get_logger("cardwire.gateway")
 
 
-class SpillUnreadable(LogUnavailable):
-    """It is not the log that fails, but the spill: it cannot be read, or holds what no gateway put there."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How much a spill may hold: ``rows``, and ``bytes`` of keys, headers and values."""
 
     rows: int
     bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spilled:
-    """A record of the spill: where it lies, since when (ms), how many bytes it takes, and what is to be appended."""
-
-    offset: int
-    spilled_at: EpochMs
-    weight: int
-    record: NewRecord
 
 
 class Spill:
@@ -87,7 +66,7 @@ class Spill:
             topics=Topics(interactions=TOPIC),
             partitions=1,
             retention_ms=_FOR_EVER_MS,
-            max_record_bytes=MAX_RECORD_BYTES + _WRAPPING,
+            max_record_bytes=MAX_RECORD_BYTES + WRAPPING,
             append_timeout_s=_PATIENCE_S,
             clock=clock,
             disk=disk,
@@ -139,16 +118,16 @@ class Spill:
         """
         refuse_unfit(records, MAX_RECORD_BYTES)
         now = self._clock.now()
-        wrapped = [_wrapped(record, now) for record in records]
-        weight = sum(map(_weight, wrapped))
+        rows = [wrapped(record, now) for record in records]
+        weight = sum(map(weight_of, rows))
         if self._late is not None:
             raise LogUnavailable("the spill's disk has not answered yet")
-        if self.rows + len(wrapped) > self._bounds.rows or self.bytes + weight > self._bounds.bytes:
+        if self.rows + len(rows) > self._bounds.rows or self.bytes + weight > self._bounds.bytes:
             raise LogUnavailable("the spill is full")
-        self._count(len(wrapped), weight)
+        self._count(len(rows), weight)
         if self.oldest_at is None:
             self.oldest_at = now
-        commit = asyncio.create_task(self._commit(wrapped, weight))
+        commit = asyncio.create_task(self._commit(rows, weight))
         self._begun += 1
         commit.add_done_callback(self._settled)
         try:
@@ -170,10 +149,9 @@ class Spill:
         """
         begun, is_quiet = self._begun, self._begun == self._ended
         try:
-            rows = await self._log.read(TOPIC, 0, self._position, limit=limit)
-        except LogUnavailable as error:
+            found = [unwrapped(row) for row in await self._log.read(TOPIC, 0, self._position, limit=limit)]
+        except (LogUnavailable, ValueError) as error:  # ValueError: what was written there was changed
             raise SpillUnreadable(str(error)) from error
-        found = [_unwrapped(row) for row in rows]
         if found:
             self.oldest_at = found[0].spilled_at
         elif is_quiet and begun == self._begun:
@@ -231,11 +209,11 @@ class Spill:
         except OSError as error:
             log.warning("spill_not_removed", file=self.name, reason=error.strerror)
 
-    async def _commit(self, wrapped: Sequence[NewRecord], weight: int) -> None:
+    async def _commit(self, rows: Sequence[NewRecord], weight: int) -> None:
         try:
-            await self._log.append(wrapped)
+            await self._log.append(rows)
         except LogUnavailable:
-            self._count(-len(wrapped), -weight)
+            self._count(-len(rows), -weight)
             if not self.rows:
                 self._empty()
             self._failed_at = self._clock.monotonic()
@@ -258,25 +236,3 @@ class Spill:
     def _disk_has_room(self) -> bool:
         found = os.statvfs(self._claim.path.parent)
         return found.f_bavail * found.f_frsize >= ROOM_BYTES
-
-
-def _wrapped(record: NewRecord, now: EpochMs) -> NewRecord:
-    ours = ((FOR_TOPIC, record.topic.encode()), (SPILLED_AT, b"%d" % now))
-    return replace(record, topic=TOPIC, headers=(*ours, *record.headers))
-
-
-def _unwrapped(row: Record) -> Spilled:
-    match row.headers:
-        case ((name, topic), (since, at), *headers) if (name, since) == (FOR_TOPIC, SPILLED_AT):
-            pass
-        case _:
-            raise SpillUnreadable("there is a record in it that no gateway put there")
-    record = NewRecord(
-        topic=topic.decode(), key=row.key, value=row.value, headers=tuple(headers), timestamp=row.timestamp
-    )
-    return Spilled(offset=row.offset, spilled_at=int(at), weight=_weight(row), record=record)
-
-
-def _weight(record: NewRecord | Record) -> int:
-    headers = sum(len(name) + len(value) for name, value in record.headers)
-    return len(record.key) + len(record.value) + headers

@@ -9,8 +9,8 @@ from typing import Final, assert_never
 import msgspec
 
 from shared.core.answers import Inline
-from shared.core.cards import Toast
-from shared.core.events import Answer, InteractionKind
+from shared.core.cards import Toast, card_format
+from shared.core.events import CARD_ACTIONS, Answer, InteractionKind
 from shared.core.json_text import JsonText
 from shared.feishu.cards import everybodys
 from shared.feishu.members import Members, joined, members, repaired, string, utf8
@@ -38,8 +38,8 @@ def render(answer: Answer, kind: InteractionKind) -> bytes:
 
     A new-style callback takes ``{"toast", "card": {"type", "data"}}``, a legacy one the card's own members beside
     ``toast``, a link preview ``{"inline", "card"}``, an event nothing. A 1.0 card that does not say who sees it is
-    shown to everybody, as every card that we send; one that is no JSON object is left out. A custom answer is given
-    to whoever waits for one, as it is.
+    shown to everybody, as every card that we send; one that is no JSON object, or that the callback has no place for
+    (see `fits_in`), is left out. A custom answer is given to whoever waits for one, as it is.
     """
     if answer.custom is not None and kind != "event":
         return _body(_card_members(answer.custom.body))
@@ -47,13 +47,24 @@ def render(answer: Answer, kind: InteractionKind) -> bytes:
         case "card_action":
             return _body(_toast(answer.toast) | _wrapped(_shared(answer.card)))
         case "card_action_v1":
-            return _body(_card_members(_shared(answer.card)) | _toast(answer.toast))
+            return _body(
+                _card_members(_shared(answer.card) if fits_in(answer.card, kind) else None) | _toast(answer.toast)
+            )
         case "link_preview":
             return _body(_inline(answer.inline) | _wrapped(answer.card))
         case "event":
             return NOTHING
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def fits_in(card: JsonText | None, kind: InteractionKind) -> bool:
+    """
+    Say whether a click's answer has a place for this card.
+
+    The legacy answer is a 1.0 card's members; no document knows of a 2.0 card there.
+    """
+    return card is not None and kind in CARD_ACTIONS and (kind == "card_action" or card_format(card) == "1.0")
 
 
 def status_of(answer: Answer, kind: InteractionKind) -> int:

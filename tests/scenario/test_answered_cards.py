@@ -24,12 +24,14 @@ from tests.support.world import ENCRYPTED, LEGACY, Stack, World, clock_of_now, w
 
 ANSWERED: dict[str, Any] = {**BLANK, "is": "answered"}
 DECIDED: dict[str, Any] = {**BLANK, "is": "decided"}
+MINE: dict[str, Any] = {"config": {"update_multi": False}, "elements": [], "is": "mine"}
+NEWER: dict[str, Any] = {"schema": "2.0", "body": {"elements": [{"tag": "markdown", "content": "newer"}]}}
 UNANSWERED_MS = 3_000
 SETTLE_MS = 300
 
 
 def app_of_answers() -> App:
-    """Return the handlers ``answer``, ``both``, ``count``, ``custom`` and ``template``, and one for links."""
+    """Return handlers that answer with cards and with what else there is."""
     app = App()
 
     @app.on_action("answer", answer=CardAnswer(ANSWERED, toast=Toast.success("好")))
@@ -43,6 +45,14 @@ def app_of_answers() -> App:
     @app.on_action("count", answer=lambda click: CardAnswer({**BLANK, "by": click.value["n"]}))
     def count(click: Interaction, card: Card | None) -> Decision:
         return Decision(state=(card.state or 0) + 1 if card else 1)
+
+    @app.on_action("newer", answer=CardAnswer(NEWER))
+    def newer(click: Interaction, card: Card | None) -> None:
+        """Decide nothing besides."""
+
+    @app.on_action("mine", answer=CardAnswer(MINE))
+    def mine(click: Interaction, card: Card | None) -> None:
+        """Decide nothing besides."""
 
     @app.on_action("update")
     def update(click: Interaction, card: Card | None) -> list[UpdateCard]:
@@ -82,6 +92,18 @@ async def test_an_answered_card_is_shown_at_once_and_never_sent(either_ledger: S
         )
         assert [] == running.calls(PATCH)
         assert ["sent", "answer"] == by(running, message_id)
+        await running.check()
+
+
+async def test_a_2_0_card_follows_a_legacy_answer(either_ledger: Stack) -> None:
+    """The legacy answer has no place for it: the person sees it a moment later."""
+    async with world(either_ledger, app_of_answers(), credentials=LEGACY) as running:
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        seen = await running.simulator.click(message_id, {"action": "newer"}, style="legacy")
+        assert (None, "{}") == (seen.client_error, seen.body)
+        await running.quiet()
+        assert ["sent", "patch"] == by(running, message_id)
+        assert NEWER == shown(running, message_id)
         await running.check()
 
 
@@ -199,6 +221,34 @@ async def test_whatever_was_painted_last_the_newest_card_is_shown_in_the_end(sta
             newest = max((each for each in decisions if each.message_id == card), key=lambda each: each.offset)
             assert json.loads(newest.intended or "") == shown(running, card)
         # Limits are kept, and nothing is reverted.
+        await running.check()
+
+
+async def test_one_persons_card_changes_what_one_person_sees(either_ledger: Stack) -> None:
+    """An explicit update_multi: false is for who clicked; everybody else's card is as it was, also to the ledger."""
+    async with world(either_ledger, app_of_answers()) as running:
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        await running.simulator.click(message_id, {"action": "mine"}, open_id="ou_ada")
+        await running.quiet()
+        views = running.simulator.platform.message(message_id).views
+        assert {"ou_ada": MINE} == {person: json.loads(card.text) for person, card in views.items()}
+        assert BLANK == shown(running, message_id)
+        assert [] == running.calls(PATCH)
+        (outcome,) = await running.outcomes()
+        assert ("AnsweredCard", "succeeded", None) == (outcome.kind, outcome.status, outcome.shown)
+        await running.check()
+
+
+async def test_one_persons_card_that_did_not_arrive_is_told_as_it_is(either_ledger: Stack) -> None:
+    """It cannot be sent by message, so nothing is tried."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_answers(), clock=clock) as running:
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        click = logged(message_id, "mine", MINE, at=clock.now())
+        await running.append(click, facts.mark(click, delivered=False, answered_at=clock.now()))
+        await running.quiet()
+        assert [("refused", "exclusive")] == [(each.status, each.reason) for each in await running.outcomes()]
+        assert [] == running.calls(PATCH)
         await running.check()
 
 

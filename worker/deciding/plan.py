@@ -14,6 +14,7 @@ from shared.core.events import (
     PlannedEffect,
 )
 from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
+from shared.feishu.answer import fits_in
 from shared.feishu.cards import is_exclusive
 from shared.feishu.openapi import target_of
 
@@ -46,7 +47,9 @@ def plan(
 
 def plan_answer(click: InteractionReceived, *, offset: int) -> PlannedEffect | None:
     """
-    Return the card that a click was answered with as effect 0 of its decision, if there is one.
+    Return the card that a click was to be answered with as effect 0 of its decision, if there is one.
+
+    Where the callback's answer has no place for it, it is an update.
 
     Args:
         offset: The interaction's offset in its partition.
@@ -61,7 +64,7 @@ def plan_answer(click: InteractionReceived, *, offset: int) -> PlannedEffect | N
         coalesce=CARD,
         eligibility="after_answer",
         order=offset * EFFECTS_PER_DECISION,
-        effect=AnsweredCard(card),
+        effect=AnsweredCard(card) if fits_in(card, click.kind) else UpdateCard(card),
     )
 
 

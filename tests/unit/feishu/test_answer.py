@@ -7,7 +7,7 @@ from shared.core.answers import CustomAnswer, Inline, PreviewUrls
 from shared.core.cards import Toast
 from shared.core.events import Answer, InteractionKind
 from shared.core.json_text import JsonText
-from shared.feishu.answer import challenge, not_recorded, render, status_of
+from shared.feishu.answer import challenge, fits_in, not_recorded, render, status_of
 
 TOAST = Toast.success("done", zh_cn="完成", en_us="done")
 TOAST_ON_THE_WIRE = {"type": "success", "content": "done", "i18n": {"zh_cn": "完成", "en_us": "done"}}
@@ -42,6 +42,14 @@ def test_a_new_callback_gets_its_card_wrapped() -> None:
 def test_a_legacy_callback_gets_its_card_at_the_top() -> None:
     """The toast stands among the card's own members."""
     assert {**CARD, "toast": TOAST_ON_THE_WIRE} == _rendered("card_action_v1", toast=TOAST, card=CARD)
+
+
+@pytest.mark.parametrize(("kind", "fits"), [("card_action", True), ("card_action_v1", False), ("link_preview", False)])
+def test_a_2_0_card_has_a_place_in_new_callbacks_alone(kind: InteractionKind, fits: bool) -> None:  # noqa: FBT001
+    """The legacy answer is a 1.0 card's members: what no document knows of does not leave."""
+    card = {"schema": "2.0", "body": {"elements": []}}
+    assert fits == fits_in(JsonText(json.dumps(card)), kind)
+    assert {"toast": TOAST_ON_THE_WIRE} == _rendered("card_action_v1", toast=TOAST, card=card)
 
 
 def test_a_legacy_cards_own_toast_gives_way_to_the_answers() -> None:

@@ -399,6 +399,15 @@ def test_an_answered_card_is_what_is_intended_where_the_handler_shows_none() -> 
     assert decided.content is None
 
 
+def test_a_card_that_the_answer_had_no_place_for_is_an_update() -> None:
+    """A legacy callback cannot be answered with a 2.0 card, so it follows the answer."""
+    answer = Answer(rule="quiet", card=JsonText('{"schema":"2.0"}'))
+    legacy = click(kind="card_action_v1", answer=answer)
+    write = written([legacy, mark(legacy)], app=quiet())
+    assert [(0, "UpdateCard", 300)] == [(row.index, row.kind, row.due_in_ms) for row in write.effects]
+    assert ['{"schema":"2.0"}'] == [row.content for row in write.cards]
+
+
 def test_one_persons_card_is_intended_for_that_person_alone() -> None:
     """An exclusive answer changes what nobody else sees."""
     write = written([click(answer=EXCLUSIVE)], app=quiet())

@@ -30,7 +30,7 @@ from gateway.forward import Forwarder
 from gateway.rejected import Rejected
 from gateway.spill import Spill
 from shared.clock import Clock
-from shared.core.errors import LogUnavailable, RecordRefused
+from shared.core.errors import LogUnavailable
 from shared.eventlog.port import EventLog, NewRecord
 from shared.observability.metrics import (
     APPEND_SECONDS,
@@ -132,7 +132,7 @@ class Detour:
         began = self._clock.monotonic()
         try:
             await self._spill.append(records, within_s=self._spill_s)
-        except (LogUnavailable, RecordRefused):
+        except LogUnavailable:
             self._metrics.count(SPILLED, "refused", by=len(records))
             raise
         self._metrics.count(SPILLED, "spilled", by=len(records))

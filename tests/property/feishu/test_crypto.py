@@ -1,6 +1,10 @@
 import base64
+import binascii
+import hashlib
 from contextlib import suppress
 
+import pytest
+from Crypto.Cipher import AES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +29,27 @@ def test_a_changed_byte_never_gives_the_same_plaintext(plaintext: bytes, iv: byt
         assert plaintext != Cipher("k").decrypt(base64.b64encode(data).decode())
 
 
-@given(text=st.text(max_size=100))
+@given(blocks=st.lists(st.tuples(IVS, st.binary(min_size=1, max_size=80)), max_size=5))
+def test_decrypting_is_cbc_whatever_was_decrypted_before(blocks: list[tuple[bytes, bytes]]) -> None:
+    """The cipher is kept for all callbacks, and the library's own CBC, made anew for each, is the judge."""
+    cipher, key = Cipher("k"), hashlib.sha256(b"k").digest()
+    for iv, plaintext in blocks:
+        encrypted = cipher.encrypt(plaintext, iv=iv)
+        padded = AES.new(key, AES.MODE_CBC, iv=iv).decrypt(base64.b64decode(encrypted)[16:])
+        assert padded[: -padded[-1]] == cipher.decrypt(encrypted)
+
+
+@given(text=st.text(alphabet="ABYZaz09+/=-_ \n", max_size=12))
+def test_what_the_standard_library_takes_for_no_base64_is_refused(text: str) -> None:
+    """Another decoder is faster; it must not be more forgiving."""
+    with suppress(binascii.Error):
+        base64.b64decode(text, validate=True)
+        return
+    with pytest.raises(Undecryptable, match="not base64"):
+        Cipher("k").decrypt(text)
+
+
+@given(text=st.text(max_size=100) | st.text(alphabet="A\ud800\udfff", max_size=9))
 def test_any_text_is_decrypted_or_refused(text: str) -> None:
     """No input gives another exception."""
     with suppress(Undecryptable):

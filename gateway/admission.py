@@ -90,7 +90,7 @@ class Admitted:
     A callback that the platform made.
 
     Attributes:
-        signature: The verified digest (hex); ``None`` where there was none to verify.
+        signature: The verified digest (hex), of a frame its ``message_id``; ``None`` where there was neither.
         signed_at: The time in the signed header (ms), where it has one that can be read.
     """
 

@@ -18,7 +18,7 @@ from shared.eventlog.sqlite.log import SqliteLog
 from shared.observability.metrics import SPILLED
 from tests.support.callbacks import click, encrypted, signed
 from tests.support.clicking import ACCEPTED, IN_TIME_S, PATIENCE_S, Place, assert_in_order, drained
-from tests.support.kafka import KafkaBroker
+from tests.support.kafka import KafkaBroker, KafkaCluster
 from tests.support.spilling import spills_in, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -27,21 +27,23 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 @pytest.fixture
 def place(kafka_broker: KafkaBroker, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
     """A place of this test's own."""
-    return Place(broker=kafka_broker, prefix=f"s{time.time_ns()}.", spill=tmp_path / "spill")
+    return Place(bootstrap=kafka_broker.bootstrap, prefix=f"s{time.time_ns()}.", spill=tmp_path / "spill")
 
 
 @pytest.mark.parametrize("fault", ["frozen", "killed", "stopped"])
-async def test_an_outage_under_load_costs_nobody_an_answer_and_no_click(place: Place, fault: str) -> None:
+async def test_an_outage_under_load_costs_nobody_an_answer_and_no_click(
+    kafka_broker: KafkaBroker, place: Place, fault: str
+) -> None:
     """100 clicks/s: all are accepted within 2.5 s and in the log afterwards, in order; the breaker closes by itself."""
     await place.make_topics()
-    break_it = {"frozen": place.broker.pause, "killed": place.broker.kill, "stopped": place.broker.stop}[fault]
+    break_it = {"frozen": kafka_broker.pause, "killed": kafka_broker.kill, "stopped": kafka_broker.stop}[fault]
     async with place.gateway() as (running, people):
         clicking = asyncio.create_task(people.click_for(16))
         await asyncio.sleep(2)
         await asyncio.to_thread(break_it)
         await asyncio.sleep(10 if fault == "frozen" else 4)
         assert await running.is_ready()
-        await asyncio.to_thread(place.broker.recover)
+        await asyncio.to_thread(kafka_broker.recover)
         await clicking
         await drained(running)
         after = await people.click("last", "om_0")
@@ -59,7 +61,30 @@ async def test_an_outage_under_load_costs_nobody_an_answer_and_no_click(place: P
     assert [] == spills_in(place.spill)
 
 
-async def test_a_broker_that_stutters_reorders_no_card(place: Place) -> None:
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+async def test_one_of_three_brokers_that_goes_costs_nobody_an_answer(
+    kafka_cluster: KafkaCluster, tmp_path: Path, fault: str
+) -> None:
+    """Others lead its partitions after a while; until then clicks go to the spill, and afterwards to the log."""
+    place = Place(bootstrap=kafka_cluster.bootstrap, prefix=f"c{time.time_ns()}.", spill=tmp_path / "spill")
+    await place.make_topics()
+    gone = kafka_cluster.brokers[0]
+    async with place.gateway() as (running, people):
+        clicking = asyncio.create_task(people.click_for(20))
+        await asyncio.sleep(2)
+        await asyncio.to_thread(gone.pause if fault == "frozen" else gone.kill)
+        await clicking
+        await drained(running)  # with two of three
+        assert (await people.click("last", "om_0")).is_accepted
+    await asyncio.to_thread(gone.recover)
+    received, answered = await place.logged()
+    assert {(200, True)} == {(told.status, told.is_accepted) for told in people.told}
+    assert IN_TIME_S >= max(told.seconds for told in people.told)
+    assert people.accepted() == {event.event_id for event in received} == {mark.event_id for mark in answered}
+    assert_in_order(received, people.told)
+
+
+async def test_a_broker_that_stutters_reorders_no_card(kafka_broker: KafkaBroker, place: Place) -> None:
     """Frozen again and again for about as long as the log is waited for: each time some appends just fail."""
     await place.make_topics()
     chance = random.Random(7)
@@ -67,9 +92,9 @@ async def test_a_broker_that_stutters_reorders_no_card(place: Place) -> None:
         clicking = asyncio.create_task(people.click_for(20, per_s=100))
         for _ in range(9):
             await asyncio.sleep(0.6)
-            await asyncio.to_thread(place.broker.pause)
+            await asyncio.to_thread(kafka_broker.pause)
             await asyncio.sleep(chance.uniform(0.85, 1.35))
-            await asyncio.to_thread(place.broker.resume)
+            await asyncio.to_thread(kafka_broker.resume)
         await clicking
         await drained(running)
     received, answered = await place.logged()
@@ -79,15 +104,15 @@ async def test_a_broker_that_stutters_reorders_no_card(place: Place) -> None:
     assert_in_order(received, people.told)
 
 
-async def test_clicks_that_never_cease_do_not_keep_the_breaker_open(place: Place) -> None:
+async def test_clicks_that_never_cease_do_not_keep_the_breaker_open(kafka_broker: KafkaBroker, place: Place) -> None:
     """It closes while people go on clicking, and nothing passes what was spilled."""
     await place.make_topics()
     async with place.gateway() as (running, people):
         clicking = asyncio.create_task(people.click_for(12, per_s=200))
         await asyncio.sleep(1)
-        await asyncio.to_thread(place.broker.pause)
+        await asyncio.to_thread(kafka_broker.pause)
         await asyncio.sleep(3)
-        await asyncio.to_thread(place.broker.resume)
+        await asyncio.to_thread(kafka_broker.resume)
         await drained(running)
         assert not clicking.done()
         await clicking
@@ -96,10 +121,10 @@ async def test_clicks_that_never_cease_do_not_keep_the_breaker_open(place: Place
     assert_in_order(received, people.told)
 
 
-async def test_a_gateway_starts_accepts_and_drains_without_a_broker(place: Place) -> None:
+async def test_a_gateway_starts_accepts_and_drains_without_a_broker(kafka_broker: KafkaBroker, place: Place) -> None:
     """It is ready, accepts, and stopped with all in its spill; the next one brings it to the broker that comes."""
     await place.make_topics()
-    await asyncio.to_thread(place.broker.kill)
+    await asyncio.to_thread(kafka_broker.kill)
     async with place.gateway() as (running, people):
         assert await running.is_ready()
         await people.click_for(1, per_s=20)
@@ -109,7 +134,7 @@ async def test_a_gateway_starts_accepts_and_drains_without_a_broker(place: Place
     async with place.gateway() as (running, late):
         first = await late.click("while draining", "om_1")
         assert first.is_accepted
-        await asyncio.to_thread(place.broker.recover)
+        await asyncio.to_thread(kafka_broker.recover)
         await drained(running)
         await until(lambda: len(spills_in(place.spill)) == 1, patience_s=PATIENCE_S)
     received, answered = await place.logged()
@@ -118,10 +143,10 @@ async def test_a_gateway_starts_accepts_and_drains_without_a_broker(place: Place
     assert [] == spills_in(place.spill)
 
 
-async def test_a_full_spill_is_told_and_loses_nothing_that_it_took(place: Place) -> None:
+async def test_a_full_spill_is_told_and_loses_nothing_that_it_took(kafka_broker: KafkaBroker, place: Place) -> None:
     """On a disk without room: honest answers, no 5xx; what was accepted is in the log afterwards."""
     await place.make_topics()
-    await asyncio.to_thread(place.broker.pause)
+    await asyncio.to_thread(kafka_broker.pause)
     async with place.gateway(disk=Disk(max_pages=120)) as (running, people):
         await people.click_for(4)
         full = [told for told in people.told if not told.is_accepted]
@@ -130,7 +155,7 @@ async def test_a_full_spill_is_told_and_loses_nothing_that_it_took(place: Place)
         assert full
         assert people.accepted()
         assert not await running.is_ready()
-        await asyncio.to_thread(place.broker.resume)
+        await asyncio.to_thread(kafka_broker.resume)
         await drained(running)
         assert (await people.click("last", "om_0")).is_accepted
         assert await running.is_ready()
@@ -138,25 +163,27 @@ async def test_a_full_spill_is_told_and_loses_nothing_that_it_took(place: Place)
     assert set() == people.accepted() - {event.event_id for event in received}
 
 
-async def test_a_slow_disk_is_still_in_time(place: Place) -> None:
+async def test_a_slow_disk_is_still_in_time(kafka_broker: KafkaBroker, place: Place) -> None:
     """10 ms more for each commit while the log is away: groups share them."""
     await place.make_topics()
-    await asyncio.to_thread(place.broker.pause)
+    await asyncio.to_thread(kafka_broker.pause)
     async with place.gateway(disk=Disk(before_commit=lambda: time.sleep(0.01))) as (running, people):
         await people.click("trips", "om_0")
         await people.click_for(3)
         assert {True} == {told.is_accepted for told in people.told}
         assert 0.5 >= sorted(told.seconds for told in people.told)[-10]
-        await asyncio.to_thread(place.broker.resume)
+        await asyncio.to_thread(kafka_broker.resume)
         await drained(running)
     received, _ = await place.logged()
     assert people.accepted() == {event.event_id for event in received}
 
 
-async def test_what_the_brokers_refuse_for_good_is_parked_and_blocks_nothing(place: Place) -> None:
+async def test_what_the_brokers_refuse_for_good_is_parked_and_blocks_nothing(
+    kafka_broker: KafkaBroker, place: Place
+) -> None:
     """A spilled click that is too large for the topic is kept for a person; those around it are in the log."""
     await place.make_topics(KafkaOptions(max_record_bytes=20_000))
-    await asyncio.to_thread(place.broker.pause)
+    await asyncio.to_thread(kafka_broker.pause)
     async with place.gateway() as (running, people):
         await people.click("before", "om_0")
         big = signed(
@@ -169,7 +196,7 @@ async def test_what_the_brokers_refuse_for_good_is_parked_and_blocks_nothing(pla
         ):
             assert ACCEPTED in await response.text()
         await people.click("after", "om_0")
-        await asyncio.to_thread(place.broker.resume)
+        await asyncio.to_thread(kafka_broker.resume)
         await drained(running)
         assert 1 == running.metrics.value(SPILLED, "rejected")
     received, _ = await place.logged()

@@ -35,7 +35,7 @@ Start = Callable[..., Coroutine[None, None, asyncio.subprocess.Process]]
 @pytest.fixture
 def place(kafka_broker: KafkaBroker, tmp_path: Path) -> Place:
     """A place of this test's own."""
-    return Place(broker=kafka_broker, prefix=f"p{time.time_ns()}.", spill=tmp_path / "spill")
+    return Place(bootstrap=kafka_broker.bootstrap, prefix=f"p{time.time_ns()}.", spill=tmp_path / "spill")
 
 
 @pytest.fixture
@@ -84,10 +84,12 @@ async def _clicks(place: Place) -> set[str]:
     return {event.event_id for event in received}
 
 
-async def test_a_killed_gateways_spill_is_drained_by_the_next_one(place: Place, start: Start) -> None:
+async def test_a_killed_gateways_spill_is_drained_by_the_next_one(
+    kafka_broker: KafkaBroker, place: Place, start: Start
+) -> None:
     """SIGKILL amid clicks, the broker frozen: every click that was accepted is in the log in the end."""
     await place.make_topics()
-    await asyncio.to_thread(place.broker.pause)
+    await asyncio.to_thread(kafka_broker.pause)
     accepted: set[str] = set()
     for n in range(2):
         process = await start()
@@ -102,7 +104,7 @@ async def test_a_killed_gateways_spill_is_drained_by_the_next_one(place: Place, 
             assert 50 <= len(clicking.accepted())
             accepted |= clicking.accepted()
     assert 2 == len(spills_in(place.spill))
-    await asyncio.to_thread(place.broker.resume)
+    await asyncio.to_thread(kafka_broker.resume)
     await _url(last := await start())
     await until(lambda: len(spills_in(place.spill)) == 1, patience_s=PATIENCE_S)
     assert set() == accepted - await _clicks(place)
@@ -111,10 +113,12 @@ async def test_a_killed_gateways_spill_is_drained_by_the_next_one(place: Place, 
     assert [] == spills_in(place.spill)
 
 
-async def test_told_to_stop_in_an_outage_it_leaves_clicks_and_marks_in_the_spill(place: Place, start: Start) -> None:
+async def test_told_to_stop_in_an_outage_it_leaves_clicks_and_marks_in_the_spill(
+    kafka_broker: KafkaBroker, place: Place, start: Start
+) -> None:
     """SIGTERM right behind the answers: it ends in time, and its successor brings everything to the log."""
     await place.make_topics()
-    await asyncio.to_thread(place.broker.pause)
+    await asyncio.to_thread(kafka_broker.pause)
     process = await start()
     async with people(await _url(process)) as clicking:
         await clicking.click_for(2, per_s=20)
@@ -125,7 +129,7 @@ async def test_told_to_stop_in_an_outage_it_leaves_clicks_and_marks_in_the_spill
         assert 0 == process.returncode
         assert 40 == len(clicking.accepted())
         assert 1 == len(spills_in(place.spill))
-        await asyncio.to_thread(place.broker.resume)
+        await asyncio.to_thread(kafka_broker.resume)
         await _url(await start())
         await until(lambda: _has_marks(place, clicking.accepted()), patience_s=PATIENCE_S)
         assert clicking.accepted() == await _clicks(place)

@@ -23,7 +23,6 @@ from shared.eventlog.port import Topics
 from shared.eventlog.sqlite.file import REAL, Disk
 from shared.observability.metrics import LOG_BREAKER_OPEN, SPILL_ROWS
 from tests.support.callbacks import APP_ID, ENCRYPT_KEY, VERIFICATION_TOKEN, click, encrypted, signed
-from tests.support.kafka import KafkaBroker
 from tests.support.spilling import until
 
 ACCEPTED: Final = "收到了"
@@ -93,9 +92,9 @@ async def people(url: str) -> AsyncIterator[People]:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A broker, topics of this test's own, and a folder for spills."""
+    """Brokers, topics of this test's own, and a folder for spills."""
 
-    broker: KafkaBroker
+    bootstrap: str
     prefix: str
     spill: Path
 
@@ -111,7 +110,7 @@ class Place:
             "LARK_ENCRYPT_KEY": ENCRYPT_KEY,
             "LARK_VERIFICATION_TOKEN": VERIFICATION_TOKEN,
             "CARDWIRE_APP": "unused:app",
-            "CARDWIRE_LOG": f"kafka://{self.broker.bootstrap}",
+            "CARDWIRE_LOG": f"kafka://{self.bootstrap}",
             "CARDWIRE_TOPIC_PREFIX": self.prefix,
             "CARDWIRE_SPILL": str(self.spill),
             "CARDWIRE_PORT": "0",
@@ -129,13 +128,13 @@ class Place:
 
     async def make_topics(self, options: KafkaOptions | None = None) -> None:
         """Create the topics."""
-        log = KafkaLog(self.broker.bootstrap, topics=self.topics, options=options)
+        log = KafkaLog(self.bootstrap, topics=self.topics, options=options)
         await log.create([self.topics.interactions])
         await log.close()
 
     async def logged(self) -> tuple[list[InteractionReceived], list[InteractionAnswered]]:
         """Return the clicks and the marks of the log, each partition in order."""
-        log = KafkaLog(self.broker.bootstrap, topics=self.topics)
+        log = KafkaLog(self.bootstrap, topics=self.topics)
         topic = self.topics.interactions
         spans = await log.spans(topic)
         records = [r for number in spans for r in await log.read(topic, number, 0, limit=100_000)]

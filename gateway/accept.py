@@ -35,6 +35,7 @@ from shared.feishu.answer import NOTHING, challenge, not_recorded, render, statu
 from shared.feishu.callback import APP_TICKET, UnreadableCallback
 from shared.feishu.normalize import delivery_key, normalize
 from shared.observability.metrics import ANSWER_SECONDS, CALLBACKS, PREVIEWS_LOST, REFUSALS, UNDELIVERED, Metrics
+from shared.observability.often import Line, often
 
 REJECTED: Final = b'{"error":"rejected"}'
 """The one body of every refusal: who is not let in learns nothing from it."""
@@ -86,6 +87,23 @@ class Reply:
     hint: str | None = None
     request_id: str | None = None
     started: float
+
+
+class CallbackAnswered(Line, frozen=True, kw_only=True, tag="callback_answered"):
+    """The one line of a callback."""
+
+    kind: str
+    outcome: str
+    status: int
+    ms: float
+    delivered: bool
+    cause: str | None = None
+    hint: str | None = None
+    request_id: str | None = None
+    event_id: str | None = None
+    open_message_id: str | None = None
+    event_type: str | None = None
+    rule: str | None = None
 
 
 class Gate:
@@ -269,25 +287,21 @@ def _reply(
 
 def _tell(reply: Reply, seconds: float, delivered: bool) -> None:  # noqa: FBT001 -- private
     """Write the one line of a callback."""
-    line: dict[str, object] = {
-        "kind": reply.kind,
-        "outcome": reply.outcome,
-        "status": reply.status,
-        "ms": round(seconds * 1000, 1),
-        "delivered": delivered,
-        "cause": reply.cause,
-        "hint": reply.hint,
-        "request_id": reply.request_id,
-    }
-    if reply.received is not None:
-        line |= {
-            "event_id": reply.received.event_id,
-            "open_message_id": reply.received.message_id,
-            "event_type": reply.received.event_type,
-            "rule": reply.received.answer.rule,
-        }
-    told = {key: value for key, value in line.items() if value is not None}
-    if reply.outcome in {"not_recorded", "parked", "rejected"}:
-        log.warning("callback_answered", **told)
-    else:
-        log.info("callback_answered", **told)
+    received = reply.received
+    often.write(
+        CallbackAnswered(
+            level="warning" if reply.outcome in {"not_recorded", "parked", "rejected"} else "info",
+            kind=reply.kind,
+            outcome=reply.outcome,
+            status=reply.status,
+            ms=round(seconds * 1000, 1),
+            delivered=delivered,
+            cause=reply.cause,
+            hint=reply.hint,
+            request_id=reply.request_id,
+            event_id=None if received is None else received.event_id,
+            open_message_id=None if received is None else received.message_id,
+            event_type=None if received is None else received.event_type,
+            rule=None if received is None else received.answer.rule,
+        )
+    )

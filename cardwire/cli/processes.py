@@ -30,7 +30,7 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
     from gateway.settings import GatewaySettings
 
     settings = GatewaySettings.load(env)
-    configure_logs(settings.observability.level, settings.observability.format)
+    configure_logs(settings.observability.level, settings.observability.format, in_batches=True)
     app = load_app(settings.handlers)
 
     from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it

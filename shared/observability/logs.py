@@ -4,12 +4,14 @@ import logging
 import logging.config
 import sys
 from collections.abc import Sequence
-from typing import Final, Literal, TextIO
+from typing import Final, Literal, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from shared.observability.batches import Batches
+from shared.observability.often import often
 from shared.observability.redact import redact
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -18,7 +20,9 @@ Style = Literal["auto", "json", "text"]
 _LEVELS: Final = logging.getLevelNamesMapping()
 
 
-def configure_logs(level: str = "info", style: str = "auto", *, stream: TextIO | None = None) -> None:
+def configure_logs(
+    level: str = "info", style: str = "auto", *, stream: TextIO | None = None, in_batches: bool = False
+) -> None:
     """
     Set up the log lines of this process; called once, by whoever starts it.
 
@@ -26,9 +30,14 @@ def configure_logs(level: str = "info", style: str = "auto", *, stream: TextIO |
         level: The least important lines that are written; of other libraries never less than warnings.
         style: ``auto`` is text on a terminal, else JSON.
         stream: Where to; standard error, so that a command's own output stays clean.
+        in_batches: For a process that writes a JSON line for each of very many callbacks: see
+            `shared.observability.batches`.
     """
     out = stream or sys.stderr
     as_text = style == "text" or (style == "auto" and out.isatty())
+    batches = Batches(out) if in_batches and not as_text else None
+    often.use(batches if _LEVELS[level.upper()] <= logging.INFO else None)
+    out = cast("TextIO", batches) if batches is not None else out
     shared: Sequence[Processor] = (
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -1,0 +1,67 @@
+"""
+Lines that are written for every callback: declared, so that writing one costs a few microseconds.
+
+A declared line says what it may hold: names, numbers and texts, and no member that redaction would hide. What is left
+to look for is a secret among its texts; a line in which there may be one goes the way of all others.
+"""
+
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import msgspec
+import structlog
+
+from shared.observability.batches import Batches
+from shared.observability.redact import is_suspect
+
+_ENCODER: Final = msgspec.json.Encoder()
+_log = structlog.get_logger("cardwire")
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
+    """
+    What a line says; a subclass for each event, whose tag is the event's name and whose members are optional.
+
+    Attributes:
+        level: How important it is.
+    """
+
+    level: Literal["info", "warning"] = "info"
+
+
+class Often:
+    """Where declared lines go: with all others, unless a process writes JSON in batches."""
+
+    def __init__(self) -> None:
+        self._batches: Batches | None = None
+
+    def use(self, batches: Batches | None) -> None:
+        """Write JSON there from now on."""
+        self._batches = batches
+
+    def write(self, line: Line) -> None:
+        """Write a line; one that is more than information at once, others soon."""
+        text = self._batched(line)
+        if self._batches is not None and text is not None:
+            self._batches.write(text)
+            return
+        told = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
+        (_log.info if told.pop("level") == "info" else _log.warning)(line.__struct_config__.tag, **told)
+
+    def _batched(self, line: Line) -> str | None:
+        """Return the text of a line that may be written as it is, later."""
+        if self._batches is None or line.level != "info":
+            return None
+        try:
+            text = _ENCODER.encode(line).decode()
+        except UnicodeEncodeError:  # parts of a header that is no text
+            return None
+        return None if is_suspect(text) else f'{text[:-1]},"level":"info","at":"{_now()}"}}\n'
+
+
+def _now() -> str:
+    return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+often: Final = Often()
+"""The one place of this process."""

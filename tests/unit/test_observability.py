@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from shared.core.cards import Toast
 from shared.core.errors import HandlerError, LogUnavailable
@@ -64,6 +65,11 @@ def _handle() -> None:
         _stumble()
     except ValueError as error:
         raise HandlerError("ValueError in follow_up") from error
+
+
+def _shown_by(registry: CollectorRegistry) -> str:
+    lines = generate_latest(registry).decode().splitlines(keepends=True)
+    return "".join(line for line in lines if "_created" not in line)
 
 
 class TestRedaction:
@@ -252,6 +258,43 @@ class TestMetrics:
         one, other = Metrics(self.COUNT), Metrics(self.COUNT)
         one.count(self.COUNT, "a")
         assert (1, 0) == (one.value(self.COUNT, "a"), other.value(self.COUNT, "a"))
+
+    def test_they_are_shown_as_prometheus_own_client_shows_them(self) -> None:
+        """Line for line, from the start on, whatever was counted."""
+        by_kind = Metric(name="t_by_kind_seconds", kind="histogram", meaning="By.", labels=("kind",), buckets=(0.5, 2))
+        metrics, theirs = Metrics(self.COUNT, self.LEVEL, self.TIMES, by_kind), CollectorRegistry()
+        count = Counter("t_things", "Things.", ["kind"], registry=theirs)
+        level = Gauge("t_level", "Level.", registry=theirs)
+        times = Histogram("t_seconds", "Seconds.", registry=theirs, buckets=(1.0, 2.0))
+        kinds = Histogram("t_by_kind_seconds", "By.", ["kind"], registry=theirs, buckets=(0.5, 2))
+        assert _shown_by(theirs) == metrics.exposition().decode()
+        for value in (0.1, 0.5, 1.0, 1.5, 2.0, 7.25):
+            metrics.count(self.COUNT, 'a"b', by=value)
+            count.labels('a"b').inc(value)
+            metrics.set(self.LEVEL, value)
+            level.set(value)
+            metrics.observe(self.TIMES, value)
+            times.observe(value)
+            metrics.observe(by_kind, value, "x")
+            kinds.labels("x").observe(value)
+        assert _shown_by(theirs) == metrics.exposition().decode()
+
+    def test_a_gauge_can_be_asked_for(self) -> None:
+        """It costs nothing until somebody looks."""
+        metrics, level = Metrics(self.LEVEL), 1.0
+        metrics.follow(self.LEVEL, lambda: level)
+        assert "t_level 1.0" in metrics.exposition().decode()
+        level = 2.0
+        assert "t_level 2.0" in metrics.exposition().decode()
+        assert level == metrics.value(self.LEVEL)
+
+    def test_a_label_too_few_is_a_mistake(self) -> None:
+        """Or the numbers of two series would be one."""
+        metrics = Metrics(self.COUNT, self.TIMES)
+        with pytest.raises(ValueError, match="t_things"):
+            metrics.count(self.COUNT)
+        with pytest.raises(ValueError, match="t_seconds"):
+            metrics.observe(self.TIMES, 1, "a")
 
     def test_every_number_says_what_it_is(self) -> None:
         """Names are ours and unique, meanings are sentences, histograms have buckets in order."""

@@ -63,10 +63,8 @@ async def start(place: Place, tmp_path: Path) -> AsyncIterator[Start]:
 
 async def _url(process: asyncio.subprocess.Process) -> str:
     """Wait until a gateway is ready, and return where it takes callbacks."""
-    assert process.stdout is not None
-    async with asyncio.timeout(20):
-        while not (found := READY.search((await process.stdout.readline()).decode())):
-            assert process.returncode is None
+    found = READY.search(await _line(process, "gateway ready"))
+    assert found is not None
     return found[1]
 
 
@@ -74,9 +72,10 @@ async def _line(process: asyncio.subprocess.Process, holding: str) -> str:
     """Return the next line of a gateway that holds a text."""
     assert process.stdout is not None
     async with asyncio.timeout(20):
-        while holding not in (line := (await process.stdout.readline()).decode()):
-            assert process.returncode is None
-    return line
+        while line := (await process.stdout.readline()).decode():
+            if holding in line:
+                return line
+    raise AssertionError(f"it ended without a line with {holding}")
 
 
 async def _clicks(place: Place) -> set[str]:

@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+FUZZ := $(VENV)/.fuzz
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK_TOOL := uv==0.13.9
 
@@ -55,6 +56,9 @@ chaos: $(DEV) ## Kill processes and brokers at random and check that nothing is 
 compose-test: $(DEV) ## Build the image, bring docker-compose.yml up, click, scale and break it (ARGS="--stage first")
 	@$(BIN)/python -m tests.compose $(ARGS)
 
+fuzz: $(FUZZ) ## Look for 60 s for bytes that break the wire rules (ARGS="--seconds 600", "--keep")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 bench: $(DEV) ## Measure throughput and latency against raw baselines (ARGS="decide")
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -86,4 +90,9 @@ $(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml | $(B
 $(DEV): requirements/dev.txt $(RUNTIME)
 	@echo "Installing what Cardwire is tested with"
 	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(FUZZ): requirements/fuzz.txt $(RUNTIME)
+	@echo "Installing the fuzzer, of which there are wheels for Linux and some versions of Python only"
+	@$(PIP) install --only-binary atheris --require-hashes -r requirements/fuzz.txt
 	@touch $@

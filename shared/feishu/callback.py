@@ -13,7 +13,7 @@ from typing import ClassVar, Final, TypeVar
 from shared.core.events import Action, InteractionKind, Operator
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
-from shared.feishu.members import Members, boolean, exact, members, string, strings, utf8
+from shared.feishu.members import Members, TooDeep, boolean, exact, members, string, strings, utf8
 from shared.feishu.tokens import less_tokens
 
 
@@ -126,6 +126,8 @@ def parse(body: bytes) -> Callback:
             return _read(root)
     except UnreadableCallback:
         raise
+    except TooDeep as error:
+        raise UnreadableCallback("the body is nested too deeply") from error
     except ValueError as error:
         raise UnreadableCallback("the body is not JSON") from error
     raise UnreadableCallback("the body is not a JSON object")

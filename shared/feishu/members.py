@@ -18,6 +18,11 @@ from shared.core.json_text import JsonText
 Members = dict[str, msgspec.Raw]
 """The members of a JSON object: name to exact text. Of members with the same name the last one counts."""
 
+
+class TooDeep(ValueError):
+    """JSON whose nesting nobody could read: neither we nor a handler."""
+
+
 _OBJECT: Final = msgspec.json.Decoder(Members)
 _STRING: Final = msgspec.json.Decoder(str)
 _STRINGS: Final = msgspec.json.Decoder(tuple[str, ...])
@@ -42,12 +47,13 @@ def utf8(text: bytes) -> bytes:
 
 def members(text: bytes | msgspec.Raw) -> Members | None:
     """
-    Take a JSON object apart; ``None`` if the JSON is of another type.
+    Take a JSON object apart; ``None`` of what begins as JSON of another type, whatever follows.
 
     Args:
         text: One JSON value in strict UTF-8 (see `utf8`).
 
     Raises:
+        TooDeep: Nested more deeply than Python's own parser reads (some 950 levels).
         ValueError: Not JSON.
     """
     try:
@@ -120,7 +126,7 @@ def _walk(text: str) -> Members | None:
     try:
         value, end = _SCANNER.raw_decode(text, _skip(text, 0))
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise TooDeep("nested too deeply") from error
     if _skip(text, end) != len(text):
         raise ValueError("text follows the JSON")
     return _cut(text, _skip(text, 0) + 1) if isinstance(value, dict) else None

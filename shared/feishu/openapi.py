@@ -261,6 +261,8 @@ def _log_id(reply: ApiReply) -> str | None:
 
 
 def _wait(seconds: str | None) -> int | None:
-    if seconds is None or not _SECONDS.fullmatch(seconds.strip()):
+    # Only what a header's value may be surrounded by: Python takes more for space than its numbers do.
+    told = "" if seconds is None else seconds.strip(" \t")
+    if not _SECONDS.fullmatch(told):
         return None
-    return min(round(float(seconds) * 1000), LONGEST_RATE_WAIT_MS)
+    return min(round(float(told) * 1000), LONGEST_RATE_WAIT_MS)

@@ -305,3 +305,10 @@ def test_an_unreadable_body_is_not_quoted() -> None:
     with pytest.raises(UnreadableCallback) as refused:
         parse(b'{"whisper": NaN}')
     assert "whisper" not in str(refused.value)
+
+
+def test_a_body_deeper_than_anybody_reads_says_so() -> None:
+    """Handlers read with Python's parser, which has a bound."""
+    body = b'{"schema":"2.0","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    with pytest.raises(UnreadableCallback, match="nested too deeply"):
+        parse(body)

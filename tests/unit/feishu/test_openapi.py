@@ -186,7 +186,7 @@ def test_everything_else_is_an_error_with_a_verdict(reply: ApiReply, expected: P
     ("reset", "expected"),
     [
         ("52", 52_000), (" 1 ", 1_000), ("0.5", 500), ("0", 0), (None, None), ("soon", None), ("-1", None), ("", None),
-        ("1e9", None), ("999999999", LONGEST_RATE_WAIT_MS),
+        ("1e9", None), ("\x1e1", None), ("999999999", LONGEST_RATE_WAIT_MS),
     ],
 )  # fmt: skip
 def test_a_rate_limit_says_how_long_to_wait(reset: str | None, expected: int | None) -> None:

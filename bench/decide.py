@@ -16,7 +16,7 @@ from typing import Final, cast
 from bench import raw
 from bench.figures import Round, Spent, spent, spread
 from bench.stacks import Stack
-from bench.work import app, fill, inputs, make
+from bench.work import APP_ID, app, fill, inputs, make
 from shared.clock import SystemClock
 from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
@@ -136,7 +136,7 @@ async def decide(
 
     handlers = HandlerThreads()
     consume = Consume(
-        app=app,
+        apps={APP_ID: app},
         event_log=cast("EventLog", _Gate(log, measured)),  # joining is all that it is asked for
         ledger=ledger,
         topics=topics,

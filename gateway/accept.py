@@ -36,6 +36,7 @@ from shared.feishu.callback import APP_TICKET, UnreadableCallback
 from shared.feishu.normalize import delivery_key, normalize
 from shared.observability.metrics import ANSWER_SECONDS, CALLBACKS, PREVIEWS_LOST, REFUSALS, UNDELIVERED, Metrics
 from shared.observability.often import Line, often
+from shared.settings import respelled
 
 REJECTED: Final = b'{"error":"rejected"}'
 """The one body of every refusal: who is not let in learns nothing from it."""
@@ -92,6 +93,7 @@ class Reply:
 class CallbackAnswered(Line, frozen=True, kw_only=True, tag="callback_answered"):
     """The one line of a callback."""
 
+    app_id: str
     kind: str
     outcome: str
     status: int
@@ -107,7 +109,12 @@ class CallbackAnswered(Line, frozen=True, kw_only=True, tag="callback_answered")
 
 
 class Gate:
-    """Takes callbacks of one app in, and gives answers out. Each front end has one, with its own rule of admission."""
+    """
+    Takes callbacks of one app in, and gives answers out. Each front end has one, with its own rule of admission.
+
+    Args:
+        name: What the app is called among several.
+    """
 
     def __init__(
         self,
@@ -121,11 +128,17 @@ class Gate:
         clock: Clock,
         metrics: Metrics,
         keep_callback: bool = True,
+        name: str | None = None,
     ) -> None:
         self._app_id, self._admission, self._app, self._answers = app_id, admission, app, answers
+        self._name = name
         self._appender = appender
         self._topics, self._clock, self._metrics, self._keep_callback = topics, clock, metrics, keep_callback
         self._recording: set[asyncio.Task[None]] = set()
+
+    def admit_by(self, admission: Admits) -> None:
+        """Judge by another rule from now on: its keys have changed."""
+        self._admission = admission
 
     async def accept(self, arrival: Arrival) -> Reply:
         """Return what to answer; what had to be recorded is durable by then, or the answer says that it may not be."""
@@ -133,7 +146,8 @@ class Gate:
         try:
             came = self._admission.admit(arrival.body, arrival.headers, now=now)
         except CallbackRejected as error:
-            return rejected(error, arrival.headers, arrival.started)
+            reply = rejected(error, arrival.headers, arrival.started)
+            return replace(reply, hint=respelled(reply.hint, self._name)) if reply.hint else reply
         match came:
             case Admitted():
                 return await self._record(came, arrival, now)
@@ -154,13 +168,13 @@ class Gate:
             self._recording.add(recording)
             recording.add_done_callback(self._recording.discard)
         seconds = self._clock.monotonic() - reply.started
-        self._metrics.count(CALLBACKS, reply.kind, reply.outcome)
+        self._metrics.count(CALLBACKS, self._app_id, reply.kind, reply.outcome)
         self._metrics.observe(ANSWER_SECONDS, seconds, reply.kind)
         if reply.outcome == "rejected" and reply.cause:
-            self._metrics.count(REFUSALS, reply.cause)
+            self._metrics.count(REFUSALS, self._app_id, reply.cause)
         if not delivered:
             self._metrics.count(UNDELIVERED)
-        _tell(reply, seconds, delivered)
+        _tell(reply, self._app_id, seconds, delivered)
 
     async def _record(self, came: Admitted, arrival: Arrival, now: EpochMs) -> Reply:
         try:
@@ -285,12 +299,13 @@ def _reply(
     )
 
 
-def _tell(reply: Reply, seconds: float, delivered: bool) -> None:  # noqa: FBT001 -- private
+def _tell(reply: Reply, app_id: AppId, seconds: float, delivered: bool) -> None:  # noqa: FBT001 -- private
     """Write the one line of a callback."""
     received = reply.received
     often.write(
         CallbackAnswered(
             level="warning" if reply.outcome in {"not_recorded", "parked", "rejected"} else "info",
+            app_id=app_id,
             kind=reply.kind,
             outcome=reply.outcome,
             status=reply.status,

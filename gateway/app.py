@@ -2,28 +2,29 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from gateway.accept import Gate
-from gateway.admission import Admission, Admits
-from gateway.answer import Answers
 from gateway.append import Appender
+from gateway.apps import Gates, WebhookApps, in_words_of
 from gateway.around import spilling
-from gateway.credentials import Credentials, style_of
-from gateway.settings import GatewaySettings
+from gateway.credentials import style_of
+from gateway.settings import GatewayApp, GatewaySettings
 from gateway.webhook import Webhook
 from shared.admin import Probes, serve_admin
-from shared.app.app import App
+from shared.app.load import Handlers, of_each
 from shared.clock import Clock, SystemClock
 from shared.core.errors import ConfigError
+from shared.core.secret import Secret
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.eventlog.sqlite.file import REAL, Disk
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
+from shared.reread import rereading
 
 if TYPE_CHECKING:
     from gateway.longconn.keep import LongConnection
@@ -82,8 +83,9 @@ class RunningGateway:
 @asynccontextmanager
 async def serve(
     settings: GatewaySettings,
-    app: App,
+    handlers: Handlers,
     *,
+    reread: Callable[[], GatewaySettings] | None = None,
     event_log: EventLog | None = None,
     clock: Clock | None = None,
     spill_disk: Disk = REAL,
@@ -97,7 +99,8 @@ async def serve(
 
     Args:
         settings: What it was told.
-        app: The user's handlers.
+        handlers: The user's, of all apps or of each.
+        reread: Reads the settings again, where secrets are in files that may change; may block.
         event_log: Instead of the one that ``settings`` name.
         clock: Instead of the machine's.
         spill_disk: What the spill's disk is like, where that is to be tried out.
@@ -107,8 +110,6 @@ async def serve(
             platform will not let us open a long connection.
     """
     clock = clock or SystemClock()
-    delivery = settings.callbacks.delivery
-    credentials = None if delivery == "websocket" else Credentials.of(settings.app_id, settings.callbacks)
     topics = Topics.prefixed(settings.log.topic_prefix)
     metrics = Metrics(*GATEWAY_METRICS)
     async with AsyncExitStack() as stack:
@@ -126,47 +127,55 @@ async def serve(
             serve_admin(settings.admin_host, settings.admin_port, probes)
         )
         stack.push_async_callback(appender.close)
-        answers = Answers(app, metrics=metrics)
-        stack.callback(answers.close)
-
-        def gate(admission: Admits) -> Gate:
-            return Gate(
-                app_id=settings.app_id,
-                admission=admission,
-                app=app,
-                answers=answers,
-                appender=appender,
-                topics=topics,
-                clock=clock,
-                metrics=metrics,
-                keep_callback=settings.keep_callback,
-            )
-
-        if credentials is not None:
-            webhook = Webhook(gate(Admission(credentials)), clock=clock)
-            running.url = await stack.enter_async_context(_listen(settings, webhook))
-        if delivery != "webhook":
-            connecting = _connected(settings, gate, clock=clock, metrics=metrics)
-            running.connections.append(await stack.enter_async_context(connecting))
+        gates = Gates(
+            handlers=of_each(handlers, settings.apps),
+            appender=appender,
+            topics=topics,
+            clock=clock,
+            metrics=metrics,
+            keep_callback=settings.keep_callback,
+        )
+        stack.callback(gates.close)
+        webhook = WebhookApps(settings.apps, gates.gate)
+        if webhook.routes:
+            running.url = await stack.enter_async_context(_listen(settings, Webhook(webhook.routes, clock=clock)))
+        for told in settings.apps:
+            if told.callbacks.delivery != "webhook":
+                connecting = _connected(told, gates, proxy=settings.outbound.proxy)
+                running.connections.append(await stack.enter_async_context(connecting))
+        if reread is not None:
+            renew = partial(_renew, webhook=webhook, connections=running.connections)
+            await stack.enter_async_context(rereading(reread, settings, renew, clock=clock))
         stack.callback(running.stop)
         yield running
 
 
-def _connected(
-    settings: GatewaySettings, gate: Callable[[Admits], Gate], *, clock: Clock, metrics: Metrics
-) -> "AbstractAsyncContextManager[LongConnection]":
+def _renew(settings: GatewaySettings, *, webhook: WebhookApps, connections: "Sequence[LongConnection]") -> None:
+    webhook.renew(settings.apps)
+    secrets = {told.app_id: told.connection.app_secret for told in settings.apps}
+    for connection in connections:
+        if (secret := secrets.get(connection.app_id)) is not None:
+            connection.renew(secret)
+
+
+@asynccontextmanager
+async def _connected(told: GatewayApp, gates: Gates, *, proxy: Secret | None) -> "AsyncIterator[LongConnection]":
     # Here, because they load the protobuf library, which no webhook needs.
     from gateway.longconn.admission import FrameAdmission  # noqa: PLC0415
     from gateway.longconn.keep import connected  # noqa: PLC0415
 
-    return connected(
-        gate(FrameAdmission(settings.app_id, style=style_of(settings.callbacks))),
-        settings.connection,
-        app_id=settings.app_id,
-        proxy=settings.outbound.proxy,
-        clock=clock,
-        metrics=metrics,
-    )
+    async with AsyncExitStack() as stack:
+        with in_words_of(told):
+            connecting = connected(
+                gates.gate(told, FrameAdmission(told.app_id, style=style_of(told.callbacks))),
+                told.connection,
+                app_id=told.app_id,
+                proxy=proxy,
+                clock=gates.clock,
+                metrics=gates.metrics,
+            )
+            connection = await stack.enter_async_context(connecting)
+        yield connection
 
 
 @asynccontextmanager

@@ -49,8 +49,8 @@ class Credentials:
         """Return the credentials that the settings name."""
         return cls(
             app_id=app_id,
-            encrypt_keys=(settings.encrypt_key,) if settings.encrypt_key else (),
-            verification_tokens=(settings.verification_token,) if settings.verification_token else (),
+            encrypt_keys=settings.encrypt_keys,
+            verification_tokens=settings.verification_tokens,
             style=style_of(settings),
         )
 

@@ -1,11 +1,13 @@
 """What the gateway can be told."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from itertools import combinations
+from typing import Any, Self
 
 from shared.core.ids import AppId
 from shared.settings import (
+    APPS,
     CallbackSettings,
     ConnectionSettings,
     LogSettings,
@@ -16,9 +18,12 @@ from shared.settings import (
     app_id,
     handlers,
     load,
+    one_of_each,
     optional,
+    respelled,
     section,
     setting,
+    several,
 )
 from shared.settings.kinds import FLAG, PATH, PORT, TEXT, whole
 
@@ -51,15 +56,59 @@ class SpillSettings:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings:
-    """Everything that can be set about a gateway; it needs no database, and no App Secret for a webhook."""
+def _is_connected(told: Mapping[str, Any]) -> bool:
+    callbacks = told.get("callbacks")
+    return not isinstance(callbacks, CallbackSettings) or callbacks.delivery != "webhook"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayApp:
+    """
+    An app, as the gateway needs it: no App Secret for a webhook.
+
+    Attributes:
+        name: Of its routes, ``/webhook/<name>/card`` and ``/event``; ``None`` for the only app, with the short ones.
+    """
+
+    name: str | None = None
     app_id: AppId = app_id()
     callbacks: CallbackSettings = section(CallbackSettings)
-    connection: ConnectionSettings = section(ConnectionSettings)
-    outbound: OutboundSettings = section(OutboundSettings)
+    connection: ConnectionSettings = section(ConnectionSettings, wanted=_is_connected)
     handlers: str = handlers()
+
+    def problems(self) -> Iterator[str]:
+        """Return what is missing for the way that callbacks come."""
+        if self.callbacks.delivery != "webhook" and self.connection.app_secret is None:
+            yield (
+                f"LARK_APP_SECRET is missing: LARK_DELIVERY={self.callbacks.delivery} expects it, because the long "
+                "connection is opened with it, for example LARK_APP_SECRET=s-from-the-console"
+            )
+
+
+def _contradictions(apps: Sequence[GatewayApp]) -> Iterator[str]:
+    """Return what several apps may not have in common: who has the key of one must not come in as another."""
+    yield from one_of_each(apps)
+    for one, other in combinations(apps, 2):
+        if set(one.callbacks.encrypt_keys) & set(other.callbacks.encrypt_keys):
+            yield respelled(
+                f"LARK_ENCRYPT_KEY is {one.name}'s as well: expected a key of its own, or who has the one could click "
+                "as the other, for example LARK_ENCRYPT_KEY=kudryavka",
+                other.name,
+            )
+        if set(one.callbacks.verification_tokens) & set(other.callbacks.verification_tokens):
+            yield respelled(
+                f"LARK_VERIFICATION_TOKEN is {one.name}'s as well: expected the one that the console shows for this "
+                "app, for example LARK_VERIFICATION_TOKEN=v-token-from-the-console",
+                other.name,
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """Everything that can be set about a gateway; it needs no database."""
+
+    apps: tuple[GatewayApp, ...] = several(APPS, GatewayApp, check=_contradictions)
+    outbound: OutboundSettings = section(OutboundSettings)
     log: LogSettings = section(LogSettings)
     host: str = setting(
         TEXT,
@@ -82,14 +131,6 @@ class GatewaySettings:
     admin_host: str = admin_host()
     admin_port: int = admin_port(9101)
     observability: ObservabilitySettings = section(ObservabilitySettings)
-
-    def problems(self) -> Iterator[str]:
-        """Return what is missing for the way that callbacks come."""
-        if self.callbacks.delivery != "webhook" and self.connection.app_secret is None:
-            yield (
-                f"LARK_APP_SECRET is missing: LARK_DELIVERY={self.callbacks.delivery} expects it, because the long "
-                "connection is opened with it, for example LARK_APP_SECRET=s-from-the-console"
-            )
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> Self:

@@ -19,9 +19,6 @@ from gateway.starved import Starved
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected
 
-PATHS: Final = frozenset({"/webhook/card", "/webhook/event", "/card", "/event"})
-"""Ours, and those of the platform's tutorials. All the same: the body says what it is."""
-
 BODY_S: Final = 2.0
 """How long a body may take. The platform gives up after 3 s, so a later one could not be answered in time."""
 
@@ -44,10 +41,17 @@ log = structlog.get_logger("cardwire.gateway")
 
 
 class Webhook:
-    """A front end of a `Gate`."""
+    """
+    A front end of gates.
 
-    def __init__(self, gate: Gate, *, clock: Clock, body_s: float = BODY_S, stranger_s: float = STRANGER_S) -> None:
-        self._gate, self._clock, self._body_s, self._stranger_s = gate, clock, body_s, stranger_s
+    Args:
+        routes: The gate of each path.
+    """
+
+    def __init__(
+        self, routes: Mapping[str, Gate], *, clock: Clock, body_s: float = BODY_S, stranger_s: float = STRANGER_S
+    ) -> None:
+        self._routes, self._clock, self._body_s, self._stranger_s = routes, clock, body_s, stranger_s
 
     def server(self) -> web.Server:
         """Return a server of it, to be bound: the low-level one, which leaves bodies as they are on the wire."""
@@ -55,18 +59,19 @@ class Webhook:
         return _Server(self._handle, idle_s=self._stranger_s)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path not in PATHS:
+        gate = self._routes.get(request.path)
+        if gate is None:
             return web.Response(status=404, headers=_SERVER)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST", **_SERVER})
         try:
-            return await self._answer(request)
+            return await self._answer(request, gate)
         except Exception:
             # Ours, whatever it was: the caller gets no trace of it, and events are sent again.
             log.exception("callback_failed")
             return _response(503, UNAVAILABLE)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, gate: Gate) -> web.StreamResponse:
         started = self._clock.monotonic()
         headers = _headers(request.headers)
         try:
@@ -74,11 +79,11 @@ class Webhook:
         except CallbackRejected as error:
             reply = rejected(error, headers, started)
         else:
-            reply = await self._gate.accept(Arrival(body=body, headers=headers, started=started))
+            reply = await gate.accept(Arrival(body=body, headers=headers, started=started))
         response = _response(reply.status, reply.body)
         if reply.status in {408, 413}:
             response.force_close()
-        self._gate.answered(reply, delivered=await _written(request, response))
+        gate.answered(reply, delivered=await _written(request, response))
         return response
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,11 +13,14 @@ import structlog
 
 from shared.admin import Probes, serve_admin
 from shared.app.app import App
+from shared.app.load import Handlers, of_each
 from shared.clock import Clock, SystemClock
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.feishu.limits import Limits
+from shared.reread import rereading
 from worker.alarm import Alarm
 from worker.deciding.consume import Consume
 from worker.deciding.handlers import HandlerThreads
@@ -101,8 +104,9 @@ class RunningWorker:
 @asynccontextmanager
 async def serve(
     settings: WorkerSettings,
-    app: App,
+    handlers: Handlers,
     *,
+    reread: Callable[[], WorkerSettings] | None = None,
     event_log: EventLog | None = None,
     ledger: Ledger | None = None,
     platform: Platform | None = None,
@@ -111,6 +115,10 @@ async def serve(
 ) -> AsyncIterator[RunningWorker]:
     """
     Run a worker until the block is left. Back ends that are given are used and left open; others are made and closed.
+
+    Args:
+        handlers: The user's, of all apps or of each.
+        reread: Reads the settings again, where secrets are in files that may change; may block.
 
     Raises:
         StartRefused: Log and ledger do not tell the same history.
@@ -127,7 +135,10 @@ async def serve(
             event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
             stack.push_async_callback(event_log.close)
         if platform is None:
-            platform = await stack.enter_async_context(HttpPlatform.of(settings, clock))
+            platform = http = await stack.enter_async_context(HttpPlatform.of(settings, clock))
+            if reread is not None:
+                reading = rereading(reread, settings, lambda found: http.renew(found.platforms), clock=clock)
+                await stack.enter_async_context(reading)
         await ledger.check()
         if event_log.features.makes_topics:
             await event_log.create([topics.interactions, topics.outcomes, topics.dead])
@@ -137,7 +148,7 @@ async def serve(
             meter.lost(passed.begin - passed.position)
         stages = _stages(
             settings,
-            app,
+            of_each(handlers, settings.apps),
             event_log,
             ledger,
             platform,
@@ -157,7 +168,7 @@ async def serve(
 
 def _stages(
     settings: WorkerSettings,
-    app: App,
+    apps: Mapping[AppId, App],
     event_log: EventLog,
     ledger: Ledger,
     platform: Platform,
@@ -168,6 +179,7 @@ def _stages(
     rng: random.Random,
 ) -> _Stages:
     owner = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(32):08x}"
+    shows_cards = any(app.shows_cards for app in apps.values())
     limits = Limits().unlimited() if settings.limits is None else Limits().times(settings.limits)
     alarm = Alarm(clock)
     relay = Relay(event_log=event_log, ledger=ledger, owner=owner, clock=clock, meter=meter)
@@ -178,7 +190,7 @@ def _stages(
             alarm.at(at + effect.due_in_ms)
         if write.marks:
             # A card that a click was answered with is on the screen: it is written down at once.
-            alarm.at(at if app.shows_cards else at + settings.settle_ms)
+            alarm.at(at if shows_cards else at + settings.settle_ms)
             alarm.at(at + settings.settle_ms)
         relay.nudge()
 
@@ -190,7 +202,7 @@ def _stages(
     settler = Settler(ledger=ledger, owner=owner, clock=clock, settled=settled)
     return _Stages(
         consume=Consume(
-            app=app,
+            apps=apps,
             event_log=event_log,
             ledger=ledger,
             topics=topics,

@@ -7,6 +7,7 @@ from typing import Final, Self
 from shared.core.ids import AppId
 from shared.core.secret import Secret
 from shared.settings import (
+    APPS,
     LogSettings,
     ObservabilitySettings,
     OutboundSettings,
@@ -16,14 +17,20 @@ from shared.settings import (
     app_id,
     handlers,
     load,
+    one_of_each,
     required,
     section,
     setting,
+    several,
 )
 from shared.settings.kinds import FACTOR, LEDGER_URL, TEXT, whole
 
 SETTLE_MS: Final = 300
 """From the answered mark to the first update, unless set otherwise: the client must have painted the answer."""
+
+
+UNKNOWN_HINT: Final = "expected its settings, in the file of CARDWIRE_APPS or as LARK_APP_ID and LARK_APP_SECRET"
+"""Of an app whose clicks are in the log and that the worker was not told of."""
 
 
 def ledger_url() -> Secret:
@@ -38,13 +45,26 @@ def ledger_url() -> Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerApp:
+    """
+    An app, as the worker needs it: no key of callbacks.
+
+    Attributes:
+        name: What it is called in the file of several; ``None`` for the only one.
+    """
+
+    name: str | None = None
+    app_id: AppId = app_id()
+    platform: PlatformSettings = section(PlatformSettings)
+    handlers: str = handlers()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """Everything that can be set about a worker."""
 
-    app_id: AppId = app_id()
-    platform: PlatformSettings = section(PlatformSettings)
+    apps: tuple[WorkerApp, ...] = several(APPS, WorkerApp, check=one_of_each)
     outbound: OutboundSettings = section(OutboundSettings)
-    handlers: str = handlers()
     log: LogSettings = section(LogSettings)
     ledger: Secret = ledger_url()
     group: str = setting(
@@ -79,6 +99,11 @@ class WorkerSettings:
     admin_host: str = admin_host()
     admin_port: int = admin_port(9102)
     observability: ObservabilitySettings = section(ObservabilitySettings)
+
+    @property
+    def platforms(self) -> Mapping[AppId, PlatformSettings]:
+        """How the platform is called for each app."""
+        return {app.app_id: app.platform for app in self.apps}
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> Self:

@@ -9,9 +9,10 @@ import structlog
 import typer
 
 from cardwire.cli import process
-from shared.app.load import load_app
+from shared.app.load import load_apps
 from shared.core.errors import CardwireError, ConfigError
 from shared.observability import configure_logs
+from shared.settings import rereader
 
 
 class Broken(CardwireError):
@@ -31,14 +32,15 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
 
     settings = GatewaySettings.load(env)
     configure_logs(settings.observability.level, settings.observability.format, in_batches=True)
-    app = load_app(settings.handlers)
+    handlers = load_apps(settings.apps)
 
     from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it
 
     async def announce(running: RunningGateway) -> None:
         ready("gateway", callbacks=running.url or "long-connection", admin=running.admin_url)
 
-    process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent), fast=False)
+    serving = serve(settings, handlers, reread=rereader(GatewaySettings, env))
+    process.run(process.serve(serving, announce=announce, ended=ended, parent=parent), fast=False)
 
 
 def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
@@ -47,7 +49,7 @@ def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
 
     settings = WorkerSettings.load(env)
     configure_logs(settings.observability.level, settings.observability.format)
-    app = load_app(settings.handlers)
+    handlers = load_apps(settings.apps)
 
     from worker.app import RunningWorker, serve
 
@@ -55,7 +57,8 @@ def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
         await running.ready()
         ready("worker", admin=running.admin_url)
 
-    process.run(process.serve(serve(settings, app), announce=announce, ended=ended, parent=parent))
+    serving = serve(settings, handlers, reread=rereader(WorkerSettings, env))
+    process.run(process.serve(serving, announce=announce, ended=ended, parent=parent))
 
 
 def run_simulator(env: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from cardwire.cli import process
 from cardwire.cli.settings import RunSettings
 from cardwire.cli.supervise import Child, supervise
 from gateway.settings import GatewaySettings
-from shared.app.load import load_app
+from shared.app.load import load_apps
 from shared.clock import SystemClock
 from shared.core.errors import ConfigError
 from worker.settings import WorkerSettings
@@ -30,7 +30,7 @@ def run_both(env: Mapping[str, str]) -> None:
     """
     env = with_files(env, Path.cwd())
     settings = check(env)
-    load_app(settings.handlers)
+    load_apps(settings.apps)
     make_folder(Path(RunSettings.load(env).data))
     children = [
         _child("gateway", env),

@@ -64,6 +64,7 @@ class Dialer:
 
     Args:
         domain: Where the OpenAPI is, as in ``https://open.feishu.cn``.
+        app_secret: The app's; may be changed.
         proxy: The way out, if there is but one: see `shared.outbound`.
     """
 
@@ -78,7 +79,7 @@ class Dialer:
         within_s: float = DIAL_S,
     ) -> None:
         self._session, self._domain, self._within_s = session, domain.rstrip("/"), within_s
-        self._app_id, self._app_secret, self._proxy = app_id, app_secret, proxy
+        self._app_id, self.app_secret, self._proxy = app_id, app_secret, proxy
 
     async def dial(self) -> Dialled:
         """
@@ -101,7 +102,7 @@ class Dialer:
         try:
             async with self._session.post(
                 URL(self._domain + PATH),
-                data=endpoint_request(self._app_id, self._app_secret.reveal()),
+                data=endpoint_request(self._app_id, self.app_secret.reveal()),
                 headers={**_HEADERS, **route.headers},
                 proxy=route.proxy,
                 proxy_headers=route.proxy_headers,

@@ -89,12 +89,18 @@ class LongConnectionLost(CardwireError):
 
 
 class LongConnection:
-    """One connection of one app to the platform, for as long as the process lives."""
+    """
+    One connection of one app to the platform, for as long as the process lives.
+
+    Attributes:
+        app_id: The app.
+    """
 
     def __init__(
         self, dialer: Dialer, gate: Gate, *, app_id: AppId, clock: Clock, rng: Random, metrics: Metrics
     ) -> None:
-        self._dialer, self._app_id, self._clock, self._rng, self._metrics = dialer, app_id, clock, rng, metrics
+        self._dialer, self._clock, self._rng, self._metrics = dialer, clock, rng, metrics
+        self.app_id = app_id
         self._answering = Answering(gate, clock=clock)
         self._last_frame = LastFrame(clock=clock)
         self._connection: Connection | None = None
@@ -114,9 +120,13 @@ class LongConnection:
         try:
             dialled = await self._dialer.dial()
         except NotConnected as error:
-            log.warning("long_connection_unavailable", app_id=self._app_id, reason=str(error))
+            log.warning("long_connection_unavailable", app_id=self.app_id, reason=str(error))
         self._keeping = asyncio.create_task(self._keep(dialled), name="cardwire-long-connection")
         await asyncio.sleep(0)  # So that it is connected when we say so.
+
+    def renew(self, app_secret: Secret) -> None:
+        """Open the next connection with this secret."""
+        self._dialer.app_secret = app_secret
 
     @property
     def is_connected(self) -> bool:
@@ -163,19 +173,19 @@ class LongConnection:
         """Serve one connection to its end; return what the server asked for last."""
         connection = Connection(dialled, self._answering, clock=self._clock, last_frame=self._last_frame)
         self._connection = connection
-        self._metrics.set(LONG_CONNECTION_UP, 1, self._app_id)
-        log.info("long_connection_opened", app_id=self._app_id)
+        self._metrics.set(LONG_CONNECTION_UP, 1, self.app_id)
+        log.info("long_connection_opened", app_id=self.app_id)
         reason = "broken"
         try:
             reason = await connection.serve()
         except Exception:
-            log.exception("long_connection_broke", app_id=self._app_id)
+            log.exception("long_connection_broke", app_id=self.app_id)
         finally:
             self._connection = None
             self._was_silent = reason == "silent" or (self._was_silent and not connection.pulse.has_answered)
-            self._metrics.set(LONG_CONNECTION_UP, 0, self._app_id)
-        self._metrics.count(LONG_CONNECTIONS_LOST, self._app_id)
-        log.warning("long_connection_lost", app_id=self._app_id, reason=reason)
+            self._metrics.set(LONG_CONNECTION_UP, 0, self.app_id)
+        self._metrics.count(LONG_CONNECTIONS_LOST, self.app_id)
+        log.warning("long_connection_lost", app_id=self.app_id, reason=reason)
         return connection.pulse.parameters
 
     async def _dial_again(self, parameters: Parameters) -> Dialled:
@@ -186,14 +196,14 @@ class LongConnection:
             try:
                 return await self._dialer.dial()
             except NotConnected as error:
-                log.warning("long_connection_unavailable", app_id=self._app_id, reason=str(error), retry_in_s=wait_s)
+                log.warning("long_connection_unavailable", app_id=self.app_id, reason=str(error), retry_in_s=wait_s)
             except ConnectionRefused as error:
                 # At start this ends the process; now others may depend on it, and an operator may mend it meanwhile.
-                told = {"app_id": self._app_id, "reason": str(error), "retry_in_s": wait_s}
+                told = {"app_id": self.app_id, "reason": str(error), "retry_in_s": wait_s}
                 log.error("long_connection_refused", **told)  # noqa: TRY400 -- its text says all there is to say
             except Exception:
                 # Whatever a library raises, callbacks must come again.
-                log.exception("long_connection_broke", app_id=self._app_id)
+                log.exception("long_connection_broke", app_id=self.app_id)
         raise LongConnectionLost(
             f"LARK_DELIVERY: the long connection is lost, and the platform allows {tries} attempts to open it again, "
             "which failed: start the gateway again, or use the webhook: LARK_DELIVERY=webhook"

@@ -1,15 +1,65 @@
-"""Find the user's `App` by its address, ``module:attribute``."""
+"""Find the user's `App` by its address, ``module:attribute``; of several apps, each one's."""
 
 import importlib
 import os
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Protocol
 
 from shared.app.app import App
 from shared.core.errors import ConfigError
+from shared.core.ids import AppId
+from shared.settings import respelled
 
 EXAMPLE = "CARDWIRE_APP=handlers:app"
+
+
+Handlers = App | Mapping[AppId, App]
+"""The handlers of all apps, or each app's own."""
+
+
+class Handled(Protocol):
+    """An app, and where its handlers are."""
+
+    @property
+    def name(self) -> str | None:
+        """What it is called in the file of several; ``None``: it is the only one."""
+
+    @property
+    def app_id(self) -> AppId:
+        """The platform's id of it."""
+
+    @property
+    def handlers(self) -> str:
+        """The address of its `App`."""
+
+
+def of_each(handlers: Handlers, apps: Sequence[Handled]) -> Mapping[AppId, App]:
+    """Return the handlers of each of these apps, and of no other."""
+    return {told.app_id: handlers if isinstance(handlers, App) else handlers[told.app_id] for told in apps}
+
+
+def load_apps(apps: Sequence[Handled]) -> Mapping[AppId, App]:
+    """
+    Return the handlers of each app. Those of one address are one `App`.
+
+    Raises:
+        ConfigError: As `load_app`; a line for each problem of each address.
+    """
+    loaded: dict[str, App] = {}
+    problems: dict[str, str] = {}
+    for told in apps:
+        if told.handlers not in loaded and told.handlers not in problems:
+            try:
+                loaded[told.handlers] = load_app(told.handlers)
+            except ConfigError as error:
+                lines = (respelled(line, told.name) for line in str(error).splitlines())
+                problems[told.handlers] = "\n".join(lines)
+    if problems:
+        raise ConfigError("\n".join(problems.values()))
+    return {told.app_id: loaded[told.handlers] for told in apps}
 
 
 def load_app(address: str) -> App:

@@ -43,16 +43,16 @@ class Metric:
 CALLBACKS: Final = Metric(
     name="cardwire_callbacks",
     kind="counter",
-    meaning="Callbacks answered, by kind and outcome: recorded, not_recorded, answered (a link preview, recorded "
+    meaning="Callbacks answered, by app, kind and outcome: recorded, not_recorded, answered (a link preview, recorded "
     "behind its answer if at all), parked, ignored, verified, rejected.",
-    labels=("kind", "outcome"),
+    labels=("app_id", "kind", "outcome"),
 )
 # Who tried to get in and why not: an attack, or a wrong key.
 REFUSALS: Final = Metric(
     name="cardwire_callback_refusals",
     kind="counter",
-    meaning="Callbacks refused, by cause.",
-    labels=("cause",),
+    meaning="Callbacks refused, by the app whose path they came to, and by cause.",
+    labels=("app_id", "cause"),
 )
 # The promise that people feel: from the request's first byte to the answer's last.
 ANSWER_SECONDS: Final = Metric(

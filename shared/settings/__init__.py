@@ -8,9 +8,10 @@ docs/reference/settings.md are generated from the same declarations.
 """
 
 from shared.core.secret import Secret
-from shared.settings.declare import Setting, declared, optional, required, section, setting
+from shared.settings.apps import APPS, AppFields, field_of, one_of_each, respelled
+from shared.settings.declare import Setting, declared, optional, required, section, setting, several
 from shared.settings.kinds import CallbackStyle
-from shared.settings.load import ConfigWarning, load
+from shared.settings.load import ConfigWarning, load, rereader
 from shared.settings.sections import (
     CallbackSettings,
     ConnectionSettings,
@@ -27,6 +28,8 @@ from shared.settings.sections import (
 )
 
 __all__ = [
+    "APPS",
+    "AppFields",
     "CallbackSettings",
     "CallbackStyle",
     "ConfigWarning",
@@ -43,10 +46,15 @@ __all__ = [
     "app_id",
     "declared",
     "domain",
+    "field_of",
     "handlers",
     "load",
+    "one_of_each",
     "optional",
     "required",
+    "rereader",
+    "respelled",
     "section",
     "setting",
+    "several",
 ]

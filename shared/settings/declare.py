@@ -1,13 +1,12 @@
 """How a setting is declared: everything that can be said about it, in one place."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, assert_never, cast
 
 T = TypeVar("T")
 
-_SETTING: Final = "setting"
-_SECTION: Final = "section"
+_MEMBER: Final = "member"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +19,14 @@ class Kind(Generic[T]):
         expected: Completes "expected …" in an error line.
         parse: Returns the value of a text; raises ``ValueError``.
         mountable: May also come from a file named by ``NAME_FILE``.
+        may_be_empty: Such a file may hold nothing: then the setting is absent.
     """
 
     name: str
     expected: str
     parse: Callable[[str], T]
     mountable: bool = False
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def setting(
         name=name, kind=kind, meaning=meaning, example=example or default, default=default, unit=unit,
         aliases=_aliases(name, aliases),
     )  # fmt: skip
-    return field(default=kind.parse(default), metadata={_SETTING: told})
+    return field(default=kind.parse(default), metadata={_MEMBER: told})
 
 
 def required(kind: Kind[T], name: str, *, meaning: str, example: str, aliases: Sequence[str] = ()) -> T:
@@ -76,7 +77,7 @@ def required(kind: Kind[T], name: str, *, meaning: str, example: str, aliases: S
     told = Setting(
         name=name, kind=kind, meaning=meaning, example=example, is_required=True, aliases=_aliases(name, aliases)
     )
-    return cast("T", field(metadata={_SETTING: told}))
+    return cast("T", field(metadata={_MEMBER: told}))
 
 
 def optional(
@@ -84,30 +85,76 @@ def optional(
 ) -> T | None:
     """Declare a field that is ``None`` when the setting is absent."""
     told = Setting(name=name, kind=kind, meaning=meaning, example=example, unit=unit, aliases=_aliases(name, aliases))
-    return cast("T | None", field(default=None, metadata={_SETTING: told}))
+    return cast("T | None", field(default=None, metadata={_MEMBER: told}))
 
 
-def section(of: type[T]) -> T:
-    """Declare a field that is itself a settings type, shared by processes."""
-    return field(default_factory=of, metadata={_SECTION: of})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """
+    A field that is itself a settings type.
+
+    Attributes:
+        wanted: Told the values of the fields before it; where it says no, nothing of the section is read.
+    """
+
+    of: type[object]
+    wanted: Callable[[Mapping[str, Any]], bool] | None = None
 
 
-def members(of: type[object]) -> Iterator[tuple[str, Setting | type[object]]]:
-    """Return the fields of a settings type in order, each with its declaration or its section's type."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """
+    A field with one value of a settings type for each app.
+
+    Attributes:
+        file: The setting that names a TOML file of several; without it there is one app, in the environment.
+        of: One app's settings. Its field ``name`` is filled with the app's name in the file.
+        check: Returns a line for everything in which apps contradict each other.
+    """
+
+    file: Setting
+    of: type[object]
+    check: Callable[[Sequence[Any]], Iterator[str]]
+
+
+Member = Setting | Section | Several
+
+
+def section(of: type[T], *, wanted: Callable[[Mapping[str, Any]], bool] | None = None) -> T:
+    """Declare a field that is itself a settings type, shared by processes; see `Section`."""
+    return field(default_factory=of, metadata={_MEMBER: Section(of=of, wanted=wanted)})
+
+
+def several(file: Setting, of: type[T], *, check: Callable[[Sequence[T]], Iterator[str]]) -> tuple[T, ...]:
+    """Declare a field that has a value for each app; see `Several`."""
+    return cast("tuple[T, ...]", field(metadata={_MEMBER: Several(file=file, of=of, check=check)}))
+
+
+def members(of: type[object]) -> Iterator[tuple[str, Member]]:
+    """Return the fields of a settings type that are declared here, in order, each with its declaration."""
     for member in fields(cast("Any", of)):
-        if _SETTING in member.metadata:
-            yield member.name, member.metadata[_SETTING]
-        elif _SECTION in member.metadata:
-            yield member.name, member.metadata[_SECTION]
+        if _MEMBER in member.metadata:
+            yield member.name, member.metadata[_MEMBER]
 
 
 def declared(of: type[object]) -> Iterator[Setting]:
-    """Return every setting of a settings type, sections included, in order."""
+    """Return every setting of a settings type, sections and apps included, in order."""
     for _, member in members(of):
-        if isinstance(member, Setting):
-            yield member
-        else:
-            yield from declared(member)
+        match member:
+            case Setting():
+                yield member
+            case Section():
+                yield from declared(member.of)
+            case Several():
+                yield member.file
+                yield from declared(member.of)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+
+def mounted_at(name: str) -> str:
+    """Return an example of where a setting's file may be."""
+    return f"/run/secrets/{name.lower()}"
 
 
 def _aliases(name: str, more: Sequence[str]) -> tuple[str, ...]:

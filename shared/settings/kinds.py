@@ -123,6 +123,7 @@ def _style(text: str) -> CallbackStyle:
 
 TEXT: Final = Kind(name="text", expected="printable text", parse=_text)
 SECRET: Final = Kind(name="secret", expected="a secret text", parse=Secret, mountable=True)
+PREVIOUS_SECRET: Final = Kind(name="secret", expected="a secret text", parse=Secret, mountable=True, may_be_empty=True)
 PATH: Final = Kind(name="path", expected="the path of a file", parse=_text)
 PORT: Final = Kind(
     name="port", expected=f"a port from 0 (any free one) to {_MAX_PORT}", parse=whole(0, _MAX_PORT).parse

@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, assert_never, runtime_checkable
 
 from shared.core.errors import ConfigError
-from shared.settings.declare import Setting, members
+from shared.settings.apps import ONLY_APP, beside, is_mounted, read_apps, respelled
+from shared.settings.declare import Member, Section, Setting, Several, members, mounted_at
 
 S = TypeVar("S")
 
@@ -44,6 +46,15 @@ def load(of: type[S], env: Mapping[str, str], *, warn: Callable[[str], None] | N
     return built
 
 
+def rereader(of: type[S], env: Mapping[str, str]) -> Callable[[], S] | None:
+    """
+    Return what reads the settings of a process again; ``None`` if nothing of its apps lies in files, which may change.
+
+    What it returns raises as `load` does, and warns of nothing: that was done at start.
+    """
+    return partial(load, of, env, warn=lambda _: None) if is_mounted(env) else None
+
+
 class _Absent:
     """The setting is not there."""
 
@@ -62,12 +73,10 @@ class _Reading:
         self._warn = warn
         self.problems: list[str] = []
 
-    def build(self, of: type[S]) -> S | None:
-        values: dict[str, Any] = {}
+    def build(self, of: type[S], **known: Any) -> S | None:
+        values = dict(known)
         for name, member in members(of):
-            value = self._value(member) if isinstance(member, Setting) else self.build(member)
-            if value is None and not isinstance(member, Setting):
-                value = _WRONG
+            value = self._member(member, values)
             if value is not _ABSENT:
                 values[name] = value
         if _WRONG in values.values():
@@ -76,6 +85,51 @@ class _Reading:
         if isinstance(built, Checked):
             self.problems.extend(built.problems())
         return built
+
+    def _member(self, member: Member, before: Mapping[str, Any]) -> Any:
+        match member:
+            case Setting():
+                return self._value(member)
+            case Section(of=of, wanted=wanted):
+                is_read = wanted is None or wanted(before)
+                return (self.build(of) or _WRONG) if is_read else _ABSENT
+            case Several():
+                return self._several(member)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _several(self, told: Several) -> Any:
+        path = self._value(told.file)
+        if path is _ABSENT:
+            only = self.build(told.of)
+            return _WRONG if only is None else (only,)
+        self._check_beside(told.file)
+        try:
+            tables = read_apps(path)
+        except ConfigError as error:
+            self.problems.append(str(error))
+            return _WRONG
+        self.problems.extend(tables.problems)
+        apps = [self._app(told.of, name, tables.environment(name, self._env)) for name in tables.by_name]
+        built = tuple(app for app in apps if app is not None)
+        self.problems.extend(told.check(built))
+        return built if len(built) == len(apps) else _WRONG
+
+    def _app(self, of: type[S], name: str, env: Mapping[str, str]) -> S | None:
+        reading = _Reading(env, self._warn)
+        built = reading.build(of, name=name)
+        self.problems.extend(respelled(problem, name) for problem in reading.problems)
+        return built
+
+    def _check_beside(self, file: Setting) -> None:
+        names = [told.name for told in beside(self._env)]
+        if ONLY_APP in names:
+            self.problems.append(
+                f"{file.name} and {ONLY_APP} are both set: expected all apps in the file, or one in the environment, "
+                f"because /webhook/card can be one app's only, for example {file.name}={file.example} alone"
+            )
+        elif names:
+            self._warn(f"{file.name} is used, and not {', '.join(names)}: the apps are those of the file")
 
     def _value(self, told: Setting) -> Any:
         text = self._text(told)
@@ -103,9 +157,9 @@ class _Reading:
         if text and path:
             self.problems.append(f"{name} and {name}_FILE are both set: keep one of them")
             return _WRONG
-        return self._mounted(name, path) if path else text or _ABSENT
+        return self._mounted(name, path, told) if path else text or _ABSENT
 
-    def _mounted(self, name: str, path: str) -> str | _Wrong:
+    def _mounted(self, name: str, path: str, told: Setting) -> str | _Absent | _Wrong:
         try:
             # Some editors begin a file with a byte order mark, which nobody sees and no platform takes for a secret.
             text = Path(path).read_text(encoding="utf-8-sig").strip()
@@ -113,11 +167,13 @@ class _Reading:
             text, why = "", error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         else:
             why = "it is empty"
+            if not text and told.kind.may_be_empty:
+                return _ABSENT
         if text:
             return text
         self.problems.append(
             f"{name}_FILE names {path}, which cannot be used ({why}): expected a readable file that holds the secret, "
-            f"for example {name}_FILE=/run/secrets/{name.lower()}"
+            f"for example {name}_FILE={mounted_at(name)}"
         )
         return _WRONG
 

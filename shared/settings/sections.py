@@ -16,6 +16,7 @@ from shared.settings.kinds import (
     PATH,
     PORT,
     PREFIX,
+    PREVIOUS_SECRET,
     PROXY,
     SECRET,
     STYLE,
@@ -43,7 +44,8 @@ def handlers() -> str:
     return required(
         APP,
         "CARDWIRE_APP",
-        meaning="Where your handlers are: module and name of the App; the current folder is looked in last.",
+        meaning="Where your handlers are: module and name of the App; the current folder is looked in last. "
+        "Of several apps, those that name no other.",
         example="handlers:app",
     )
 
@@ -100,12 +102,24 @@ class CallbackSettings:
         example="kudryavka",
         aliases=("ENCRYPT_KEY",),
     )
+    encrypt_key_old: Secret | None = optional(
+        PREVIOUS_SECRET,
+        "LARK_ENCRYPT_KEY_OLD",
+        meaning="Encrypt Key that is accepted as well, while the key is being changed. Its file may be empty: none.",
+        example="kudryavka-before",
+    )
     verification_token: Secret | None = optional(
         SECRET,
         "LARK_VERIFICATION_TOKEN",
         meaning="Verification Token of the app: proves callbacks without an Encrypt Key, and legacy card callbacks.",
         example="v-token-from-the-console",
         aliases=("VERIFICATION_TOKEN",),
+    )
+    verification_token_old: Secret | None = optional(
+        PREVIOUS_SECRET,
+        "LARK_VERIFICATION_TOKEN_OLD",
+        meaning="Verification Token that is accepted as well, while it is being changed. Its file may be empty: none.",
+        example="v-token-from-before",
     )
     style: CallbackStyle = setting(
         STYLE,
@@ -115,6 +129,16 @@ class CallbackSettings:
         "auto is new when an Encrypt Key is set, else both.",
         example="both",
     )
+
+    @property
+    def encrypt_keys(self) -> tuple[Secret, ...]:
+        """The Encrypt Keys that are accepted: none, one, or two while it is being changed."""
+        return tuple(key for key in (self.encrypt_key, self.encrypt_key_old) if key is not None)
+
+    @property
+    def verification_tokens(self) -> tuple[Secret, ...]:
+        """The Verification Tokens that are accepted."""
+        return tuple(token for token in (self.verification_token, self.verification_token_old) if token is not None)
 
     def problems(self) -> Iterator[str]:
         """Return what makes it impossible to tell the platform from anybody else."""

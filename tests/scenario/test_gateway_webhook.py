@@ -15,9 +15,10 @@ from gateway.admission import MAX_BODY, Admission
 from gateway.answer import Answers
 from gateway.app import RunningGateway, serve
 from gateway.append import Appender
+from gateway.apps import SHORT_PATHS
 from gateway.credentials import Credentials
 from gateway.settings import GatewaySettings
-from gateway.webhook import PATHS, Webhook
+from gateway.webhook import Webhook
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.clock import ManualClock
@@ -26,6 +27,7 @@ from shared.core.codec import decode
 from shared.core.decision import Card
 from shared.core.errors import ConfigError
 from shared.core.events import InteractionAnswered, InteractionReceived
+from shared.core.ids import AppId
 from shared.eventlog.port import Topics
 from shared.observability.metrics import ANSWERS_DEFAULTED, CALLBACKS, GATEWAY_METRICS, MARKS, REFUSALS, Metrics
 from tests.support.callbacks import (
@@ -138,7 +140,7 @@ async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
 class TestAnswers:
     """What a caller gets."""
 
-    @pytest.mark.parametrize("path", sorted(PATHS))
+    @pytest.mark.parametrize("path", SHORT_PATHS)
     async def test_every_path_takes_every_callback(
         self, gateway: RunningGateway, client: aiohttp.ClientSession, path: str
     ) -> None:
@@ -334,7 +336,7 @@ class TestBodies:
         data = pieces() if chunked else wire.body
         async with client.post(gateway.url + "/card", data=data) as response:
             assert (413, b'{"error":"rejected"}') == (response.status, await response.read())
-        assert 1 == gateway.metrics.value(REFUSALS, "body_too_large")
+        assert 1 == gateway.metrics.value(REFUSALS, APP_ID, "body_too_large")
 
     async def test_a_body_at_the_bound_is_read(
         self, gateway: RunningGateway, client: aiohttp.ClientSession, log: TestableLog
@@ -356,7 +358,7 @@ class TestBodies:
         writer.close()
 
         async def refused() -> bool:
-            return gateway.metrics.value(REFUSALS, "body_incomplete") == 1
+            return gateway.metrics.value(REFUSALS, APP_ID, "body_incomplete") == 1
 
         await _until(refused)
         assert [] == await _events(log)
@@ -430,7 +432,7 @@ class TestBodies:
         response = await reader.read()
         assert response.startswith(b"HTTP/1.1 408")
         assert response.endswith(b'{"error":"rejected"}')
-        assert 1 == metrics.value(REFUSALS, "body_too_slow")
+        assert 1 == metrics.value(REFUSALS, APP_ID, "body_too_slow")
         writer.close()
         await runner.cleanup()
 
@@ -521,9 +523,9 @@ async def test_the_admin_port_shows_the_numbers(gateway: RunningGateway, client:
     await _post(client, gateway, Wire(body=b"nonsense"))
     async with client.get(gateway.admin_url + "/metrics") as response:
         shown = await response.text()
-    assert 'cardwire_callbacks_total{kind="card_action",outcome="recorded"} 1.0' in shown
-    assert 'cardwire_callback_refusals_total{cause="unreadable"} 1.0' in shown
-    assert 1 == gateway.metrics.value(CALLBACKS, "unknown", "rejected")
+    assert 'cardwire_callbacks_total{app_id="cli_a1",kind="card_action",outcome="recorded"} 1.0' in shown
+    assert 'cardwire_callback_refusals_total{app_id="cli_a1",cause="unreadable"} 1.0' in shown
+    assert 1 == gateway.metrics.value(CALLBACKS, APP_ID, "unknown", "rejected")
     for secret in (ENCRYPT_KEY, VERIFICATION_TOKEN, CARD_TOKEN):
         assert secret not in shown
 
@@ -538,11 +540,10 @@ async def _status(client: aiohttp.ClientSession, gateway: RunningGateway, probe:
 
 
 def _webhook(log: TestableLog, metrics: Metrics, *, body_s: float = 2.0, stranger_s: float = 10.0) -> Webhook:
-    settings = GatewaySettings.load(ENV)
     clock = ManualClock(NOW)
     gate = Gate(
-        app_id=settings.app_id,
-        admission=Admission(Credentials.of(settings.app_id, settings.callbacks)),
+        app_id=AppId(APP_ID),
+        admission=Admission(Credentials.of(AppId(APP_ID), GatewaySettings.load(ENV).apps[0].callbacks)),
         app=app,
         answers=Answers(app, metrics=metrics),
         appender=Appender(log, clock=clock, metrics=metrics),
@@ -550,4 +551,4 @@ def _webhook(log: TestableLog, metrics: Metrics, *, body_s: float = 2.0, strange
         clock=clock,
         metrics=metrics,
     )
-    return Webhook(gate, clock=clock, body_s=body_s, stranger_s=stranger_s)
+    return Webhook(dict.fromkeys(SHORT_PATHS, gate), clock=clock, body_s=body_s, stranger_s=stranger_s)

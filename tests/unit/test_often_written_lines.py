@@ -15,7 +15,9 @@ from shared.observability.batches import MOST, Batches
 from shared.observability.often import often
 
 TOKEN: Final = "c-295ee57216a5dc9de90fefd0aadb4b1d"
-LINE: Final = CallbackAnswered(kind="card_action", outcome="recorded", status=200, ms=1.2, delivered=True)
+LINE: Final = CallbackAnswered(
+    app_id="cli_a1", kind="card_action", outcome="recorded", status=200, ms=1.2, delivered=True
+)
 
 
 class Pipe(io.StringIO):
@@ -60,7 +62,14 @@ def test_a_line_is_written_soon_without_anybody_flushing_it(pipe: Pipe) -> None:
     often.write(LINE)
     line = _soon(pipe)
     assert line.pop("at").endswith("Z")
-    expected = {"kind": "card_action", "outcome": "recorded", "status": 200, "ms": 1.2, "delivered": True}
+    expected = {
+        "app_id": "cli_a1",
+        "kind": "card_action",
+        "outcome": "recorded",
+        "status": 200,
+        "ms": 1.2,
+        "delivered": True,
+    }
     assert {"event": "callback_answered", "level": "info", **expected} == line
 
 
@@ -69,8 +78,8 @@ def test_it_is_the_line_that_structlog_would_have_written(pipe: Pipe) -> None:
     often.write(msgspec.structs.replace(LINE, event_id="ev1", rule="跟进"))
     fast = _soon(pipe)
     structlog.get_logger().info(
-        "callback_answered", kind="card_action", outcome="recorded", status=200, ms=1.2, delivered=True,
-        event_id="ev1", rule="跟进",
+        "callback_answered", app_id="cli_a1", kind="card_action", outcome="recorded", status=200, ms=1.2,
+        delivered=True, event_id="ev1", rule="跟进",
     )  # fmt: skip
     slow = pipe.lines[1]
     assert slow.keys() == fast.keys()

@@ -12,6 +12,7 @@ from gateway.admission import Cause
 from gateway.settings import GatewaySettings
 from shared.core.errors import ConfigError
 from shared.settings import (
+    APPS,
     CallbackSettings,
     ConfigWarning,
     KafkaSecurity,
@@ -55,7 +56,7 @@ class TestLoad:
             settings.host,
             settings.port,
             settings.admin_port,
-            settings.callbacks.style,
+            settings.apps[0].callbacks.style,
             settings.keep_callback,
         )
         assert 9102 == WorkerSettings.load(WORKER).admin_port
@@ -166,7 +167,7 @@ class TestLoad:
     )
     def test_a_domain_becomes_an_address(self, given: str, expected: str) -> None:
         """Whoever calls the platform puts a path behind it."""
-        assert expected == WorkerSettings.load({**WORKER, "LARK_DOMAIN": given}).platform.domain
+        assert expected == WorkerSettings.load({**WORKER, "LARK_DOMAIN": given}).apps[0].platform.domain
 
     def test_no_limit_is_told_from_a_factor(self) -> None:
         """Load tests against a simulator use it."""
@@ -188,12 +189,12 @@ class TestAliases:
     def test_the_platforms_other_names_are_read(self, alias: str) -> None:
         """Who comes from an SDK's sample need not rename anything."""
         env = {name: text for name, text in GATEWAY.items() if name != "LARK_APP_ID"}
-        assert "cli_b2" == GatewaySettings.load({**env, alias: "cli_b2"}).app_id
+        assert "cli_b2" == GatewaySettings.load({**env, alias: "cli_b2"}).apps[0].app_id
 
     def test_where_two_names_differ_ours_is_used_and_a_warning_says_so(self) -> None:
         """The warning names both and shows neither."""
         with pytest.warns(ConfigWarning, match=r"LARK_APP_ID and FEISHU_APP_ID differ: LARK_APP_ID is used") as warned:
-            assert "cli_a1" == GatewaySettings.load({**GATEWAY, "FEISHU_APP_ID": "cli_b2"}).app_id
+            assert "cli_a1" == GatewaySettings.load({**GATEWAY, "FEISHU_APP_ID": "cli_b2"}).apps[0].app_id
         assert "cli_b2" not in str(warned[0].message)
 
     def test_the_warning_goes_where_it_is_wanted(self) -> None:
@@ -221,13 +222,13 @@ class TestMounted:
     def test_a_secret_may_be_mounted_under_any_of_its_names(self, file: Path, name: str) -> None:
         """As containers do it."""
         settings = GatewaySettings.load({**GATEWAY, "LARK_ENCRYPT_KEY": "", name: str(file)})
-        assert Secret("mounted key") == settings.callbacks.encrypt_key
+        assert Secret("mounted key") == settings.apps[0].callbacks.encrypt_key
 
     def test_a_byte_order_mark_is_no_part_of_a_secret(self, tmp_path: Path) -> None:
         """Some editors write it, with lines that end as Windows ends them; neither can be seen."""
         (tmp_path / "key").write_bytes(b"\xef\xbb\xbfmounted key\r\n")
         env = {**GATEWAY, "LARK_ENCRYPT_KEY": "", "LARK_ENCRYPT_KEY_FILE": str(tmp_path / "key")}
-        assert Secret("mounted key") == GatewaySettings.load(env).callbacks.encrypt_key
+        assert Secret("mounted key") == GatewaySettings.load(env).apps[0].callbacks.encrypt_key
 
     def test_the_databases_address_may_be_mounted(self, tmp_path: Path) -> None:
         """It holds a password."""
@@ -345,8 +346,9 @@ class TestPages:
         assert set() == used - names - aliases
 
     def test_the_example_file_is_one_that_could_be_used(self) -> None:
-        """Uncommented, it starts every process."""
+        """Uncommented, it starts every process, with one app or with a file of several."""
         env = dict(re.findall(r"^# ([A-Z_]+)=(.+)$", env_example(), re.MULTILINE))
+        assert APPS.example == env.pop(APPS.name)
         for of in (GatewaySettings, WorkerSettings, SimulatorSettings, RunSettings):
             load(of, env)
 

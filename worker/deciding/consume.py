@@ -8,7 +8,7 @@ nothing is read and nothing is lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import structlog
@@ -16,12 +16,14 @@ import structlog
 from shared.app.app import App
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable, LogUnavailable, NewerThanUs
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Consumer, EventLog, Polled, Topics
 from worker.deciding.batch import Batch, Taken, take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
 from worker.deciding.handlers import HandlerThreads
+from worker.deciding.telling import Telling
 from worker.deciding.wanted import wanted
 from worker.ledger.port import ClaimRace, DataRefused, Fenced, Known, Ledger, Write
 from worker.meter import Meter
@@ -54,7 +56,7 @@ class Consume:
     def __init__(
         self,
         *,
-        app: App,
+        apps: Mapping[AppId, App],
         event_log: EventLog,
         ledger: Ledger,
         topics: Topics,
@@ -65,9 +67,10 @@ class Consume:
         handlers: HandlerThreads,
         settle_ms: int = SETTLE_MS,
     ) -> None:
-        self._app, self._log, self._ledger, self._topics, self._group = app, event_log, ledger, topics, group
+        self._apps, self._log, self._ledger, self._topics, self._group = apps, event_log, ledger, topics, group
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
         self._settle_ms = settle_ms
+        self._telling = Telling()
         self._next: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self.began = False
@@ -188,7 +191,7 @@ class Consume:
     async def _decide(self, rest: Sequence[Taken]) -> Draft:
         known: Known = await self._ledger.read(wanted(rest))
         batch = Batch(taken=rest)
-        return await self._handlers.run(lambda call: decide(batch, known, self._app, call))
+        return await self._handlers.run(lambda call: decide(batch, known, self._apps, call))
 
     async def _parking(self, taken: Taken, reason: str) -> Draft:
         draft = Draft(Known(now=await self._ledger.now()))
@@ -202,14 +205,7 @@ class Consume:
         for move in write.moves:
             self._next[move.partition] = move.next
         self._meter.decided(draft.results, marks=draft.marks)
-        for claim in write.claims:
-            if claim.result == "ignored":
-                log.info("click_ignored", event_id=claim.event_id, reason=claim.reason or "no handler matches")
-        for letter in write.dead_letters:
-            log.warning("handler_failed", event_id=letter.event_id, handler=letter.handler, reason=letter.reason)
-        for taken, reason in draft.parked:
-            record = taken.record
-            log.warning("record_parked", partition=record.partition, offset=record.offset, reason=reason)
+        self._telling.told(write, draft.parked)
         self._committed(write, at)
 
     async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:

@@ -37,6 +37,10 @@ TWIN_MS: Final = 600_000
 """A legacy callback within this time of a new-style one of its app is the same click, pushed a second time."""
 
 
+UNKNOWN_APP: Final = "unknown_app"
+"""Why a click of an app that this worker was not told of is not decided."""
+
+
 class MissedDeadline(HandlerError):
     """The handler did not come back in time."""
 
@@ -58,10 +62,10 @@ class Call(Protocol):
         """The batch's time for user code is used up: commit what is decided, the rest follows."""
 
 
-def decide(batch: Batch, known: Known, app: App, call: Call) -> Draft:
-    """Decide the batch in log order, or its first part if handlers took too long."""
+def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call) -> Draft:
+    """Decide the batch in log order by each app's handlers, or its first part if handlers took too long."""
     draft = Draft(known)
-    judge = _Judge(draft=draft, new_style=_new_style(batch, known), app=app, call=call)
+    judge = _Judge(draft=draft, new_style=_new_style(batch, known), apps=apps, call=call)
     for taken in batch.taken:
         if call.spent:
             break
@@ -84,7 +88,7 @@ class _Judge:
 
     draft: Draft
     new_style: Mapping[AppId, EpochMs]
-    app: App
+    apps: Mapping[AppId, App]
     call: Call
 
     def verdict(self, click: InteractionReceived, offset: int) -> Verdict:
@@ -93,32 +97,43 @@ class _Judge:
             return Verdict(result="twin")
         if reason := refuse_click(self.draft.face(click), click.occurred_at):
             return Verdict(result="refused", reason=reason)
+        app = self.apps.get(click.app_id)
+        if app is None:
+            # A dead letter keeps it whole, so that it can be decided when the worker is told of the app.
+            return Verdict(result="failed", reason=UNKNOWN_APP)
         handler = None
         try:
-            handler = self._routed(click)
+            handler = self._routed(click, app)
             return _ignored(click) if handler is None else self._handled(click, handler, offset)
         except MissedDeadline:
-            self.draft.missed(ROUTING if handler is None else handler.name)
+            self.draft.missed(self._filed(click, handler))
             return Verdict(result="failed", reason="deadline", handler=handler)
         except HandlerError as error:
             return Verdict(result="failed", reason=str(error), handler=handler)
 
-    def _routed(self, click: InteractionReceived) -> Handler | None:
+    def _routed(self, click: InteractionReceived, app: App) -> Handler | None:
         """Find the handler: under deadlines where predicates are asked, for they are user code and may hang."""
-        if not self.app.asks_predicates(click):
-            return self.app.handler_for(click)
-        if is_suspended(self.draft.suspension(ROUTING), self.draft.now):
+        if not app.asks_predicates(click):
+            return app.handler_for(click)
+        if is_suspended(self.draft.suspension(self._filed(click)), self.draft.now):
             raise HandlerError("suspended")
-        handler = self.call(lambda: self.app.handler_for(click))
-        self.draft.kept(ROUTING)
+        handler = self.call(lambda: app.handler_for(click))
+        self.draft.kept(self._filed(click))
         return handler
 
+    def _filed(self, click: InteractionReceived, handler: Handler | None = None) -> str:
+        """Return what a handler, or routing, is suspended under: its name, if all apps share the handlers."""
+        name = ROUTING if handler is None else handler.name
+        is_shared = len({id(app) for app in self.apps.values()}) == 1
+        return name if is_shared else f"{click.app_id}/{name}"
+
     def _handled(self, click: InteractionReceived, handler: Handler, offset: int) -> Verdict:
-        if is_suspended(self.draft.suspension(handler.name), self.draft.now):
+        filed = self._filed(click, handler)
+        if is_suspended(self.draft.suspension(filed), self.draft.now):
             return Verdict(result="failed", reason="suspended", handler=handler)
         card = self.draft.card(click)
         decision = self.call(lambda: run(handler, Interaction(click), card))
-        self.draft.kept(handler.name)
+        self.draft.kept(filed)
         keeps_state = decision.state is UNCHANGED
         late = self._is_late(click)
         repaints = not (late and keeps_state)

@@ -176,7 +176,8 @@ apps: Final = Table(
     Column("new_style_at", BigInteger, nullable=False),
 )
 
-# Without the app: a handler is code, and hangs for every app that it serves.
+# A handler is code, and hangs for every app that it serves: only where apps have handlers of their own, `handler`
+# begins with the app.
 suspensions: Final = Table(
     "suspensions",
     METADATA,

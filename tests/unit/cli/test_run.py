@@ -49,7 +49,7 @@ def test_the_problems_of_both_processes_are_told_at_once_and_once() -> None:
 
 def test_good_settings_pass() -> None:
     """Nothing else is asked for."""
-    assert check(ENV).handlers == "handlers:app"
+    assert ["handlers:app"] == [app.handlers for app in check(ENV).apps]
 
 
 def test_the_worker_takes_the_next_admin_port_and_any_free_one_stays_any() -> None:

@@ -249,7 +249,7 @@ class TestNotRecorded:
         reply = await world.send(signed(encrypted(body)))
         assert (200, b"{}", "ignored") == (reply.status, reply.body, reply.outcome)
         assert [] == await world.records()
-        assert 1 == world.metrics.value(CALLBACKS, reply.kind, "ignored")
+        assert 1 == world.metrics.value(CALLBACKS, APP_ID, reply.kind, "ignored")
 
     @pytest.mark.parametrize("wire", [signed(encrypted(verification())), Wire(body=plain(verification()))])
     async def test_the_console_gets_its_challenge_back(self, world: World, wire: Wire) -> None:
@@ -272,7 +272,7 @@ class TestNotRecorded:
         ):
             reply = await world.send(wire)
             assert (401, b'{"error":"rejected"}') == (reply.status, reply.body)
-            assert 1 == world.metrics.value(REFUSALS, reply.cause or "")
+            assert 1 == world.metrics.value(REFUSALS, APP_ID, reply.cause or "")
             causes.add(reply.cause)
         assert 7 == len(causes)
         assert [] == await world.records()

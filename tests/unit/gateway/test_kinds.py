@@ -211,7 +211,7 @@ async def test_a_recorded_event_that_nobody_asked_for_is_acknowledged_and_counte
     async with opening as door:
         reply = await door.send(wire)
         assert (200, b"{}") == (reply.status, reply.body)
-        assert 1 == door.metrics.value(CALLBACKS, "event", "ignored")
+        assert 1 == door.metrics.value(CALLBACKS, reply.received.app_id if reply.received else "", "event", "ignored")
         assert [] == await door.events()
 
 

@@ -13,6 +13,7 @@ from shared.core.ids import AppId, ChatId, MessageId, TenantKey
 from shared.core.json_text import JsonText
 from shared.core.secret import Secret
 from shared.feishu.openapi import ApiReply, get_message, rename_chat, send_text, update_card
+from shared.settings import PlatformSettings
 from tests.unit.worker.scripted_platform import (
     Answer,
     ScriptedPlatform,
@@ -31,9 +32,13 @@ from worker.platform.client import HttpPlatform, Unauthorized, Unreachable
 from worker.settings import WorkerSettings
 
 APP, TENANT = AppId("cli_1"), TenantKey("tenant_1")
-SECRETS = {APP: Secret("s-secret")}
 RENAME = rename_chat(ChatId("oc_1"), "跟进中")
 HALF_HOUR_S = 1800
+
+
+def apps(domain: str) -> dict[AppId, PlatformSettings]:
+    """Return one app, whose platform is there."""
+    return {APP: PlatformSettings(app_secret=Secret("s-secret"), domain=domain)}
 
 
 @asynccontextmanager
@@ -41,7 +46,7 @@ async def client_of(
     platform: ScriptedPlatform, *, clock: ManualClock | None = None, deadline_s: float = 5.0
 ) -> AsyncIterator[HttpPlatform]:
     """Return a client of this platform."""
-    async with HttpPlatform(platform.url, SECRETS, clock=clock or ManualClock(), deadline_s=deadline_s) as client:
+    async with HttpPlatform(apps(platform.url), clock=clock or ManualClock(), deadline_s=deadline_s) as client:
         yield client
 
 
@@ -248,7 +253,7 @@ async def test_a_connection_that_cannot_be_made_in_time_means_that_nothing_was_s
 
     async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with HttpPlatform(url, SECRETS, clock=ManualClock(), connect_s=0.1) as client:
+        async with HttpPlatform(apps(url), clock=ManualClock(), connect_s=0.1) as client:
             assert not (await failing(client)).sent
 
 
@@ -332,7 +337,7 @@ async def test_an_answer_that_is_no_http_is_no_answer(answer: bytes) -> None:
 
     async with await asyncio.start_server(garble, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with HttpPlatform(url, SECRETS, clock=ManualClock()) as client:
+        async with HttpPlatform(apps(url), clock=ManualClock()) as client:
             assert not (await failing(client)).sent
 
 
@@ -377,7 +382,7 @@ async def test_the_settings_name_platform_app_and_secret() -> None:
 async def test_a_client_that_was_never_opened_says_so() -> None:
     """It owns its connections for the time of a block."""
     with pytest.raises(RuntimeError, match="async with"):
-        await call(HttpPlatform("http://127.0.0.1:1", SECRETS, clock=ManualClock()))
+        await call(HttpPlatform(apps("http://127.0.0.1:1"), clock=ManualClock()))
 
 
 async def _until_token(client: HttpPlatform, platform: ScriptedPlatform, token: str) -> None:

@@ -14,12 +14,12 @@ from shared.core.errors import CardwireError
 from shared.core.ids import AppId, ChatId, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.openapi import rename_chat
+from shared.settings import PlatformSettings
 from tests.support.proxy import Address, OutboundProxy, outbound_proxy, said
 from tests.unit.worker.scripted_platform import ScriptedPlatform, scripted
 from worker.platform.client import HttpPlatform, Unauthorized, Unreachable
 
 APP, TENANT = AppId("cli_1"), TenantKey("tenant_1")
-SECRETS = {APP: Secret("s-secret")}
 RENAME = rename_chat(ChatId("oc_1"), "跟进中")
 PLAIN, TLS = "http://open.feishu.test", "https://open.feishu.test"
 CREDENTIALS = "ada:planted"
@@ -29,11 +29,16 @@ def _address(platform: ScriptedPlatform) -> Address:
     return "127.0.0.1", int(platform.url.rpartition(":")[2])
 
 
+def apps(domain: str) -> dict[AppId, PlatformSettings]:
+    """Return one app, whose platform is there."""
+    return {APP: PlatformSettings(app_secret=Secret("s-secret"), domain=domain)}
+
+
 @asynccontextmanager
 async def _client(url: str, port: int, credentials: str | None = CREDENTIALS) -> AsyncIterator[HttpPlatform]:
     user = "" if credentials is None else f"{credentials}@"
     proxy = Secret(f"http://{user}127.0.0.1:{port}")
-    async with HttpPlatform(url, SECRETS, clock=ManualClock(), proxy=proxy, connect_s=0.3) as client:
+    async with HttpPlatform(apps(url), clock=ManualClock(), proxy=proxy, connect_s=0.3) as client:
         yield client
 
 
@@ -110,7 +115,7 @@ async def test_a_proxy_that_is_away_is_named() -> None:
 async def test_a_proxy_without_an_address_is_named() -> None:
     """Its name is not one."""
     async with HttpPlatform(
-        TLS, SECRETS, clock=ManualClock(), proxy=Secret("http://ada:planted@proxy.invalid:1")
+        apps(TLS), clock=ManualClock(), proxy=Secret("http://ada:planted@proxy.invalid:1")
     ) as client:
         failure = await _failing(client)
     assert ("proxy unreachable: no such name", False) == (failure.reason, failure.sent)

@@ -68,7 +68,7 @@ def counting() -> App:
 
 def drafted(events: Sequence[Event], *, known: Known | None = None, app: App | None = None) -> Draft:
     """Decide events as one batch of partition 0."""
-    return decide(take({0: records(events)}), known or Known(now=NOW), app or counting(), Direct())
+    return decide(take({0: records(events)}), known or Known(now=NOW), {APP: app or counting()}, Direct())
 
 
 def written(events: Sequence[Event], *, known: Known | None = None, app: App | None = None) -> Write:
@@ -303,7 +303,7 @@ def test_effects_of_an_event_wait_for_nothing() -> None:
 def test_when_the_time_is_used_up_the_rest_follows_in_the_next_batch() -> None:
     """What is decided is committed; nothing is skipped."""
     batch = take({0: records([click("e1"), click("e2"), click("e3")])})
-    draft = decide(batch, Known(now=NOW), counting(), Direct(most=2))
+    draft = decide(batch, Known(now=NOW), {APP: counting()}, Direct(most=2))
     assert 2 == draft.taken
     assert 2 == draft.write({0: 0}, TOPICS).moves[0].next
 
@@ -314,7 +314,7 @@ def test_an_undecodable_record_is_parked_with_its_bytes_and_reason() -> None:
     bad = Record(
         topic=good.topic, partition=0, offset=7, key="k", value=b"\xff", headers=good.headers, timestamp=good.timestamp
     )
-    draft = decide(take({0: [bad]}), Known(now=NOW), counting(), Direct())
+    draft = decide(take({0: [bad]}), Known(now=NOW), {APP: counting()}, Direct())
     (parked,) = draft.write({0: 7}, TOPICS).outbox
     assert isinstance(parked, NewRecord)
     assert (TOPICS.dead, b"\xff", b"7") == (parked.topic, parked.value, dict(parked.headers)["dlq_offset"])

@@ -11,7 +11,7 @@ from shared.app.interaction import Interaction
 from shared.core.decision import Card, Decision
 from shared.core.effects import Effect, SendText
 from shared.core.events import Action, InteractionReceived
-from tests.support.facts import NOW, TOPICS, click, mark, records
+from tests.support.facts import APP, NOW, TOPICS, click, mark, records
 from worker.deciding.batch import Batch, take
 from worker.deciding.decide import Call, decide
 from worker.deciding.draft import ROUTING, Draft
@@ -39,7 +39,7 @@ class Hanging:
 
     def deciding(self, batch: Batch, call: Call) -> Draft:
         """Decide the batch."""
-        return decide(batch, Known(now=NOW), self.app, call)
+        return decide(batch, Known(now=NOW), {APP: self.app}, call)
 
 
 def results(draft: Draft) -> list[tuple[str, str]]:
@@ -121,7 +121,7 @@ class HangingRule:
         became: list[tuple[str, str | None]] = []
         while batch.taken:
             self.known = replace(self.known, now=at)
-            draft = await self.threads.run(lambda call, batch=batch: decide(batch, self.known, self.app, call))  # type: ignore[misc]
+            draft = await self.threads.run(lambda call, batch=batch: decide(batch, self.known, {APP: self.app}, call))  # type: ignore[misc]
             write = draft.write({0: 0}, TOPICS)
             suspensions = {standing.handler: standing for standing in write.suspensions}
             self.known = replace(self.known, suspensions={**self.known.suspensions, **suspensions})
@@ -165,7 +165,7 @@ async def test_a_click_that_hung_in_a_predicate_is_a_dead_letter_of_the_routing(
     world = HangingRule()
     try:
         batch = take({0: records([typed("hang")])})
-        draft = await world.threads.run(lambda call: decide(batch, world.known, world.app, call))
+        draft = await world.threads.run(lambda call: decide(batch, world.known, {APP: world.app}, call))
         (letter,) = draft.write({0: 0}, TOPICS).dead_letters
         assert ("hang", ROUTING, "deadline") == (letter.event_id, letter.handler, letter.reason)
     finally:
@@ -186,7 +186,7 @@ async def test_a_batch_stops_when_its_time_is_used_up() -> None:
     threads = HandlerThreads(handler_s=5, batch_s=0.02)
     first = click("e1")
     batch = take({0: records([first, click("e2"), mark(first)])})
-    draft = await threads.run(lambda call: decide(batch, Known(now=NOW), app, call))
+    draft = await threads.run(lambda call: decide(batch, Known(now=NOW), {APP: app}, call))
     threads.close()
     assert 1 == draft.taken
 

@@ -12,6 +12,7 @@ from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCa
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.openapi import PlatformError, idempotency_key
+from shared.settings import PlatformSettings
 from tests.unit.worker.scripted_platform import (
     Answer,
     ScriptedPlatform,
@@ -66,7 +67,9 @@ CARD, CHAT, PERSON = _head("message:om_1"), _head("chat:oc_1"), _head("user:ou_1
 @asynccontextmanager
 async def client_of(platform: ScriptedPlatform, *, deadline_s: float = 5.0) -> AsyncIterator[HttpPlatform]:
     """Return a client of this platform."""
-    async with HttpPlatform(platform.url, {APP: Secret("s")}, clock=ManualClock(), deadline_s=deadline_s) as client:
+    async with HttpPlatform(
+        {APP: PlatformSettings(app_secret=Secret("s"), domain=platform.url)}, clock=ManualClock(), deadline_s=deadline_s
+    ) as client:
         yield client
 
 

@@ -21,7 +21,7 @@ def test_a_long_connection_needs_the_apps_secret(delivery: str) -> None:
 def test_a_long_connection_alone_needs_no_key_of_callbacks() -> None:
     """The connection says who is speaking."""
     settings = GatewaySettings.load({**ENV, "LARK_DELIVERY": "websocket", "LARK_APP_SECRET": "s"})
-    assert "https://open.feishu.cn" == settings.connection.domain
+    assert "https://open.feishu.cn" == settings.apps[0].connection.domain
 
 
 @pytest.mark.parametrize("delivery", ["webhook", "both"])
@@ -33,7 +33,9 @@ def test_beside_a_webhook_keys_are_needed_as_ever(delivery: str) -> None:
 
 def test_a_webhook_needs_no_secret_of_the_app() -> None:
     """It calls nobody."""
-    assert GatewaySettings.load({**ENV, "LARK_ENCRYPT_KEY": "k"}).connection.app_secret is None
+    env = {**ENV, "LARK_ENCRYPT_KEY": "k"}
+    assert GatewaySettings.load(env).apps[0].connection.app_secret is None
+    assert GatewaySettings.load({**env, "LARK_APP_SECRET_FILE": "/nowhere"}).apps[0].connection.app_secret is None
 
 
 def test_a_webhook_does_not_load_the_protobuf_library() -> None:

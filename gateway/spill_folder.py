@@ -60,11 +60,6 @@ class SpillFolder:
         self._folder = folder
 
     @property
-    def path(self) -> Path:
-        """The folder."""
-        return self._folder
-
-    @property
     def rejected(self) -> Path:
         """The file of records that the brokers refused for good."""
         return self._folder / REJECTED

@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from gateway.accept import REJECTED, UNAVAILABLE, Arrival, Gate, rejected
 from gateway.admission import MAX_BODY, CallbackHeaders, Cause
+from gateway.apps import SHORT_PATHS
 from gateway.starved import Starved
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected
@@ -65,6 +66,8 @@ class Webhook:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         gate = self._routes.get(request.path)
         if gate is None:
+            if request.path in SHORT_PATHS:
+                log.warning("path_without_app", path=request.path, hint="several apps have /webhook/NAME/card each")
             return web.Response(status=404, headers=_SERVER)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST", **_SERVER})

@@ -11,7 +11,7 @@ from typing import Final
 from cardwire.cli.settings import RunSettings
 from gateway.settings import GatewaySettings
 from shared.observability.metrics import GATEWAY_METRICS, WORKER_METRICS, Metric
-from shared.settings import Setting, declared
+from shared.settings import APPS, AppFields, Setting, declared, field_of
 from simulator.settings import SimulatorSettings
 from worker.settings import WorkerSettings
 
@@ -77,6 +77,8 @@ def settings_page() -> str:
     for title, settings in _grouped():
         lines += ["", f"## {title}", "", "| name | value | default | meaning | example |", "|---|---|---|---|---|"]
         lines += [_row(told) for told in settings.values()]
+    lines += [*_APPS, "| field | value | default | meaning | example |", "|---|---|---|---|---|"]
+    lines += [_field(told) for told in declared(AppFields)]
     return "\n".join(lines) + "\n"
 
 
@@ -126,6 +128,30 @@ _CAUSES: Final = (
     ("legacy_not_expected", "a legacy card callback, where only new ones are let in", "`LARK_CALLBACKS=both`"),
     ("new_not_expected", "a new card callback, where only legacy ones are let in", "`LARK_CALLBACKS=both`"),
 )
+
+_APPS: Final = (
+    "",
+    "## The file of several apps",
+    "",
+    f"`{APPS.name}` names a TOML file with a table for each app: `[apps.NAME]`. The name stands in the app's paths,",
+    "`/webhook/NAME/card` and `/webhook/NAME/event`, and in every line about it. The fields of a table are the",
+    "settings of one app, less `LARK_` and in lower case; all values are texts. A field marked *file* may also be",
+    "mounted: `FIELD_file` names a file that holds it. Each process reads the fields that it needs, and no file of the",
+    "others; an unknown field is a problem for all. [Several apps](../howto/several-apps.md) shows one.",
+    "",
+)
+
+
+def _field(told: Setting) -> str:
+    value = told.kind.name.replace("|", "\\|") + (", *file*" if told.kind.mountable else "")
+    default = told.default or ("required" if told.is_required else "none")
+    if told.name in _COMMON:
+        default = f"`{told.name}`"
+    return f'| `{field_of(told.name)}` | {value} | {default} | {told.meaning} | `"{told.example}"` |'
+
+
+_COMMON: Final = frozenset({"CARDWIRE_APP"})
+"""Settings that hold for every app that has no such field."""
 
 Told = dict[str, Setting]
 """One setting, as each process that reads it declares it."""

@@ -6,8 +6,8 @@ Pure. Sources: docs/reference/platform.md, "Signatures", "Encryption", "URL veri
 ==========================  ======================================================================================
 body                        comes in when
 ==========================  ======================================================================================
-encrypted                   SHA-256 with an Encrypt Key, checked before decryption; clicks and previews within 10
-                            minutes of the signed time (events are repeated for hours)
+encrypted                   SHA-256 with an Encrypt Key, checked before decryption, and a time of ten digits; clicks
+                            and previews within 10 minutes of it (events are repeated for hours)
 plaintext, no Encrypt Key   its Verification Token is ours; the signature's key is empty then and proves nothing
 plaintext, Encrypt Key set  never: leaving the encryption out must not be a way in
 legacy click                SHA-1 with a Verification Token, within 10 minutes, if ``LARK_CALLBACKS`` says so
@@ -39,7 +39,7 @@ from shared.feishu.callback import (
     parse,
 )
 from shared.feishu.crypto import Cipher, Undecryptable
-from shared.feishu.signature import is_signed, sign, sign_legacy, signed_at
+from shared.feishu.signature import identity, is_signed, sign, sign_legacy, signed_at
 
 MAX_BODY: Final = 256 * 1024
 """Bytes of a body; real ones have a few thousand (a form with every field filled, some ten thousand)."""
@@ -90,7 +90,8 @@ class Admitted:
     A callback that the platform made.
 
     Attributes:
-        signature: The verified digest (hex), of a frame its ``message_id``; ``None`` where there was neither.
+        signature: The verified digest (hex), of a frame its ``message_id``; ``None`` where there was neither. Of a
+            request without an id, the digest of that digest: it becomes the id, and ids are logged.
         signed_at: The time in the signed header (ms), where it has one that can be read.
     """
 
@@ -170,17 +171,17 @@ class Admission:
         try:
             inner = parse(cipher.decrypt(outer.encrypt))
         except (Undecryptable, UnreadableCallback) as error:
-            return Illegible(reason=str(error))
+            return _illegible(str(error), headers)
         match inner:
             case Challenge():
                 return Verification(challenge=inner.challenge)
             case SubscribedEvent():
-                return self._admitted(inner, digest, signed_at(headers.timestamp or ""))
+                return self._admitted(inner, digest, _seconds(headers))
             case CardAction() | LinkPreview():
-                return self._admitted(inner, digest, self._fresh(headers, now))
+                return self._admitted(inner, digest, _within(_seconds(headers), now))
             case Encrypted() | LegacyCardAction():
                 # Neither is ever sent encrypted, so something changed at the platform: keep it for a person to see.
-                return Illegible(reason=f"an encrypted {type(inner).__name__}")
+                return _illegible(f"an encrypted {type(inner).__name__}", headers)
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -219,7 +220,7 @@ class Admission:
 
     def _unreadable(self, body: bytes, headers: CallbackHeaders, reason: str, now: EpochMs) -> Illegible:
         if headers.signature and any(self._new_digests(body, headers)):
-            return Illegible(reason=reason)
+            return _illegible(reason, headers)
         if headers.signature and self._style != "new" and self._verified_legacy(body, headers):
             at = signed_at(headers.timestamp or "")
             if at is not None and _within(at, now):
@@ -231,7 +232,8 @@ class Admission:
             raise _refused("app_mismatch", hint="the callback is another app's: compare LARK_APP_ID")
         if isinstance(callback, CardAction) and self._style == "legacy":
             raise _refused("new_not_expected", hint="LARK_CALLBACKS=both lets new card callbacks in")
-        return Admitted(callback=callback, signature=digest, signed_at=at)
+        told = identity(digest) if digest and callback.event_id is None else digest
+        return Admitted(callback=callback, signature=told, signed_at=at)
 
     def _verified(self, body: bytes, headers: CallbackHeaders) -> tuple[str, Cipher]:
         for digest, cipher in zip(self._new_digests(body, headers), (cipher for _, cipher in self._keys), strict=True):
@@ -257,13 +259,6 @@ class Admission:
         # A list: all are compared, so that the time taken does not tell which.
         return any([is_signed(token, ours) for ours in self._tokens])  # noqa: C419
 
-    def _fresh(self, headers: CallbackHeaders, now: EpochMs) -> EpochMs:
-        # Exactly ten digits: time and nonce are signed as one text, so that a time of another length could be a
-        # signed one with some of the nonce's digits, or without some of its own.
-        if not _SECONDS.fullmatch(headers.timestamp or ""):
-            raise _refused("timestamp_malformed")
-        return _within(int(headers.timestamp or "") * 1000, now)
-
 
 def _digest(body: bytes, headers: CallbackHeaders, *, encrypt_key: str) -> str:
     return sign(body, timestamp=headers.timestamp or "", nonce=headers.nonce or "", encrypt_key=encrypt_key)
@@ -274,6 +269,19 @@ def _opened(cipher: Cipher, outer: Encrypted) -> Callback | None:
         return parse(cipher.decrypt(outer.encrypt))
     except (Undecryptable, UnreadableCallback):
         return None
+
+
+def _illegible(reason: str, headers: CallbackHeaders) -> Illegible:
+    _seconds(headers)
+    return Illegible(reason=reason)
+
+
+def _seconds(headers: CallbackHeaders) -> EpochMs:
+    # Exactly ten digits: time and nonce are signed as one text, so that a time of another length could be a signed
+    # one with some of the nonce's digits, or without some of its own.
+    if not _SECONDS.fullmatch(headers.timestamp or ""):
+        raise _refused("timestamp_malformed")
+    return int(headers.timestamp or "") * 1000
 
 
 def _within(at: EpochMs, now: EpochMs) -> EpochMs:

@@ -14,7 +14,7 @@ import orjson
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.crypto import Cipher
-from shared.feishu.signature import sign, sign_legacy
+from shared.feishu.signature import identity, sign, sign_legacy
 from simulator.answers import CallbackStyle
 from simulator.names import Names
 from simulator.wire_json import json_bytes
@@ -162,7 +162,9 @@ class Callbacks:
     def _signed_legacy(self, body: bytes, *, wall: EpochMs) -> Delivery:
         timestamp, nonce = str(wall // 1000), self._names.nonce()
         signature = sign_legacy(body, timestamp=timestamp, nonce=nonce, verification_token=self._verification_token)
-        return Delivery(event_id=EventId(signature), headers=self._headers(timestamp, nonce, signature), body=body)
+        return Delivery(
+            event_id=EventId(identity(signature)), headers=self._headers(timestamp, nonce, signature), body=body
+        )
 
     def _headers(self, timestamp: str, nonce: str, signature: str) -> dict[str, str]:
         return {

@@ -9,7 +9,7 @@ TenantKey = NewType("TenantKey", str)
 """The organisation that a callback came from or a call is made in."""
 
 EventId = NewType("EventId", str)
-"""What makes an input unique: ``header.event_id``, a p1 ``uuid``, or the verified signature's digest."""
+"""What makes an input unique: ``header.event_id``, a p1 ``uuid``, or a digest of the verified signature."""
 
 DeliveryKey = NewType("DeliveryKey", str)
 """SHA-256 of ``X-Request-Id`` and the raw body: the same bytes delivered twice, whatever event id they got."""
@@ -28,6 +28,11 @@ OrderingKey = NewType("OrderingKey", str)
 
 Target = NewType("Target", str)
 """What an effect acts on, and what is paced and leased as one: ``message:om_…``, ``chat:oc_…``, ``user:ou_…``."""
+
+
+def request_event_id(caller: str, request_id: str) -> EventId:
+    """Return the identity of a request: the caller's own id, which no other caller can use up."""
+    return EventId(f"req/{caller}/{request_id}")
 
 
 def ordering_key(app_id: AppId, message_id: MessageId | None, event_id: EventId) -> OrderingKey:

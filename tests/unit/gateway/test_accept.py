@@ -22,6 +22,7 @@ from shared.core.events import InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
 from shared.core.secret import Secret
 from shared.eventlog.port import Record, Topics
+from shared.feishu.signature import identity
 from shared.observability.metrics import CALLBACKS, GATEWAY_METRICS, REFUSALS, UNDELIVERED, Metrics
 from tests.support.callbacks import (
     APP_ID,
@@ -184,7 +185,7 @@ class TestRecorded:
         reply = await world.send(wire)
         assert "正在跟进" == _toast(reply)["content"]
         received = await world.received()
-        assert (wire.headers["X-Lark-Signature"], "card_action_v1") == (received.event_id, received.kind)
+        assert (identity(wire.headers["X-Lark-Signature"]), "card_action_v1") == (received.event_id, received.kind)
 
     @pytest.mark.parametrize("value", [{"action": "silent"}, {"action": "unknown"}, "anything", 7, [1], True])
     async def test_a_click_without_a_declared_answer_changes_nothing_on_the_screen(

@@ -17,7 +17,7 @@ from shared.core.errors import CallbackRejected, ConfigError
 from shared.core.ids import AppId
 from shared.core.secret import Secret
 from shared.feishu.callback import CardAction, LegacyCardAction, LinkPreview, SubscribedEvent
-from shared.feishu.signature import sign
+from shared.feishu.signature import identity, sign
 from shared.settings import CallbackSettings, CallbackStyle
 from tests.support.callbacks import (
     APP_ID,
@@ -148,9 +148,10 @@ class TestEncrypted:
         """Time and nonce are signed as one text: of another length, digits could wander between them."""
         assert "timestamp_malformed" == _cause(signed(encrypted(click()), timestamp=stamp))
 
-    def test_digits_cannot_wander_from_the_nonce_to_the_time(self) -> None:
-        """The same signature with the border moved is another, much later, time."""
-        wire = signed(encrypted(click()))
+    @pytest.mark.parametrize("plaintext", [click(), subscribed(), b"nonsense", legacy_click()])
+    def test_digits_cannot_wander_from_the_nonce_to_the_time(self, plaintext: object) -> None:
+        """The same signature with the border moved is another, much later, time; of whatever is inside."""
+        wire = signed(encrypted(plaintext))
         moved = wire.but(timestamp=wire.headers["X-Lark-Request-Timestamp"] + "9", nonce="50646929")
         assert "timestamp_malformed" == _cause(moved)
 
@@ -231,12 +232,12 @@ class TestLegacy:
 
     @pytest.mark.parametrize("credentials", [BOTH, TOKEN_ONLY, replace(BOTH, style="legacy")])
     def test_a_signed_legacy_click_comes_in(self, credentials: Credentials) -> None:
-        """Its digest is its identity, the signed time its time."""
+        """A digest of its signature is its identity, the signed time its time."""
         wire = signed_legacy(plain(legacy_click()))
         came = _admit(wire, credentials)
         assert isinstance(came, Admitted)
         assert isinstance(came.callback, LegacyCardAction)
-        assert (wire.headers["X-Lark-Signature"], NOW) == (came.signature, came.signed_at)
+        assert (identity(wire.headers["X-Lark-Signature"]), NOW) == (came.signature, came.signed_at)
 
     def test_its_time_may_be_a_date(self) -> None:
         """Older servers of the platform write RFC 850, in China Standard Time."""

@@ -1,0 +1,92 @@
+import asyncio
+from collections.abc import Callable
+
+import structlog.testing
+
+from shared.clock import ManualClock
+from shared.core.errors import ConfigError
+from shared.reread import REREAD_S, rereading
+
+
+class Source:
+    """Settings that somebody changes."""
+
+    def __init__(self) -> None:
+        self.holds: str | Exception = "first"
+        self.reads = 0
+
+    def read(self) -> str:
+        self.reads += 1
+        if isinstance(self.holds, Exception):
+            raise self.holds
+        return self.holds
+
+
+async def _once_more(source: Source, clock: ManualClock) -> None:
+    """Let the settings be read once more, and what follows from it happen."""
+    reads = source.reads
+    while clock.next_wake() is None:  # noqa: ASYNC110 -- turns of the loop, not time
+        await asyncio.sleep(0)
+    clock.advance(REREAD_S)
+    while source.reads == reads or clock.next_wake() is None:  # noqa: ASYNC110 -- a thread reads
+        await asyncio.sleep(0)
+
+
+async def _renewed_by(steps: Callable[[Source], list[str | Exception]]) -> list[str]:
+    source, clock, renewed = Source(), ManualClock(), list[str]()
+    async with rereading(source.read, "first", renewed.append, clock=clock):
+        for step in steps(source):
+            source.holds = step
+            await _once_more(source, clock)
+    return renewed
+
+
+async def test_what_changed_is_told_once() -> None:
+    """Not what is as it was."""
+    assert ["second", "first"] == await _renewed_by(lambda _: ["first", "second", "second", "first"])
+
+
+async def test_settings_that_cannot_be_read_change_nothing_and_one_line_says_so() -> None:
+    """A file that is empty for a moment is no reason to forget a key; a lasting problem is not told for ever."""
+    broken, missing = ConfigError("LARK_ENCRYPT_KEY_FILE names …"), ConfigError("another line")
+    with structlog.testing.capture_logs() as lines:
+        assert ["second", "third"] == await _renewed_by(
+            lambda _: ["second", broken, broken, missing, "second", broken, "third"]
+        )
+    kept = [line["reason"] for line in lines if line["event"] == "settings_kept"]
+    assert [str(broken), str(missing), str(broken)] == kept
+
+
+async def test_an_error_that_nobody_foresaw_ends_nothing() -> None:
+    """Its text could hold anything, so only its name is told."""
+    with structlog.testing.capture_logs() as lines:
+        assert ["second"] == await _renewed_by(lambda _: [OSError("planted"), "second"])
+    assert [{"event": "settings_kept", "log_level": "warning", "reason": "OSError"}] == lines[:1]
+
+
+async def test_a_change_that_cannot_be_taken_is_tried_again() -> None:
+    """What is in force is what was taken."""
+    source, clock, taken = Source(), ManualClock(), list[str]()
+
+    def renew(found: str) -> None:
+        if source.reads == 1:
+            raise ConfigError("not now")
+        taken.append(found)
+
+    async with rereading(source.read, "first", renew, clock=clock):
+        source.holds = "second"
+        await _once_more(source, clock)
+        await _once_more(source, clock)
+    assert ["second"] == taken
+
+
+async def test_nothing_is_read_after_the_end() -> None:
+    """And nothing before its time."""
+    source, clock = Source(), ManualClock()
+    async with rereading(source.read, "first", lambda _: None, clock=clock):
+        await asyncio.sleep(0)
+        clock.advance(REREAD_S - 0.1)
+        await asyncio.sleep(0)
+    clock.advance(REREAD_S)
+    await asyncio.sleep(0.01)
+    assert 0 == source.reads

@@ -15,6 +15,7 @@ from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
 from shared.feishu.members import Members, TooDeep, boolean, exact, members, string, strings, utf8
 from shared.feishu.tokens import less_tokens
+from shared.feishu.usual import Click, usual_click
 
 
 class UnreadableCallback(ValueError):
@@ -121,9 +122,11 @@ def parse(body: bytes) -> Callback:
         UnreadableCallback: Not UTF-8, not JSON, nested too deeply, or of no shape that the platform sends.
     """
     try:
-        root = members(utf8(body))
+        text = utf8(body)
+        root = members(text)
         if root is not None:
-            return _read(root)
+            click = usual_click(text) if "header" in root else None
+            return _read(root) if click is None else _usual(click, root)
     except UnreadableCallback:
         raise
     except TooDeep as error:
@@ -131,6 +134,30 @@ def parse(body: bytes) -> Callback:
     except ValueError as error:
         raise UnreadableCallback("the body is not JSON") from error
     raise UnreadableCallback("the body is not a JSON object")
+
+
+def _usual(click: Click, root: Members) -> CardAction:
+    """Return what `_read` would return, for a click in which everything is as documents have it."""
+    header, event = click.header, click.event
+    person, context = event.operator, event.context
+    tenant_key = header.tenant_key or person.tenant_key
+    return CardAction(
+        event_id=EventId(header.event_id) if header.event_id else None,
+        token=header.token or None,
+        app_id=AppId(header.app_id) if header.app_id else None,
+        tenant_key=TenantKey(tenant_key) if tenant_key else None,
+        created=header.create_time,
+        operator=person.operator(),
+        message_id=MessageId(context.open_message_id) if context.open_message_id else None,
+        chat_id=ChatId(context.open_chat_id) if context.open_chat_id else None,
+        host=event.host,
+        delivery_type=event.delivery_type,
+        url=context.url,
+        action=event.action.action(),
+        card_token=event.token or None,
+        preview_token=context.preview_token or None,
+        text=less_tokens(root),
+    )
 
 
 def _read(root: Members) -> Callback:

@@ -24,6 +24,7 @@ class TooDeep(ValueError):
 
 
 _OBJECT: Final = msgspec.json.Decoder(Members)
+_ENCODER: Final = msgspec.json.Encoder()
 _STRING: Final = msgspec.json.Decoder(str)
 _STRINGS: Final = msgspec.json.Decoder(tuple[str, ...])
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
@@ -66,10 +67,15 @@ def members(text: bytes | msgspec.Raw) -> Members | None:
 
 def joined(found: Mapping[str, msgspec.Raw]) -> JsonText:
     """Put members together again: each exactly as it was, nothing between them."""
+    return JsonText(written(found).decode())
+
+
+def written(found: Mapping[str, msgspec.Raw]) -> bytes:
+    """Put members together again, in UTF-8: see `joined`."""
     try:
-        return JsonText(msgspec.json.encode(found).decode())
+        return _ENCODER.encode(found)
     except UnicodeEncodeError:
-        return JsonText("{" + ",".join(f"{json.dumps(name)}:{exact(text)}" for name, text in found.items()) + "}")
+        return ("{" + ",".join(f"{json.dumps(name)}:{exact(text)}" for name, text in found.items()) + "}").encode()
 
 
 def exact(text: msgspec.Raw) -> JsonText:

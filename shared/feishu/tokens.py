@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from shared.core.json_text import JsonText
-from shared.feishu.members import Members, joined, members
+from shared.feishu.members import Members, members, written
 
 TOKENS: Final = frozenset({"token", "preview_token", "app_ticket"})
 """Members that hold a credential wherever the platform puts them: top level, header, event, context."""
@@ -18,13 +18,15 @@ TOKENS: Final = frozenset({"token", "preview_token", "app_ticket"})
 
 def less_tokens(root: Members) -> JsonText:
     """Return a body without its tokens; every other member exactly as it came, of doubled ones the last."""
-    return _less(root, ("header", "event"))
+    return JsonText(_less(root, ("header", "event")).decode())
 
 
-def _less(found: Members, places: tuple[str, ...]) -> JsonText:
-    kept = {name: text for name, text in found.items() if name not in TOKENS}
+def _less(found: Members, places: tuple[str, ...]) -> bytes:
+    kept = found.copy()
+    for name in TOKENS:
+        kept.pop(name, None)
     for place in places:
         inner = members(kept[place]) if place in kept else None
         if inner is not None:
-            kept[place] = msgspec.Raw(_less(inner, ("context",) if place == "event" else ()).encode())
-    return joined(kept)
+            kept[place] = msgspec.Raw(_less(inner, ("context",) if place == "event" else ()))
+    return written(kept)

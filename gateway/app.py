@@ -1,7 +1,6 @@
 """The gateway, put together: the only module of it that knows which back ends there are."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -13,12 +12,12 @@ from gateway.append import Appender
 from gateway.apps import Gates, WebhookApps, in_words_of
 from gateway.around import spilling
 from gateway.credentials import style_of
+from gateway.ports import refusal, url_of
 from gateway.settings import GatewayApp, GatewaySettings
 from gateway.webhook import Webhook
 from shared.admin import Probes, serve_admin
 from shared.app.load import Handlers, of_each
 from shared.clock import Clock, SystemClock
-from shared.core.errors import ConfigError
 from shared.core.secret import Secret
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
@@ -89,6 +88,7 @@ async def serve(
     event_log: EventLog | None = None,
     clock: Clock | None = None,
     spill_disk: Disk = REAL,
+    share_ports: bool = False,
 ) -> AsyncIterator[RunningGateway]:
     """
     Run a gateway until the block is left: then it is unready, finishes its requests, flushes marks, and closes.
@@ -104,6 +104,7 @@ async def serve(
         event_log: Instead of the one that ``settings`` name.
         clock: Instead of the machine's.
         spill_disk: What the spill's disk is like, where that is to be tried out.
+        share_ports: Other processes listen on the port for callbacks as well: see `gateway.ports`.
 
     Raises:
         ConfigError: A port is taken, the settings do not allow to tell the platform from anybody else, or the
@@ -138,7 +139,8 @@ async def serve(
         stack.callback(gates.close)
         webhook = WebhookApps(settings.apps, gates.gate)
         if webhook.routes:
-            running.url = await stack.enter_async_context(_listen(settings, Webhook(webhook.routes, clock=clock)))
+            listening = _listen(settings, Webhook(webhook.routes, clock=clock), share=share_ports)
+            running.url = await stack.enter_async_context(listening)
         for told in settings.apps:
             if told.callbacks.delivery != "webhook":
                 connecting = _connected(told, gates, proxy=settings.outbound.proxy)
@@ -179,28 +181,17 @@ async def _connected(told: GatewayApp, gates: Gates, *, proxy: Secret | None) ->
 
 
 @asynccontextmanager
-async def _listen(settings: GatewaySettings, webhook: Webhook) -> AsyncIterator[str]:
+async def _listen(settings: GatewaySettings, webhook: Webhook, *, share: bool) -> AsyncIterator[str]:
     runner = web.ServerRunner(webhook.server(), shutdown_timeout=FINISH_S)
     await runner.setup()
     try:
-        await _bind(web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG), settings)
-        host, port = runner.addresses[0][:2]
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        try:
+            # None, not False: off where it does not exist, too.
+            await web.TCPSite(
+                runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=True if share else None
+            ).start()
+        except OSError as error:
+            raise refusal(error, settings.host, settings.port) from error
+        yield url_of(runner.addresses[0])
     finally:
         await runner.cleanup()
-
-
-async def _bind(site: web.TCPSite, settings: GatewaySettings) -> None:
-    where = f"{settings.host}:{settings.port}"
-    try:
-        await site.start()
-    except OSError as error:
-        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-            why = "is taken" if error.errno == errno.EADDRINUSE else "is not for us"
-            raise ConfigError(
-                f"CARDWIRE_PORT: {where} {why}: expected a free port, for example CARDWIRE_PORT=7778, or 0 for any"
-            ) from error
-        raise ConfigError(
-            f"CARDWIRE_HOST: cannot listen on {where} ({error.strerror or 'unknown address'}): expected an address of "
-            "this machine, for example CARDWIRE_HOST=0.0.0.0"
-        ) from error

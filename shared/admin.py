@@ -4,11 +4,20 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from aiohttp import web
 
 from shared.core.errors import ConfigError
-from shared.observability.metrics import Metrics
+
+T = TypeVar("T")
+
+
+class Numbers(Protocol):
+    """What has numbers to show."""
+
+    def exposition(self) -> bytes | Awaitable[bytes]:
+        """Return them in Prometheus' text format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +30,9 @@ class Probes:
         ready: Work is taken in.
     """
 
-    alive: Callable[[], bool]
+    alive: Callable[[], bool | Awaitable[bool]]
     ready: Callable[[], bool | Awaitable[bool]]
-    metrics: Metrics
+    metrics: Numbers
 
 
 @asynccontextmanager
@@ -53,20 +62,24 @@ async def serve_admin(host: str, port: int, probes: Probes) -> AsyncIterator[str
 
 def _application(probes: Probes) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
-        return _verdict(good=probes.alive())
+        return _verdict(good=await _known(probes.alive()))
 
     async def readyz(_: web.Request) -> web.Response:
-        ready = probes.ready()
-        return _verdict(good=await ready if inspect.isawaitable(ready) else bool(ready))
+        return _verdict(good=await _known(probes.ready()))
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(
-            body=probes.metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+            body=await _known(probes.metrics.exposition()),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
     application = web.Application()
     application.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     return application
+
+
+async def _known(value: T | Awaitable[T]) -> T:
+    return await value if inspect.isawaitable(value) else value
 
 
 def _verdict(*, good: bool) -> web.Response:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,6 +16,7 @@ from shared.admin import Probes, serve_admin
 from shared.app.app import App
 from shared.app.load import Handlers, of_each
 from shared.clock import Clock, SystemClock
+from shared.core.callers import NOBODY
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
@@ -135,10 +137,7 @@ async def serve(
             event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
             stack.push_async_callback(event_log.close)
         if platform is None:
-            platform = http = await stack.enter_async_context(HttpPlatform.of(settings, clock))
-            if reread is not None:
-                reading = rereading(reread, settings, lambda found: http.renew(found.platforms), clock=clock)
-                await stack.enter_async_context(reading)
+            platform = await stack.enter_async_context(HttpPlatform.of(settings, clock))
         await ledger.check()
         if event_log.features.makes_topics:
             await event_log.create([topics.interactions, topics.outcomes, topics.dead])
@@ -157,6 +156,9 @@ async def serve(
             meter=meter,
             rng=rng or random.Random(),  # noqa: S311 - spreads retries, guards nothing
         )
+        if reread is not None:
+            renew = partial(_renew, platform=platform, consume=stages.consume)
+            await stack.enter_async_context(rereading(reread, settings, renew, clock=clock))
         running = RunningWorker(stages, event_log, clock, meter)
         stack.push_async_callback(running.stop)
         probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=meter.metrics)
@@ -164,6 +166,12 @@ async def serve(
             serve_admin(settings.admin_host, settings.admin_port, probes)
         )
         yield running
+
+
+def _renew(settings: WorkerSettings, *, platform: Platform, consume: Consume) -> None:
+    if isinstance(platform, HttpPlatform):
+        platform.renew(settings.platforms)
+    consume.callers = settings.callers or NOBODY
 
 
 def _stages(
@@ -212,6 +220,7 @@ def _stages(
             committed=committed,
             handlers=HandlerThreads(),
             settle_ms=settings.settle_ms,
+            callers=settings.callers or NOBODY,
         ),
         pump=Pump(
             ledger=ledger,

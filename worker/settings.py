@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
+from shared.core.callers import Callers
 from shared.core.ids import AppId
 from shared.core.secret import Secret
 from shared.settings import (
@@ -15,6 +16,7 @@ from shared.settings import (
     admin_host,
     admin_port,
     app_id,
+    callers,
     handlers,
     load,
     one_of_each,
@@ -31,6 +33,10 @@ SETTLE_MS: Final = 300
 
 UNKNOWN_HINT: Final = "expected its settings, in the file of CARDWIRE_APPS or as LARK_APP_ID and LARK_APP_SECRET"
 """Of an app whose clicks are in the log and that the worker was not told of."""
+
+
+CALLERS_HINT: Final = "expected its caller in the file of CARDWIRE_CALLERS, which the worker reads as the gateway does"
+"""Of a request whose caller the worker was not told of."""
 
 
 def ledger_url() -> Secret:
@@ -67,6 +73,7 @@ class WorkerSettings:
     outbound: OutboundSettings = section(OutboundSettings)
     log: LogSettings = section(LogSettings)
     ledger: Secret = ledger_url()
+    callers: Callers | None = callers(with_tokens=False)
     group: str = setting(
         TEXT,
         "CARDWIRE_GROUP",

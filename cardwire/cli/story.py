@@ -10,7 +10,14 @@ import aiohttp
 from shared.core.codec import decode
 from shared.core.effects import AnsweredCard, RenameChat, SendCard, SendText, StoredEffect, UpdateCard
 from shared.core.errors import CardwireError
-from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived
+from shared.core.events import (
+    Decided,
+    EffectOutcome,
+    Event,
+    InteractionAnswered,
+    InteractionReceived,
+    RequestReceived,
+)
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs, JsonText, json_value
 from shared.eventlog.port import EventLog, Topics
@@ -193,6 +200,8 @@ class Story:
             case InteractionAnswered():
                 toast = self._toasts.get(event.event_id, "")
                 yield event.answered_at, "answered", toast if event.delivered else "but the client had gone"
+            case RequestReceived():
+                yield event.received_at, "requested", f"by {event.caller}"
             case Decided():
                 effects = ", ".join(type(planned.effect).__name__ for planned in event.effects)
                 yield event.decided_at, "decided", f"{event.handler}: {effects}" if event.handler else event.result

@@ -9,7 +9,7 @@ import msgspec
 
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
-from shared.app.valid import object_text, utf8
+from shared.app.valid import check_id, object_text, utf8
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
@@ -88,7 +88,7 @@ def _check_aim(handler: Handler, interaction: Interaction, decision: Decision) -
     if decision.state is not UNCHANGED:
         raise HandlerError(f"{handler.name} returned state, but {interaction.kind} is about no card to keep it with")
     for effect in decision.effects:
-        if isinstance(effect, UpdateCard):
+        if isinstance(effect, UpdateCard) and effect.message_id is None:
             raise HandlerError(f"{handler.name} returned UpdateCard, but {interaction.kind} is about no card")
         if interaction.chat_id is None and _goes_to_the_chat(effect):
             raise HandlerError(
@@ -117,6 +117,8 @@ def _valid(handler: Handler, effect: Effect) -> Effect:
         checked = msgspec.convert(fields, type(effect))
         if isinstance(checked, UpdateCard | SendCard):
             object_text(checked.card)
+        if isinstance(checked, UpdateCard) and checked.message_id is not None:
+            check_id(checked.message_id)
     except (ValueError, RecursionError) as error:
         # msgspec names the field and the types, the JSON parser the position: neither repeats what was given.
         raise HandlerError(f"{handler.name} returned {type(effect).__name__} with {error}") from error

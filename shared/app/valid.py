@@ -1,10 +1,24 @@
 """What user code returned, with its types checked, as text that UTF-8 can carry."""
 
 import json
+import re
 from typing import Any, Final, NoReturn
 
 from shared.core.effects import CardLike
 from shared.core.json_text import JsonText, json_text
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def check_id(text: str, example: str = "om_…") -> None:
+    """
+    Return if this may be the platform's id of a message or a chat.
+
+    Raises:
+        ValueError: It cannot be. The text does not repeat it.
+    """
+    if not _ID.fullmatch(text):
+        raise ValueError(f"an id that is none: expected one as in '{example}'")
 
 
 def utf8(given: Any) -> Any:

@@ -15,7 +15,15 @@ from typing import Final, assert_never
 import msgspec
 
 from shared.core.errors import NewerThanUs, Undecodable
-from shared.core.events import OUTCOME_STATUSES, Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived
+from shared.core.events import (
+    OUTCOME_STATUSES,
+    Decided,
+    EffectOutcome,
+    Event,
+    InteractionAnswered,
+    InteractionReceived,
+    RequestReceived,
+)
 from shared.core.ids import OrderingKey, ordering_key
 from shared.core.json_text import EpochMs
 
@@ -24,9 +32,10 @@ Headers = Sequence[tuple[str, bytes]]
 PREFIX: Final = "lark.card."
 VERSION: Final = 1
 
-RECORD_TYPES: Final[Mapping[str, type[InteractionReceived | InteractionAnswered | Decided | EffectOutcome]]] = {
+RECORD_TYPES: Final[Mapping[str, type[Event]]] = {
     f"{PREFIX}interaction.received.v{VERSION}": InteractionReceived,
     f"{PREFIX}interaction.answered.v{VERSION}": InteractionAnswered,
+    f"{PREFIX}request.received.v{VERSION}": RequestReceived,
     f"{PREFIX}decided.v{VERSION}": Decided,
     **{f"{PREFIX}effect.{status}.v{VERSION}": EffectOutcome for status in OUTCOME_STATUSES},
 }
@@ -116,6 +125,8 @@ def _identity(event: Event) -> tuple[str, str, EpochMs]:
             return "interaction.received", event.event_id, event.occurred_at
         case InteractionAnswered():
             return "interaction.answered", f"{event.event_id}/answered", event.answered_at
+        case RequestReceived():
+            return "request.received", event.event_id, event.occurred_at
         case Decided():
             suffix = f"/{event.redrive}" if event.redrive else ""
             return "decided", f"{event.event_id}/decided{suffix}", event.occurred_at

@@ -5,11 +5,11 @@ An effect is an intention, not a call. The worker stores it as a row in the same
 and performs it later, as often as it takes.
 """
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
-from shared.core.ids import ChatId
+from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import JsonText, json_text
 
 CardLike = dict[str, Any] | str
@@ -22,17 +22,22 @@ def _card_text(card: CardLike) -> JsonText:
 
 class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="UpdateCard"):
     """
-    Show this card, whole, in place of the one that was clicked.
+    Show this card, whole, in place of the one that was clicked, or of another card of the same app.
+
+    Another card is not updated by the decision itself: the update goes to that card as a request and takes its turn
+    among the clicks there.
 
     Attributes:
         card: The new card's JSON. A 1.0 card without ``config.update_multi`` is sent with ``true``.
+        message_id: Which card, ``om_…``; without it, the one that was clicked.
     """
 
     card: JsonText
+    message_id: MessageId | None = None
 
     if TYPE_CHECKING:
 
-        def __init__(self, card: CardLike) -> None: ...
+        def __init__(self, card: CardLike, message_id: str | None = None) -> None: ...
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "card", _card_text(self.card))
@@ -87,6 +92,12 @@ class SendText(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
 
 Effect = UpdateCard | RenameChat | SendCard | SendText
 """What a handler may want."""
+
+Requestable = UpdateCard | RenameChat | SendCard | SendText
+"""What a program may ask for by a request: a closed list, without what is for handlers only."""
+
+REQUESTABLE: Final[tuple[str, ...]] = tuple(kind.__name__ for kind in get_args(Requestable))
+"""Their names."""
 
 
 ANSWERED_CARD: Final = "AnsweredCard"

@@ -13,7 +13,7 @@ import msgspec
 
 from shared.core.answers import CustomAnswer, Inline
 from shared.core.cards import CardFormat, Toast
-from shared.core.effects import AnsweredCard, StoredEffect, UpdateCard
+from shared.core.effects import AnsweredCard, Requestable, StoredEffect, UpdateCard
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 
@@ -136,11 +136,53 @@ class InteractionAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
     answered_at: EpochMs
 
 
+OURSELVES: Final = "worker"
+"""The caller of requests that decisions make: updates of other cards than the one that was clicked."""
+
+COMMAND_LINE: Final = "cli"
+"""The caller of requests that `cardwire send` makes."""
+
+
+def request_event_id(caller: str, request_id: str) -> EventId:
+    """Return the identity of a request: the caller's own id, which no other caller can use up."""
+    return EventId(f"req/{caller}/{request_id}")
+
+
+class RequestReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    A program asked for effects: about one card or about none, decided in the card's turn, without a handler.
+
+    Attributes:
+        event_id: ``req/<caller>/<request_id>``: who sends the same id again means the same request.
+        tenant_key: Of the interaction that it descends from; empty where the app has one organisation.
+        message_id: The card that it is about, the only one that it may update.
+        caller: Who asked: a name of the settings, ``cli``, or ``worker`` where a decision updates another card.
+        request_id: The caller's own id.
+        effects: What is to be done, in this order where it is about the same card or chat.
+        occurred_at: When it was asked for (ms); of one that a decision made, its interaction's time.
+        received_at: When the gateway had the whole request (ms).
+    """
+
+    event_id: EventId
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None = None
+    caller: str
+    request_id: str
+    effects: tuple[Requestable, ...]
+    occurred_at: EpochMs
+    received_at: EpochMs
+
+    def __repr__(self) -> str:
+        """Name the request and nothing of what is to be shown."""
+        return f"RequestReceived({self.event_id!r}, message_id={self.message_id!r}, effects={len(self.effects)})"
+
+
 ClaimResult = Literal["decided", "ignored", "refused", "failed", "twin", "counted"]
 """
-What became of an input: ``decided`` by a handler; ``ignored``, no handler matched; ``refused`` by a rule
-(the card had expired); ``failed``, the handler did; ``twin`` of a click that the platform sent in both styles;
-``counted`` towards a quorum.
+What became of an input: ``decided`` by a handler, or as a request; ``ignored``, no handler matched; ``refused`` by a
+rule (the card had expired, the caller may not ask for this); ``failed``, the handler did; ``twin`` of a click that the
+platform sent in both styles; ``counted`` towards a quorum.
 """
 
 Eligibility = Literal["after_answer", "at_once"]
@@ -215,6 +257,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         request_id: The caller's id, for inputs that came as requests.
         occurred_at: The input's time (ms).
         decided_at: The ledger's time when its batch was read (ms).
+        requests: Ids of the requests that it made: updates of other cards, decided there.
     """
 
     event_id: EventId
@@ -241,6 +284,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     occurred_at: EpochMs
     decided_at: EpochMs
     effects: tuple[PlannedEffect, ...] = ()
+    requests: tuple[EventId, ...] = ()
 
     @property
     def intended(self) -> JsonText | None:
@@ -314,7 +358,10 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     marked_at: EpochMs | None = None
 
 
-Input = InteractionReceived | InteractionAnswered
+Asked = InteractionReceived | RequestReceived
+"""What is claimed and decided, once."""
+
+Input = Asked | InteractionAnswered
 """What the worker consumes."""
 
 Output = Decided | EffectOutcome

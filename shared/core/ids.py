@@ -30,11 +30,6 @@ Target = NewType("Target", str)
 """What an effect acts on, and what is paced and leased as one: ``message:om_…``, ``chat:oc_…``, ``user:ou_…``."""
 
 
-def request_event_id(caller: str, request_id: str) -> EventId:
-    """Return the identity of a request: the caller's own id, which no other caller can use up."""
-    return EventId(f"req/{caller}/{request_id}")
-
-
 def ordering_key(app_id: AppId, message_id: MessageId | None, event_id: EventId) -> OrderingKey:
     """
     Return the log key of a record: its card's, else its event's.

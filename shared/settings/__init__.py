@@ -9,6 +9,7 @@ docs/reference/settings.md are generated from the same declarations.
 
 from shared.core.secret import Secret
 from shared.settings.apps import APPS, AppFields, field_of, one_of_each, respelled
+from shared.settings.callers_file import CALLERS, callers
 from shared.settings.declare import Setting, declared, optional, required, section, setting, several
 from shared.settings.kinds import CallbackStyle
 from shared.settings.load import ConfigWarning, load, rereader
@@ -29,6 +30,7 @@ from shared.settings.sections import (
 
 __all__ = [
     "APPS",
+    "CALLERS",
     "AppFields",
     "CallbackSettings",
     "CallbackStyle",
@@ -44,6 +46,7 @@ __all__ = [
     "admin_host",
     "admin_port",
     "app_id",
+    "callers",
     "declared",
     "domain",
     "field_of",

@@ -117,7 +117,21 @@ class Several:
     check: Callable[[Sequence[Any]], Iterator[str]]
 
 
-Member = Setting | Section | Several
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """
+    A field that is read from a file, and ``None`` without one.
+
+    Attributes:
+        file: The setting that names the file.
+        read: Returns what is in the file at a path; raises `ConfigError` with a line for each problem.
+    """
+
+    file: Setting
+    read: Callable[[str], object]
+
+
+Member = Setting | Section | Several | Read
 
 
 def section(of: type[T], *, wanted: Callable[[Mapping[str, Any]], bool] | None = None) -> T:
@@ -128,6 +142,11 @@ def section(of: type[T], *, wanted: Callable[[Mapping[str, Any]], bool] | None =
 def several(file: Setting, of: type[T], *, check: Callable[[Sequence[T]], Iterator[str]]) -> tuple[T, ...]:
     """Declare a field that has a value for each app; see `Several`."""
     return cast("tuple[T, ...]", field(metadata={_MEMBER: Several(file=file, of=of, check=check)}))
+
+
+def read_from(file: Setting, read: Callable[[str], T]) -> T | None:
+    """Declare a field that is read from a file, and ``None`` when the setting is absent; see `Read`."""
+    return cast("T | None", field(default=None, metadata={_MEMBER: Read(file=file, read=read)}))
 
 
 def members(of: type[object]) -> Iterator[tuple[str, Member]]:
@@ -145,6 +164,8 @@ def declared(of: type[object]) -> Iterator[Setting]:
                 yield member
             case Section():
                 yield from declared(member.of)
+            case Read():
+                yield member.file
             case Several():
                 yield member.file
                 yield from declared(member.of)

@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol, TypeVar, assert_never, runtime_checkabl
 
 from shared.core.errors import ConfigError
 from shared.settings.apps import ONLY_APP, beside, is_mounted, read_apps, respelled
-from shared.settings.declare import Member, Section, Setting, Several, members, mounted_at
+from shared.settings.callers_file import CALLERS
+from shared.settings.declare import Member, Read, Section, Setting, Several, members, mounted_at
 
 S = TypeVar("S")
 
@@ -48,11 +49,11 @@ def load(of: type[S], env: Mapping[str, str], *, warn: Callable[[str], None] | N
 
 def rereader(of: type[S], env: Mapping[str, str]) -> Callable[[], S] | None:
     """
-    Return what reads the settings of a process again; ``None`` if nothing of its apps lies in files, which may change.
+    Return what reads the settings of a process again; ``None`` if none of its apps or callers lies in a file.
 
     What it returns raises as `load` does, and warns of nothing: that was done at start.
     """
-    return partial(load, of, env, warn=lambda _: None) if is_mounted(env) else None
+    return partial(load, of, env, warn=lambda _: None) if is_mounted(env) or env.get(CALLERS.name, "").strip() else None
 
 
 class _Absent:
@@ -95,6 +96,8 @@ class _Reading:
                 return (self.build(of) or _WRONG) if is_read else _ABSENT
             case Several():
                 return self._several(member)
+            case Read():
+                return self._read(member)
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -130,6 +133,16 @@ class _Reading:
             )
         elif names:
             self._warn(f"{file.name} is used, and not {', '.join(names)}: the apps are those of the file")
+
+    def _read(self, told: Read) -> Any:
+        path = self._value(told.file)
+        if isinstance(path, _Absent | _Wrong):
+            return path
+        try:
+            return told.read(path)
+        except ConfigError as error:
+            self.problems.extend(str(error).splitlines())
+            return _WRONG
 
     def _value(self, told: Setting) -> Any:
         text = self._text(told)

@@ -13,6 +13,7 @@ from gateway.settings import GatewaySettings
 from shared.core.errors import ConfigError
 from shared.settings import (
     APPS,
+    CALLERS,
     CallbackSettings,
     ConfigWarning,
     KafkaSecurity,
@@ -349,6 +350,7 @@ class TestPages:
         """Uncommented, it starts every process, with one app or with a file of several."""
         env = dict(re.findall(r"^# ([A-Z_]+)=(.+)$", env_example(), re.MULTILINE))
         assert APPS.example == env.pop(APPS.name)
+        assert CALLERS.example == env.pop(CALLERS.name)
         for of in (GatewaySettings, WorkerSettings, SimulatorSettings, RunSettings):
             load(of, env)
 

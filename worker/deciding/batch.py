@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.core.codec import decode, header
 from shared.core.errors import NewerThanUs, Undecodable
-from shared.core.events import Decided, EffectOutcome, InteractionAnswered, InteractionReceived
+from shared.core.events import Decided, EffectOutcome, Input
 from shared.eventlog.port import NewRecord, Record
 
 
@@ -14,7 +14,7 @@ class Taken:
     """One record and what it says; an `Undecodable` where it says nothing that we can read."""
 
     record: Record
-    fact: InteractionReceived | InteractionAnswered | Undecodable
+    fact: Input | Undecodable
 
     @property
     def id(self) -> str | None:
@@ -61,7 +61,7 @@ def _without_nul(text: str) -> str:
     return text.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
-def _fact(record: Record) -> InteractionReceived | InteractionAnswered | Undecodable:
+def _fact(record: Record) -> Input | Undecodable:
     try:
         event = decode(record.headers, record.value)
     except NewerThanUs:

@@ -15,6 +15,7 @@ import structlog
 
 from shared.app.app import App
 from shared.clock import Clock
+from shared.core.callers import NOBODY, Callers
 from shared.core.errors import LedgerUnavailable, LogUnavailable, NewerThanUs
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
@@ -51,7 +52,12 @@ log = structlog.get_logger("cardwire.worker")
 
 
 class Consume:
-    """Reads the interactions topic and decides it, until it is told to stop."""
+    """
+    Reads the interactions topic and decides it, until it is told to stop.
+
+    Attributes:
+        callers: Who may ask for what; may be replaced at any time.
+    """
 
     def __init__(
         self,
@@ -66,10 +72,12 @@ class Consume:
         committed: Committed,
         handlers: HandlerThreads,
         settle_ms: int = SETTLE_MS,
+        callers: Callers = NOBODY,
     ) -> None:
         self._apps, self._log, self._ledger, self._topics, self._group = apps, event_log, ledger, topics, group
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
         self._settle_ms = settle_ms
+        self.callers = callers
         self._telling = Telling()
         self._next: dict[int, int] = {}
         self._stopping = asyncio.Event()
@@ -191,7 +199,8 @@ class Consume:
     async def _decide(self, rest: Sequence[Taken]) -> Draft:
         known: Known = await self._ledger.read(wanted(rest))
         batch = Batch(taken=rest)
-        return await self._handlers.run(lambda call: decide(batch, known, self._apps, call))
+        callers = self.callers  # the same if it is decided again
+        return await self._handlers.run(lambda call: decide(batch, known, self._apps, call, callers=callers))
 
     async def _parking(self, taken: Taken, reason: str) -> Draft:
         draft = Draft(Known(now=await self._ledger.now()))

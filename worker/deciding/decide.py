@@ -8,22 +8,24 @@ replaying recorded decisions works the same way.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, assert_never
 
 from shared.app.app import App
 from shared.app.decide import run
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
+from shared.core.callers import NOBODY, Callers
 from shared.core.decision import UNCHANGED
 from shared.core.effects import Effect, UpdateCard
 from shared.core.errors import HandlerError, Undecodable
-from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect, shown_by
+from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect, RequestReceived, shown_by
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
 from shared.feishu.callback import APP_TICKET
 from worker.deciding.batch import Batch
 from worker.deciding.draft import ROUTING, Draft, Verdict
-from worker.deciding.plan import plan, plan_answer
+from worker.deciding.grant import UNKNOWN_APP, grant
+from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer
 from worker.deciding.suspension import is_suspended
 from worker.ledger.port import Known
 from worker.policy import refuse_click
@@ -35,10 +37,6 @@ LATE_MS: Final = 5_000
 
 TWIN_MS: Final = 600_000
 """A legacy callback within this time of a new-style one of its app is the same click, pushed a second time."""
-
-
-UNKNOWN_APP: Final = "unknown_app"
-"""Why a click of an app that this worker was not told of is not decided."""
 
 
 class MissedDeadline(HandlerError):
@@ -62,8 +60,14 @@ class Call(Protocol):
         """The batch's time for user code is used up: commit what is decided, the rest follows."""
 
 
-def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call) -> Draft:
-    """Decide the batch in log order by each app's handlers, or its first part if handlers took too long."""
+def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call, *, callers: Callers = NOBODY) -> Draft:
+    """
+    Decide the batch in log order, or its first part if handlers took too long.
+
+    Args:
+        apps: Each app's handlers, which decide its clicks.
+        callers: Who may ask for what.
+    """
     draft = Draft(known)
     judge = _Judge(draft=draft, new_style=_new_style(batch, known), apps=apps, call=call)
     for taken in batch.taken:
@@ -74,10 +78,16 @@ def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call) ->
                 draft.park(taken, str(bad))
             case InteractionAnswered() as mark:
                 draft.mark(mark)
-            case InteractionReceived() as click if draft.is_claimed(click):
+            case InteractionReceived() | RequestReceived() as asked if draft.is_claimed(asked):
                 draft.skip()
             case InteractionReceived() as click:
                 draft.claim(taken, click, judge.verdict(click, taken.record.offset))
+            case RequestReceived() as request:
+                chat_id = draft.chat_of(request)
+                offset = taken.record.offset
+                draft.claim(taken, request, grant(request, apps.keys(), callers, offset=offset, chat_id=chat_id))
+            case _ as unreachable:
+                assert_never(unreachable)
         draft.passed(taken)
     return draft
 
@@ -137,7 +147,7 @@ class _Judge:
         keeps_state = decision.state is UNCHANGED
         late = self._is_late(click)
         repaints = not (late and keeps_state)
-        wanted = [effect for effect in decision.effects if repaints or not isinstance(effect, UpdateCard)]
+        wanted = [effect for effect in decision.effects if repaints or not _repaints(effect, click)]
         # Of a late click, the answer was painted before what the newer ones have shown since.
         answer = plan_answer(click, offset=offset) if repaints else None
         planned = (*((answer,) if answer is not None else ()), *self._planned(wanted, click, offset))
@@ -145,6 +155,11 @@ class _Judge:
             result="decided",
             handler=handler,
             effects=planned,
+            requests=tuple(
+                hand_over(effect, click, index=index)
+                for index, effect in enumerate(wanted, 1)
+                if is_about_another_card(effect, click)
+            ),
             state=None if keeps_state else json_text(decision.state),
             content=shown_by(planned),
             late=late,
@@ -158,8 +173,14 @@ class _Judge:
     def _planned(self, effects: list[Effect], click: InteractionReceived, offset: int) -> tuple[PlannedEffect, ...]:
         chat_id = self.draft.chat_of(click)
         return tuple(
-            plan(effect, click, index=index, offset=offset, chat_id=chat_id) for index, effect in enumerate(effects, 1)
+            plan(effect, click, index=index, offset=offset, chat_id=chat_id)
+            for index, effect in enumerate(effects, 1)
+            if not is_about_another_card(effect, click)
         )
+
+
+def _repaints(effect: Effect, click: InteractionReceived) -> bool:
+    return isinstance(effect, UpdateCard) and not is_about_another_card(effect, click)
 
 
 def _ignored(click: InteractionReceived) -> Verdict:

@@ -17,14 +17,16 @@ from shared.core.codec import Encoded, encode
 from shared.core.decision import Card
 from shared.core.effects import AnsweredCard
 from shared.core.events import (
+    Asked,
     CardSeen,
     ClaimResult,
     Decided,
     InteractionAnswered,
     InteractionReceived,
     PlannedEffect,
+    RequestReceived,
 )
-from shared.core.ids import AppId, ChatId
+from shared.core.ids import AppId, ChatId, DeliveryKey
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
 from worker.deciding.batch import Taken, parked
@@ -58,15 +60,19 @@ TOLD_BYTES: Final = MAX_RECORD_BYTES - 20_000
 ROUTING: Final = "(routing)"
 """Stands for the handler's name where a predicate hung before one was found: predicates are suspended together."""
 
+REQUEST: Final = "(request)"
+"""Stands for the handler's name where there is none because a program asked."""
+
 _JSON: Final = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """
-    What was decided about one interaction.
+    What was decided about one interaction, or one request.
 
     Attributes:
+        requests: Updates of other cards, which leave to be decided there.
         state: JSON text of the new state; ``None`` keeps it.
         content: The card to show from now on; ``None`` keeps it.
         seen: The card the handler saw.
@@ -76,6 +82,7 @@ class Verdict:
     reason: str | None = None
     handler: Handler | None = None
     effects: tuple[PlannedEffect, ...] = ()
+    requests: tuple[RequestReceived, ...] = ()
     state: JsonText | None = None
     content: JsonText | None = None
     late: bool = False
@@ -87,7 +94,7 @@ class _Claimed:
     """An input with everything that was decided about it, and the record that tells it."""
 
     taken: Taken
-    click: InteractionReceived
+    click: Asked
     verdict: Verdict
     decided: Decided
     told: Encoded
@@ -112,7 +119,7 @@ class Draft:
 
     # questions
 
-    def is_claimed(self, click: InteractionReceived) -> bool:
+    def is_claimed(self, click: Asked) -> bool:
         """Say whether this event, or this very delivery, was decided before."""
         key = ClaimKey(click.app_id, click.event_id)
         if key in self._claims or key in self._known.claims:
@@ -120,11 +127,11 @@ class Draft:
         delivery = _delivery(click)
         return delivery is not None and (delivery in self._deliveries or delivery in self._known.deliveries)
 
-    def face(self, click: InteractionReceived) -> FaceRow | None:
+    def face(self, click: Asked) -> FaceRow | None:
         """Return what the platform has of the clicked card, as far as we know."""
         return self._known.faces.get(CardKey(click.app_id, click.message_id)) if click.message_id else None
 
-    def card(self, click: InteractionReceived) -> Card | None:
+    def card(self, click: Asked) -> Card | None:
         """Return the card for the handler; ``None`` when neither a decision nor a send of ours made it known."""
         row, face = self._row(click), self.face(click)
         own = face is not None and face.sent_at is not None
@@ -138,12 +145,13 @@ class Draft:
             sent_at=face.sent_at if face else None,
         )
 
-    def chat_of(self, click: InteractionReceived) -> ChatId | None:
-        """Return the clicked card's chat: the callback's, else our own send's."""
+    def chat_of(self, click: Asked) -> ChatId | None:
+        """Return the card's chat: the callback's, else our own send's."""
         face = self.face(click)
-        return click.chat_id or (face.chat_id if face else None)
+        told = click.chat_id if isinstance(click, InteractionReceived) else None
+        return told or (face.chat_id if face else None)
 
-    def newest_at(self, click: InteractionReceived) -> EpochMs | None:
+    def newest_at(self, click: Asked) -> EpochMs | None:
         """Return the time of the card's newest decided click (ms)."""
         row = self._row(click)
         return row.newest_at if row else None
@@ -152,7 +160,7 @@ class Draft:
         """Return the handler's record of missed deadlines, if it has one."""
         return self._suspensions.get(handler) or self._known.suspensions.get(handler)
 
-    def _row(self, click: InteractionReceived) -> CardRow | None:
+    def _row(self, click: Asked) -> CardRow | None:
         if click.message_id is None:
             return None
         key = CardKey(click.app_id, click.message_id)
@@ -160,7 +168,7 @@ class Draft:
 
     # decisions
 
-    def claim(self, taken: Taken, click: InteractionReceived, verdict: Verdict) -> None:
+    def claim(self, taken: Taken, click: Asked, verdict: Verdict) -> None:
         """Take a verdict in: the claim, the card's new row, the `Decided` fact."""
         claimed, row = self._claimed(taken, click, verdict)
         if len(claimed.told.value) > TOLD_BYTES:
@@ -174,7 +182,7 @@ class Draft:
         self._claims[ClaimKey(click.app_id, click.event_id)] = claimed
         self.results[claimed.verdict.result] += 1
 
-    def _claimed(self, taken: Taken, click: InteractionReceived, verdict: Verdict) -> tuple["_Claimed", CardRow | None]:
+    def _claimed(self, taken: Taken, click: Asked, verdict: Verdict) -> tuple["_Claimed", CardRow | None]:
         row = self._next_row(click, verdict)
         decided = self._decided(taken, click, verdict, row)
         return _Claimed(taken=taken, click=click, verdict=verdict, decided=decided, told=encode(decided)), row
@@ -209,7 +217,7 @@ class Draft:
         self._passed[taken.record.partition] = taken
         self.taken += 1
 
-    def _next_row(self, click: InteractionReceived, verdict: Verdict) -> CardRow | None:
+    def _next_row(self, click: Asked, verdict: Verdict) -> CardRow | None:
         """Return the card's row after a decision; ``None`` where nothing about the card is known or changes."""
         row = self._row(click)
         changes = verdict.state is not None or verdict.content is not None
@@ -222,10 +230,10 @@ class Draft:
             version=(row.version if row else 0) + 1,
             state=verdict.state or (row.state if row else None),
             content=verdict.content or (row.content if row else None),
-            newest_at=click.occurred_at if newest is None else max(newest, click.occurred_at),
+            newest_at=_newest(newest, click),
         )
 
-    def _decided(self, taken: Taken, click: InteractionReceived, verdict: Verdict, row: CardRow | None) -> Decided:
+    def _decided(self, taken: Taken, click: Asked, verdict: Verdict, row: CardRow | None) -> Decided:
         return Decided(
             event_id=click.event_id,
             app_id=click.app_id,
@@ -233,7 +241,7 @@ class Draft:
             message_id=click.message_id,
             partition=taken.record.partition,
             offset=taken.record.offset,
-            delivery_key=click.delivery_key,
+            delivery_key=_delivery_key(click),
             result=verdict.result,
             handler=verdict.handler.name if verdict.handler else None,
             digest=verdict.handler.digest if verdict.handler else None,
@@ -244,9 +252,11 @@ class Draft:
             newest_at=row.newest_at if row else None,
             late=verdict.late,
             seen=_seen(verdict.seen),
+            request_id=click.request_id if isinstance(click, RequestReceived) else None,
             occurred_at=click.occurred_at,
             decided_at=self.now,
             effects=verdict.effects,
+            requests=tuple(request.event_id for request in verdict.requests),
         )
 
     # the write
@@ -276,6 +286,12 @@ class Draft:
             suspensions=list(self._suspensions.values()),
             new_style_at=self._new_style_at(),
             outbox=[
+                # What a decision hands over is told before it: whoever has read the decision finds that, too.
+                *(
+                    NewRecord.of(topics.interactions, encode(request))
+                    for claimed in self._claims.values()
+                    for request in claimed.verdict.requests
+                ),
                 *(NewRecord.of(topics.outcomes, claimed.told) for claimed in self._claims.values()),
                 *(parked(taken.record, reason, topics.dead) for taken, reason in self.parked),
             ],
@@ -284,14 +300,27 @@ class Draft:
     def _new_style_at(self) -> dict[AppId, EpochMs]:
         newest: dict[AppId, EpochMs] = {}
         for click in (claimed.click for claimed in self._claims.values()):
-            if click.kind == "card_action":
+            if isinstance(click, InteractionReceived) and click.kind == "card_action":
                 newest[click.app_id] = max(newest.get(click.app_id, 0), click.received_at)
         before = self._known.new_style_at
         return {app: at for app, at in newest.items() if at >= before.get(app, 0) + NEW_STYLE_MS}
 
 
-def _delivery(click: InteractionReceived) -> DeliveryRef | None:
-    return DeliveryRef(click.app_id, click.delivery_key) if click.delivery_key else None
+def _delivery(click: Asked) -> DeliveryRef | None:
+    key = _delivery_key(click)
+    return DeliveryRef(click.app_id, key) if key else None
+
+
+def _delivery_key(click: Asked) -> DeliveryKey | None:
+    """Return what tells a second delivery; a request has its caller's own id for that."""
+    return click.delivery_key if isinstance(click, InteractionReceived) else None
+
+
+def _newest(before: EpochMs | None, click: Asked) -> EpochMs | None:
+    """Return the time of the newest click, which a request is none of: no person's click is late because of it."""
+    if isinstance(click, RequestReceived):
+        return before
+    return click.occurred_at if before is None else max(before, click.occurred_at)
 
 
 def _seen(card: Card | None) -> CardSeen | None:
@@ -314,9 +343,7 @@ def _claim_row(decided: Decided) -> ClaimRow:
     )
 
 
-def _effect_row(
-    click: InteractionReceived, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int
-) -> NewEffect:
+def _effect_row(click: Asked, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int) -> NewEffect:
     """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
     return NewEffect(
         app_id=click.app_id,
@@ -353,7 +380,7 @@ def _dead_letter(claimed: _Claimed) -> DeadLetter:
     return DeadLetter(
         app_id=claimed.click.app_id,
         event_id=claimed.click.event_id,
-        handler=handler.name if handler else ROUTING,
+        handler=handler.name if handler else REQUEST if isinstance(claimed.click, RequestReceived) else ROUTING,
         reason=verdict.reason or "failed",
         interaction=claimed.taken.record.value,
     )

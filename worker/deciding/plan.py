@@ -9,9 +9,13 @@ from shared.core.events import (
     CARD_ACTIONS,
     EFFECTS_PER_DECISION,
     NAME,
+    OURSELVES,
+    Asked,
     Eligibility,
     InteractionReceived,
     PlannedEffect,
+    RequestReceived,
+    request_event_id,
 )
 from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
 from shared.feishu.answer import fits_in
@@ -19,20 +23,18 @@ from shared.feishu.cards import is_exclusive
 from shared.feishu.openapi import target_of
 
 
-def plan(
-    effect: Effect, click: InteractionReceived, *, index: int, offset: int, chat_id: ChatId | None
-) -> PlannedEffect:
+def plan(effect: Effect, click: Asked, *, index: int, offset: int, chat_id: ChatId | None) -> PlannedEffect:
     """
     Return the effect as it is stored.
 
     Args:
-        click: The interaction that it was decided from.
+        click: The interaction, or the request, that it was decided from.
         index: Its place in the decision, from 1.
-        offset: The interaction's offset in its partition.
-        chat_id: The clicked card's chat, where it is known.
+        offset: The input's offset in its partition.
+        chat_id: The chat of the input's card, where it is known.
 
     Raises:
-        HandlerError: The effect needs a card and the interaction has none.
+        HandlerError: The effect changes a card, and the input is about none, or about another one.
     """
     target, coalesce = _aim(effect, click, chat_id)
     return PlannedEffect(
@@ -68,11 +70,40 @@ def plan_answer(click: InteractionReceived, *, offset: int) -> PlannedEffect | N
     )
 
 
-def _aim(effect: Effect, click: InteractionReceived, chat_id: ChatId | None) -> tuple[Target, str | None]:
+def is_about_another_card(effect: Effect, click: InteractionReceived) -> bool:
+    """Say whether an effect changes a card that its click did not come from."""
+    return isinstance(effect, UpdateCard) and effect.message_id not in {None, click.message_id}
+
+
+def hand_over(effect: Effect, click: InteractionReceived, *, index: int) -> RequestReceived:
+    """
+    Return an update of another card as the request that it leaves as: the same for the same decision.
+
+    Args:
+        effect: Of which `is_about_another_card` holds.
+        index: Its place in the decision, from 1.
+    """
+    request_id = f"{click.event_id}/{index}"
+    return RequestReceived(
+        event_id=request_event_id(OURSELVES, request_id),
+        app_id=click.app_id,
+        tenant_key=click.tenant_key,
+        message_id=effect.message_id if isinstance(effect, UpdateCard) else None,
+        caller=OURSELVES,
+        request_id=request_id,
+        effects=(effect,),
+        occurred_at=click.occurred_at,
+        received_at=click.received_at,
+    )
+
+
+def _aim(effect: Effect, click: Asked, chat_id: ChatId | None) -> tuple[Target, str | None]:
     match effect:
         case UpdateCard():
             if click.message_id is None:
                 raise HandlerError("UpdateCard for an event that has no card")
+            if effect.message_id not in {None, click.message_id}:
+                raise HandlerError("UpdateCard of another card than the one it is decided for")
             return message_target(click.message_id), CARD
         case RenameChat():
             return _chat(effect.chat_id or chat_id, click), NAME
@@ -82,13 +113,13 @@ def _aim(effect: Effect, click: InteractionReceived, chat_id: ChatId | None) -> 
             assert_never(unreachable)
 
 
-def _chat(chat_id: ChatId | None, click: InteractionReceived) -> Target:
+def _chat(chat_id: ChatId | None, click: Asked) -> Target:
     # Without a chat the pump asks the platform where the message lies; without a message it refuses: no_chat.
     return chat_target(chat_id) if chat_id else chat_of_message_target(click.message_id or MessageId(click.event_id))
 
 
-def _eligibility(effect: Effect, click: InteractionReceived) -> Eligibility:
+def _eligibility(effect: Effect, click: Asked) -> Eligibility:
     # The platform shows and then reverts an update that overtakes its callback's answer
     # (docs/reference/platform.md, "Delayed updates").
-    changes_the_clicked_card = isinstance(effect, UpdateCard) and click.kind in CARD_ACTIONS
-    return "after_answer" if changes_the_clicked_card else "at_once"
+    awaits_an_answer = isinstance(click, InteractionReceived) and click.kind in CARD_ACTIONS
+    return "after_answer" if awaits_an_answer and isinstance(effect, UpdateCard) else "at_once"

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable
 
-from shared.core.events import InteractionReceived
+from shared.core.events import Asked, InteractionReceived
 from worker.deciding.batch import Taken
 from worker.ledger.port import CardKey, ClaimKey, DeliveryRef, Wanted
 
 
 def wanted(batch: Iterable[Taken]) -> Wanted:
     """Return the keys of a batch: its events, deliveries, cards and apps."""
-    clicks = [taken.fact for taken in batch if isinstance(taken.fact, InteractionReceived)]
+    asked = [taken.fact for taken in batch if isinstance(taken.fact, Asked)]
+    clicks = [fact for fact in asked if isinstance(fact, InteractionReceived)]
     return Wanted(
-        claims={ClaimKey(click.app_id, click.event_id) for click in clicks},
+        claims={ClaimKey(fact.app_id, fact.event_id) for fact in asked},
         deliveries={DeliveryRef(click.app_id, click.delivery_key) for click in clicks if click.delivery_key},
-        cards={CardKey(click.app_id, click.message_id) for click in clicks if click.message_id},
+        cards={CardKey(fact.app_id, fact.message_id) for fact in asked if fact.message_id},
         apps={click.app_id for click in clicks},
     )

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 import msgspec
 
 from shared.core.effects import AnsweredCard, Effect, SendCard, SendText, StoredEffect, UpdateCard
-from shared.core.ids import chat_target
+from shared.core.ids import TenantKey, chat_target
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import get_message
 from worker.ledger.port import BudgetKey, Head
@@ -16,6 +16,9 @@ from worker.performing.perform import request_of
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import Breaker, may_call, retry_at
 from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
+
+_ONE_TENANT: Final = TenantKey("")
+"""A custom app has one organisation, counted as one: clicks name it, requests of programs do not."""
 
 _EFFECT: Final = msgspec.json.Decoder(StoredEffect)
 
@@ -46,7 +49,7 @@ class Job:
     @property
     def budget(self) -> BudgetKey:
         """Which budget the call is taken from."""
-        return BudgetKey(self.head.app_id, self.head.tenant_key, self.api)
+        return BudgetKey(self.head.app_id, _ONE_TENANT, self.api)
 
 
 def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *, settle_ms: int) -> Job | Result:

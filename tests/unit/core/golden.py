@@ -16,6 +16,7 @@ from shared.core.events import (
     InteractionReceived,
     Operator,
     PlannedEffect,
+    RequestReceived,
 )
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import JsonText
@@ -198,6 +199,70 @@ GOLDEN: Final[dict[str, tuple[Event, str | None]]] = {
     ),
     "interaction.answered.undelivered": (
         InteractionAnswered(event_id=LEGACY, app_id=APP, tenant_key=TENANT, delivered=False, answered_at=1749108924510),
+        None,
+    ),
+    "request.received.card": (
+        RequestReceived(
+            event_id=EventId("req/billing/r-1"),
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            caller="billing",
+            request_id="r-1",
+            effects=(
+                UpdateCard('{"elements": []}', MESSAGE),
+                RenameChat("跟进中", CHAT),
+                SendCard("{}", "ou_1"),
+                SendText("好"),
+            ),
+            occurred_at=1749108924412,
+            received_at=1749108924500,
+        ),
+        TRACE,
+    ),
+    "request.received.send": (
+        RequestReceived(
+            event_id=EventId("req/cli/r-1"),
+            app_id=APP,
+            tenant_key=TenantKey(""),
+            caller="cli",
+            request_id="r-1",
+            effects=(SendCard("{}", "oc_1"),),
+            occurred_at=1749108924412,
+            received_at=1749108924412,
+        ),
+        None,
+    ),
+    "decided.request": (
+        Decided(
+            event_id=EventId("req/billing/r-1"),
+            app_id=APP,
+            tenant_key=TENANT,
+            partition=3,
+            offset=42,
+            result="refused",
+            reason="the caller billing may not ask for SendCard",
+            request_id="r-1",
+            occurred_at=1749108924412,
+            decided_at=1749108924600,
+        ),
+        None,
+    ),
+    "decided.another_card": (
+        Decided(
+            event_id=EVENT,
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            partition=3,
+            offset=43,
+            result="decided",
+            handler="follow_up",
+            digest="sha256:12",
+            occurred_at=1749108924412,
+            decided_at=1749108924600,
+            requests=(EventId(f"req/worker/{EVENT}/1"),),
+        ),
         None,
     ),
     "decided.decided": (

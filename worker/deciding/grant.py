@@ -1,0 +1,64 @@
+"""
+A request, decided: checked once more against what its caller may ask for, and planned (pure).
+
+The gateway has checked it already. But the log lies between, and who may ask for what may have changed meanwhile; and
+what decisions and the command line ask for came by no gateway.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from shared.core.callers import Callers
+from shared.core.effects import UpdateCard
+from shared.core.errors import HandlerError
+from shared.core.events import COMMAND_LINE, OURSELVES, RequestReceived, shown_by
+from shared.core.ids import AppId, ChatId
+from worker.deciding.draft import Verdict
+from worker.deciding.plan import plan
+
+UNKNOWN_APP: Final = "unknown_app"
+"""Why an input of an app that this worker was not told of is not decided."""
+
+UNKNOWN_CALLER: Final = "unknown_caller"
+"""Why a request of a caller that this worker was not told of is not decided."""
+
+
+def grant(
+    request: RequestReceived, apps: Collection[AppId], callers: Callers, *, offset: int, chat_id: ChatId | None
+) -> Verdict:
+    """
+    Return what becomes of a request: all of its effects, or none.
+
+    What this worker was not told of, an app or a caller, fails and is kept whole, so that it can be decided later; what
+    the caller may not ask for is refused.
+
+    Args:
+        apps: Those that this worker knows.
+        offset: The request's offset in its partition.
+        chat_id: The chat of the request's card, where it is known.
+    """
+    if request.app_id not in apps:
+        return Verdict(result="failed", reason=UNKNOWN_APP)
+    match request.caller:
+        case name if name == OURSELVES:
+            only_updates = all(isinstance(effect, UpdateCard) for effect in request.effects)
+            refusal = None if only_updates else "a decision asks for nothing but updates of other cards"
+        case name if name == COMMAND_LINE:
+            refusal = None
+        case name:
+            caller = callers.by_name.get(name)
+            if caller is None:
+                return Verdict(result="failed", reason=UNKNOWN_CALLER)
+            refusal = caller.refusal(request.app_id, request.effects)
+    return Verdict(result="refused", reason=refusal) if refusal else _granted(request, offset, chat_id)
+
+
+def _granted(request: RequestReceived, offset: int, chat_id: ChatId | None) -> Verdict:
+    try:
+        planned = tuple(
+            plan(effect, request, index=index, offset=offset, chat_id=chat_id)
+            for index, effect in enumerate(request.effects, 1)
+        )
+    except HandlerError as error:
+        return Verdict(result="refused", reason=str(error))
+    return Verdict(result="decided", effects=planned, content=shown_by(planned))

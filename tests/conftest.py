@@ -2,7 +2,8 @@
 What every test shares: an honest account of what was skipped.
 
 A test skips itself when a service is missing, and its reason names the service and how to get it. The closing
-summary collects those reasons. With ``CARDWIRE_REQUIRE_SERVICES=1`` (as in CI) a skip is a failure.
+summary collects those reasons. With ``CARDWIRE_REQUIRE_SERVICES=1`` (as in CI) a skip is a failure. And the search for
+secrets in everything that is said: `tests.support.leaks`.
 """
 
 import os
@@ -11,7 +12,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.support.services"]
+pytest_plugins = ["pytester", "tests.support.leaks", "tests.support.services"]
 
 _Report = pytest.TestReport | pytest.CollectReport
 

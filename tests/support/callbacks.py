@@ -7,10 +7,11 @@ from typing import Any
 from shared.core.json_text import EpochMs
 from shared.feishu.crypto import Cipher
 from shared.feishu.signature import sign, sign_legacy
+from tests.support.planted import plant
 
 APP_ID = "cli_a1"
-ENCRYPT_KEY = "the encrypt key"
-VERIFICATION_TOKEN = "the verification token"
+ENCRYPT_KEY = "planted-encrypt-key-0b9d"
+VERIFICATION_TOKEN = "planted-verification-token-51aa"
 CARD_TOKEN = "c-0123456789abcdef0123456789abcdef"
 NOW: EpochMs = 1_750_000_000_000
 IV = bytes(range(16))
@@ -122,7 +123,7 @@ def _wire(body: bytes, stamp: str, signature: str) -> Wire:
             "Content-Type": "application/json;charset=utf-8",
             "X-Lark-Request-Timestamp": stamp,
             "X-Lark-Request-Nonce": "950646929",
-            "X-Lark-Signature": signature,
+            "X-Lark-Signature": plant(signature),
             "X-Request-Id": "0f0e0d0c",
         },
     )

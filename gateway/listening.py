@@ -1,0 +1,144 @@
+"""
+HTTP within bounds: how long a stranger may stay, how large a body may be and how long it may take.
+
+Of the library the low-level server, which leaves bodies as they are on the wire; what it would tell of itself is not
+told.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import aiohttp
+import structlog
+from aiohttp import HttpVersion11, web
+
+from gateway.accept import REJECTED, UNAVAILABLE
+from gateway.admission import MAX_BODY, Cause
+from shared.core.errors import CallbackRejected
+
+BODY_S: Final = 2.0
+"""How long a body may take. The platform gives up after 3 s, so a later one could not be answered in time."""
+
+STRANGER_S: Final = 10.0
+"""How long a connection may stay open on which nobody was let in yet; or whoever says nothing on a thousand of them
+takes all that this process may have."""
+
+LINGER_S: Final = 0.5
+"""How long a body that is not wanted any more is read and dropped, so that its sender gets to see our refusal."""
+
+SERVER: Final = {"Server": "cardwire"}
+"""Instead of the names and versions of what we are made of."""
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+log = structlog.get_logger("cardwire.gateway")
+
+
+class _Connection(web.RequestHandler):
+    """Refuses what is not HTTP in our words: the library would answer with a page of its own, and its name."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 -- quotes what was sent
+    ) -> web.StreamResponse:
+        """Return the answer to a request that cannot be read, or whose handling broke."""
+        log.info("request_unreadable", status=status, error=type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("half of another answer is written")
+        refusal = response(status, REJECTED if status < 500 else UNAVAILABLE)  # noqa: PLR2004  5xx: ours
+        refusal.force_close()
+        return refusal
+
+
+class Server(web.Server):
+    """Ends connections on which nobody is let in: the library would keep each for an hour."""
+
+    def __init__(self, handle: Handle, *, idle_s: float) -> None:
+        super().__init__(self._serve)
+        self._handle, self._idle_s = handle, idle_s
+        self._strangers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        connection = _Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # for none, and typed as if there had to be one
+            auto_decompress=False,
+            lingering_time=LINGER_S,
+        )
+        self._expect(connection)
+        return connection
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if (ending := self._strangers.pop(request.protocol, None)) is not None:
+            ending.cancel()
+        answer = await self._handle(request)
+        if 400 <= answer.status < 500:  # noqa: PLR2004  4xx: refused
+            self._expect(request.protocol)
+        return answer
+
+    def _expect(self, connection: web.RequestHandler) -> None:
+        self._strangers[connection] = asyncio.get_running_loop().call_later(self._idle_s, self._end, connection)
+
+    def _end(self, connection: web.RequestHandler) -> None:
+        del self._strangers[connection]
+        connection.force_close()
+
+
+async def read_body(request: web.BaseRequest, within_s: float) -> bytes:
+    """
+    Read the whole body.
+
+    Raises:
+        CallbackRejected: It is too large (413), comes too slowly (408), or its sender went away.
+    """
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
+    body = bytearray()
+    try:
+        if request.content.is_eof():  # All there, as mostly: no need of a clock.
+            if len(whole := request.content.read_nowait()) > MAX_BODY:
+                raise _too_large()
+            return whole
+        _ask_for_body(request)
+        async with asyncio.timeout(within_s):
+            # Piece by piece: a chunked body does not say how long it will be.
+            while piece := await request.content.readany():
+                body += piece
+                if len(body) > MAX_BODY:
+                    raise _too_large()
+    except TimeoutError as error:
+        raise _refused("body_too_slow", 408) from error
+    except (
+        aiohttp.ClientError,
+        aiohttp.web.RequestPayloadError,
+        ConnectionError,
+        asyncio.IncompleteReadError,
+    ) as error:
+        raise _refused("body_incomplete", 401) from error
+    return bytes(body)
+
+
+def _ask_for_body(request: web.BaseRequest) -> None:
+    """Say that the body may come, to a caller that waits for that, as curl does before large ones."""
+    waits = request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11
+    if waits and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def response(status: int, body: bytes) -> web.Response:
+    """Return an answer in JSON."""
+    return web.Response(status=status, body=body, content_type="application/json", headers=SERVER)
+
+
+def _too_large() -> CallbackRejected:
+    return _refused("body_too_large", 413)
+
+
+def _refused(cause: Cause, status: int) -> CallbackRejected:
+    return CallbackRejected(cause, http_status=status)

@@ -10,14 +10,18 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import cast
 
 from shared.core.errors import ConfigError
 
+Address = tuple[str, int] | tuple[str, int, int, int]
+"""What a socket of IPv4 or of IPv6 is bound to: host, port, and more."""
+
 
 @contextmanager
-def reserved(host: str, port: int) -> Iterator[str]:
+def reserved(host: str, port: int) -> Iterator[Address]:
     """
-    Keep a port for processes that are going to share it, until the block is left, and give its URL.
+    Keep a port for processes that are going to share it, until the block is left, and give its address.
 
     It is bound and does not listen, so that nobody comes in here; and while all processes are away, callers are
     refused at once, and no other program gets the port.
@@ -30,29 +34,30 @@ def reserved(host: str, port: int) -> Iterator[str]:
     """
     with ExitStack() as stack:
         try:
-            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            family, kind, protocol, _, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            address = cast("Address", found)
             # First as if it were for us alone, or it would be shared with whoever shares it, as a second gateway.
             with _bound(socket.socket(family, kind, protocol), address, socket.SO_REUSEADDR) as alone:
                 address = alone.getsockname()
             stack.enter_context(_bound(socket.socket(family, kind, protocol), address, socket.SO_REUSEPORT))
         except OSError as error:
             raise refusal(error, host, port) from error
-        yield url_of(address)
+        yield address
 
 
-def _bound(listening: socket.socket, address: object, option: int) -> socket.socket:
+def _bound(listening: socket.socket, address: Address, option: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, option, 1)
         if listening.family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does
-        listening.bind(address)  # type: ignore[arg-type]  # of whichever family it is
+        listening.bind(address)
     except OSError:
         listening.close()
         raise
     return listening
 
 
-def url_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+def url_of(address: Address) -> str:
     """Return the URL of a bound address."""
     host, port = address[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -120,6 +120,14 @@ class GatewaySettings:
     port: int = setting(
         PORT, "CARDWIRE_PORT", default="7777", meaning="Port that callbacks are received on; 0: any free one."
     )
+    processes: int = setting(
+        whole(1, 64),
+        "CARDWIRE_PROCESSES",
+        default="1",
+        meaning="Gateway processes that share the ports, on Linux: one for each core that callbacks shall have. "
+        "Over a long connection each opens one of its own.",
+        example="2",
+    )
     spill: SpillSettings = section(SpillSettings)
     keep_callback: bool = setting(
         FLAG,

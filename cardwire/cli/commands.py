@@ -21,7 +21,11 @@ cli.add_typer(db, name="db")
 
 AppOption = Annotated[str | None, typer.Option("--app", metavar="MODULE:ATTR", help="Your handlers (CARDWIRE_APP).")]
 PortOption = Annotated[int | None, typer.Option("--port", help="Port for callbacks, 0: any free one (CARDWIRE_PORT).")]
+ProcessesOption = Annotated[
+    int | None, typer.Option("--processes", help="Gateways that share the port, on Linux (CARDWIRE_PROCESSES).")
+]
 ParentOption = Annotated[int | None, typer.Option(hidden=True)]
+GroupOption = Annotated[int | None, typer.Option(hidden=True)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")]
 
 
@@ -62,11 +66,18 @@ def run(app: AppOption = None, port: PortOption = None) -> None:
 
 
 @cli.command()
-def gateway(app: AppOption = None, port: PortOption = None, parent: ParentOption = None) -> None:
+def gateway(
+    app: AppOption = None,
+    port: PortOption = None,
+    processes: ProcessesOption = None,
+    parent: ParentOption = None,
+    group: GroupOption = None,
+) -> None:
     """Receive callbacks, record them, answer them."""
     from cardwire.cli.processes import run_gateway
 
-    run_gateway(_process(app, port, parent), parent=parent)
+    given = {"CARDWIRE_APP": app, "CARDWIRE_PORT": _text(port), "CARDWIRE_PROCESSES": _text(processes)}
+    run_gateway(environment(given, parent=parent), parent=parent, group=group)
 
 
 @cli.command()
@@ -93,7 +104,7 @@ def simulator(
     from cardwire.cli.processes import run_simulator
 
     given = {
-        "CARDWIRE_SIMULATOR_PORT": None if port is None else str(port),
+        "CARDWIRE_SIMULATOR_PORT": _text(port),
         "CARDWIRE_SIMULATOR_CALLBACK": callback,
         "CARDWIRE_SIMULATOR_CONTROL_HOST": control_host,
     }
@@ -148,4 +159,8 @@ def environment(given: Mapping[str, str | None], *, parent: int | None = None) -
 
 
 def _process(app: str | None, port: int | None = None, parent: int | None = None) -> Mapping[str, str]:
-    return environment({"CARDWIRE_APP": app, "CARDWIRE_PORT": None if port is None else str(port)}, parent=parent)
+    return environment({"CARDWIRE_APP": app, "CARDWIRE_PORT": _text(port)}, parent=parent)
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)

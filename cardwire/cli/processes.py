@@ -1,9 +1,10 @@
 """Start a gateway or a worker from the environment's settings, and say in one line that it is ready."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 import typer
@@ -13,6 +14,9 @@ from shared.app.load import load_apps
 from shared.core.errors import CardwireError, ConfigError
 from shared.observability import configure_logs
 from shared.settings import rereader
+
+if TYPE_CHECKING:
+    from gateway.settings import GatewaySettings
 
 
 class Broken(CardwireError):
@@ -26,21 +30,45 @@ class Failing(Protocol):
         """Wait until it cannot go on, and return why."""
 
 
-def run_gateway(env: Mapping[str, str], *, parent: int | None) -> None:
-    """Run a gateway until it is told to stop. Raises what keeps it from starting."""
+def run_gateway(env: Mapping[str, str], *, parent: int | None, group: int | None = None) -> None:
+    """
+    Run a gateway, or a group of them, until it is told to stop. Raises what keeps it from starting.
+
+    Args:
+        group: It is itself one of a group: see `cardwire.cli.group`. Its ready line goes to this descriptor.
+    """
     from gateway.settings import GatewaySettings
 
     settings = GatewaySettings.load(env)
     configure_logs(settings.observability.level, settings.observability.format, in_batches=True)
     handlers = load_apps(settings.apps)
+    if settings.processes > 1:
+        run_group(settings, env, parent=parent)
+        return
 
     from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it
 
     async def announce(running: RunningGateway) -> None:
+        ready("gateway", to=group, callbacks=running.url or "long-connection", admin=running.admin_url)
+
+    serving = serve(settings, handlers, reread=rereader(GatewaySettings, env), share_ports=group is not None)
+    process.run(process.serve(serving, announce=announce, ended=ended, parent=parent), fast=False)
+
+
+def run_group(settings: "GatewaySettings", env: Mapping[str, str], *, parent: int | None) -> None:
+    """
+    Keep several gateways running as one until told to stop.
+
+    Args:
+        settings: What ``env`` says, and every one of them shall read.
+    """
+    from cardwire.cli.group import RunningGroup, serve_group
+
+    async def announce(running: RunningGroup) -> None:
+        await running.ready()
         ready("gateway", callbacks=running.url or "long-connection", admin=running.admin_url)
 
-    serving = serve(settings, handlers, reread=rereader(GatewaySettings, env))
-    process.run(process.serve(serving, announce=announce, ended=ended, parent=parent), fast=False)
+    process.run(process.serve(serve_group(settings, env), announce=announce, ended=ended, parent=parent), fast=False)
 
 
 def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
@@ -110,6 +138,16 @@ async def ended(running: Failing) -> None:
             raise Broken(f"the process broke ({type(error).__name__}): its last log line says where")
 
 
-def ready(name: str, **addresses: str) -> None:
-    """Print a process's ready line: ``gateway ready callbacks=http://… admin=http://…``."""
-    typer.echo(" ".join([name, "ready", *(f"{what}={address}" for what, address in addresses.items())]))
+def ready(name: str, *, to: int | None = None, **addresses: str) -> None:
+    """
+    Print a process's ready line: ``gateway ready callbacks=http://… admin=http://…``.
+
+    Args:
+        to: A descriptor to write it to, instead of standard output; it is closed then.
+    """
+    line = " ".join([name, "ready", *(f"{what}={address}" for what, address in addresses.items())])
+    if to is None:
+        typer.echo(line)
+        return
+    with os.fdopen(to, "w") as whoever:
+        whoever.write(f"{line}\n")

@@ -1,5 +1,5 @@
 """
-Keep a few processes running: what `cardwire run` does.
+Keep a few processes running: what `cardwire run` does, and `cardwire gateway` with several.
 
 A process that ends is started again, after a pause that doubles while it keeps ending early. One that cannot be
 started is given up, and with it the whole command: half a Cardwire would take clicks and never act on them, or act
@@ -8,7 +8,8 @@ on none. When the command is told to stop, it tells its processes, waits, and ki
 
 import asyncio
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Never, assert_never
 
@@ -89,15 +90,27 @@ async def supervise(children: Sequence[Child], *, clock: Clock, tell: Callable[[
     """
     async with asyncio.TaskGroup() as group:
         for child in children:
-            group.create_task(_keep(child, clock, tell))
+            group.create_task(keep(child, _run, clock=clock, tell=tell))
     raise GivenUp("there is nothing to keep running")
 
 
-async def _keep(child: Child, clock: Clock, tell: Callable[[str], None]) -> Never:
+async def keep(
+    child: Child, run: Callable[[Child], Awaitable[int]], *, clock: Clock, tell: Callable[[str], None]
+) -> Never:
+    """
+    Keep one process running until cancelled.
+
+    Args:
+        run: Starts it and returns its exit code; when cancelled, stops it first.
+        tell: Given a line for people at every unexpected end.
+
+    Raises:
+        GivenUp: It cannot be kept running.
+    """
     failures = 0
     while True:
         began = clock.monotonic()
-        code = await _run(child)
+        code = await run(child)
         match after_exit(code, ran_s=clock.monotonic() - began, failures=failures):
             case Again() as again:
                 failures = again.failures
@@ -110,10 +123,18 @@ async def _keep(child: Child, clock: Clock, tell: Callable[[str], None]) -> Neve
 
 
 async def _run(child: Child) -> int:
-    """Start a child and return its exit code; if cancelled, stop it first."""
-    process = await asyncio.create_subprocess_exec(*child.command, env=dict(child.env), stdin=DEVNULL)
-    try:
+    async with running(child.command, child.env) as process:
         return await process.wait()
+
+
+@asynccontextmanager
+async def running(
+    command: Sequence[str], env: Mapping[str, str], *, pass_fds: Sequence[int] = ()
+) -> AsyncIterator[Process]:
+    """Start a process; if it still runs when the block is left, stop it first."""
+    process = await asyncio.create_subprocess_exec(*command, env=dict(env), stdin=DEVNULL, pass_fds=pass_fds)
+    try:
+        yield process
     finally:
         await _stop(process)
 

@@ -20,6 +20,9 @@ ANSWER_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 """Seconds up to the platform's deadline for an answer: fine where we promise, and one at 2.5 and at 3."""
 
 
+Together = Literal["sum", "largest", "smallest"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """
@@ -30,6 +33,7 @@ class Metric:
         meaning: What it counts or measures, with its unit.
         labels: What it is split by.
         buckets: Upper bounds, of a histogram.
+        together: What several processes of one gateway show of a gauge; all else is added up.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Metric:
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    together: Together = "sum"
 
 
 # How people are served: by kind of callback, and what they were told.
@@ -53,6 +58,14 @@ REFUSALS: Final = Metric(
     kind="counter",
     meaning="Callbacks refused, by the app whose path they came to, and by cause.",
     labels=("app_id", "cause"),
+)
+# Programs that ask. `not_recorded`: the log was away; `busy`: too many at once.
+REQUESTS: Final = Metric(
+    name="cardwire_requests",
+    kind="counter",
+    meaning="Requests of programs, by caller (unknown: nobody's token) and outcome: accepted, refused, busy, "
+    "not_recorded.",
+    labels=("caller", "outcome"),
 )
 # The promise that people feel: from the request's first byte to the answer's last.
 ANSWER_SECONDS: Final = Metric(
@@ -89,6 +102,7 @@ LOG_BREAKER_OPEN: Final = Metric(
     name="cardwire_log_breaker_open",
     kind="gauge",
     meaning="1 while the gateway keeps its records from the log and puts them into its spill.",
+    together="largest",
 )
 # Should be 0 soon after the log is back. `orphan`: the file being drained of those that crashed gateways left.
 SPILL_ROWS: Final = Metric(
@@ -107,6 +121,7 @@ SPILL_OLDEST_SECONDS: Final = Metric(
     name="cardwire_spill_oldest_seconds",
     kind="gauge",
     meaning="Seconds since the oldest record of the own spill was put there; 0 when it is empty.",
+    together="largest",
 )
 # `refused` is what people were told to be perhaps not recorded; `rejected` needs a person.
 SPILLED: Final = Metric(
@@ -144,6 +159,7 @@ LONG_CONNECTION_UP: Final = Metric(
     kind="gauge",
     meaning="1 while the long connection of an app is open.",
     labels=("app_id",),
+    together="smallest",
 )
 # A few a day are the platform's habit; many are a bad line.
 LONG_CONNECTIONS_LOST: Final = Metric(
@@ -158,11 +174,13 @@ LAST_FRAME_AGE: Final = Metric(
     kind="gauge",
     meaning="Seconds since the long connection last brought a callback or an event; before the first, since its start.",
     labels=("app_id",),
+    together="smallest",
 )
 
 GATEWAY_METRICS: Final = (
     CALLBACKS,
     REFUSALS,
+    REQUESTS,
     ANSWER_SECONDS,
     APPEND_SECONDS,
     APPENDS_IN_FLIGHT,
@@ -180,6 +198,22 @@ GATEWAY_METRICS: Final = (
     PREVIEWS_LOST,
 )
 """What the gateway's ``/metrics`` shows."""
+
+# Fewer than CARDWIRE_PROCESSES: the others are being started again, or hang.
+PROCESSES_UP: Final = Metric(
+    name="cardwire_processes_up",
+    kind="gauge",
+    meaning="Processes of the gateway that showed their numbers for this page.",
+)
+# Each one is callbacks under way that their callers got no answer to.
+PROCESSES_LOST: Final = Metric(
+    name="cardwire_processes_lost",
+    kind="counter",
+    meaning="Processes of the gateway that ended unasked, and were started again.",
+)
+
+GROUP_METRICS: Final = (PROCESSES_UP, PROCESSES_LOST)
+"""What ``/metrics`` of a gateway with several processes shows besides."""
 
 EFFECT_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 600.0)
 """Seconds from a click to its update: 0.3 of them are the settle gap."""

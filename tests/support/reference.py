@@ -10,7 +10,7 @@ from typing import Final
 
 from cardwire.cli.settings import RunSettings
 from gateway.settings import GatewaySettings
-from shared.observability.metrics import GATEWAY_METRICS, WORKER_METRICS, Metric
+from shared.observability.metrics import GATEWAY_METRICS, GROUP_METRICS, WORKER_METRICS, Metric, Together
 from shared.settings import APPS, AppFields, Setting, declared, field_of
 from simulator.settings import SimulatorSettings
 from worker.settings import WorkerSettings
@@ -95,6 +95,16 @@ def metrics_page() -> str:
         lines += ["", f"## {title}", "", "| name | kind | labels | meaning |", "|---|---|---|---|"]
         lines += [_metric(metric) for metric in metrics]
     lines += [
+        "",
+        "## A gateway with several processes",
+        "",
+        "With `--processes` (`CARDWIRE_PROCESSES`) the numbers of all are shown as one's. They are added up, but for",
+        f"{_gauges('largest')}, of which the largest is shown, and {_gauges('smallest')}, of which the smallest is.",
+        "What an ended process had counted stays in the sums. Besides there are:",
+        "",
+        "| name | kind | labels | meaning |",
+        "|---|---|---|---|",
+        *map(_metric, GROUP_METRICS),
         "",
         "## Causes of refusals",
         "",
@@ -197,6 +207,10 @@ def _row(told: Told) -> str:
     value = one.kind.name.replace("|", "\\|") + (f", {one.unit}" if one.unit else "")
     value += ", *file*" if one.kind.mountable else ""
     return f"| `{one.name}`{aliases} | {value} | {_default(told)} | {one.meaning} | `{one.example}` |"
+
+
+def _gauges(rule: Together) -> str:
+    return " and ".join(f"`{metric.name}`" for metric in GATEWAY_METRICS if metric.together == rule)
 
 
 def _metric(metric: Metric) -> str:

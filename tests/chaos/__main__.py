@@ -1,4 +1,8 @@
-"""``python -m tests.chaos``: one run of chaos, or a check of the history that an earlier one kept."""
+"""
+``python -m tests.chaos``: one run of chaos, or a check of the history that an earlier one kept.
+
+With ``--matrix`` first: the fault matrix instead (`tests.chaos.matrix`), which has options of its own.
+"""
 
 import argparse
 import asyncio
@@ -10,17 +14,23 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 from tests.chaos.checker import check
 from tests.chaos.history import History, keep, kept
+from tests.chaos.matrix import command as matrix
 from tests.chaos.report import report
 from tests.chaos.run import FULL, SMALL, run_chaos
 from tests.chaos.stack import NAMES, stack
 from tests.support import ServiceMissing
 
+MATRIX: Final = "--matrix"
+
 
 def main() -> int:
     """Run, print what it was like, and return 1 if a promise was broken; then the history is kept."""
+    if MATRIX in sys.argv:
+        return matrix.main([word for word in sys.argv[1:] if word != MATRIX])
     options = _options()
     if options.check is not None:
         return _told(kept(options.check))
@@ -61,6 +71,7 @@ def _told(history: History) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument(MATRIX, action="store_true", help="the fault matrix instead; --matrix --help tells its options")
     parser.add_argument("--full", action="store_true", help="10,000 clicks and 20 kills instead of 2,000 and 8")
     parser.add_argument("--seed", type=int, help="repeat the faults and the clicks of an earlier run")
     parser.add_argument("--stack", choices=NAMES, default="services", help="Kafka and PostgreSQL, or SQLite files")

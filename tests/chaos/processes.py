@@ -36,11 +36,17 @@ class NotReady(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A process to keep running: its name, what it is (``gateway``, ``worker`` …) and its environment."""
+    """
+    A process to keep running: its name, what it is (``gateway``, ``worker`` …) and its environment.
+
+    Attributes:
+        program: What Python's ``-m`` is given; empty: the command of its role.
+    """
 
     name: str
     role: str
     env: Mapping[str, str]
+    program: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -108,7 +114,7 @@ class Kept:
     async def _once(self) -> None:
         self.is_ours, started_at = False, now()
         # -P: a folder called `worker` where the command is run does not take the place of ours.
-        command = [sys.executable, "-P", "-m", "cardwire", self.spec.role]
+        command = [sys.executable, "-P", "-m", *(self.spec.program or ("cardwire", self.spec.role))]
         if self.spec.role in ORPHANS_END:
             command += ["--parent", str(os.getpid())]
         with self.log_file.open("ab") as log:

@@ -1,0 +1,198 @@
+"""
+One row: gateways and a client as real processes, a broker, one fault; then all is gathered for the checker.
+
+The spine is `run_row`: start, click and break, wait until drained, stop, gather.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from shared.eventlog.open import open_log
+from shared.eventlog.port import Topics
+from tests.chaos import collect
+from tests.chaos.history import Line
+from tests.chaos.matrix.breaking import Breaking
+from tests.chaos.matrix.client import Plan
+from tests.chaos.matrix.history import RowHistory, attempts_in
+from tests.chaos.matrix.rows import Row
+from tests.chaos.matrix.watch import EVERY_S, Watch
+from tests.chaos.processes import ROOT, Fleet, Spec
+from tests.support.callbacks import APP_ID, ENCRYPT_KEY, VERIFICATION_TOKEN
+from tests.support.kafka import KafkaBroker, free_ports
+from tests.support.spilling import spills_in
+
+DRAINED_S: Final = 60.0
+"""Twice as long as a file of a killed gateway may lie there until somebody looks for it, and then some."""
+
+OVER_S: Final = 60.0
+"""How much longer than its clicks a client may take, before it is ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Brokers, the first of which is to be broken, and where they are reached."""
+
+    brokers: Sequence[KafkaBroker]
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients find them."""
+        return ",".join(broker.bootstrap for broker in self.brokers)
+
+    async def mend(self) -> None:
+        """Undo every fault."""
+        for broker in self.brokers:
+            await asyncio.to_thread(broker.resume)
+            await asyncio.to_thread(broker.launch)
+        for broker in self.brokers:
+            await asyncio.to_thread(broker.wait_ready)
+
+
+async def run_row(
+    row: Row, place: Place, *, prefix: str, folder: Path, tell: Callable[[str], None] = lambda _: None
+) -> RowHistory:
+    """
+    Run one row and return what it left behind; what the processes print goes to ``folder``.
+
+    Args:
+        prefix: Of topics, where the brokers have others.
+        tell: Given a line for people as the row goes on.
+    """
+    topics, record = Topics.prefixed(prefix), folder / "client.jsonl"
+    await _make_topic(place, topics)
+    fleet = Fleet(folder)
+    breaking = Breaking(fleet, place.brokers[0])
+    try:
+        async with aiohttp.ClientSession() as session:
+            watch = Watch(fleet, session)
+            await breaking.before(row.faults)
+            urls = await _start(fleet, row, place, prefix, folder)
+            plan = Plan(
+                urls=urls, name=row.name, seconds=row.seconds, per_second=row.per_second, leave_every=row.leave_every
+            )
+            async with _watched(watch), _client(plan, record) as client:
+                began_at = await _began(client)
+                tell(f"{row.name}: clicking for {row.seconds:g} s")
+                async with asyncio.timeout(row.seconds + OVER_S):
+                    await asyncio.gather(breaking.run(row.faults), client.wait())
+            tell(f"{row.name}: waiting until the spill is drained")
+            await _until_drained(watch, folder / "spill", row.gateways)
+            await fleet.stop("gateway")
+    finally:
+        await fleet.close()
+        await place.mend()
+    return RowHistory(
+        row=row.name,
+        began_at=began_at,
+        demands=row.demands,
+        attempts=attempts_in(record),
+        interactions=await _lines(place, topics),
+        samples=watch.samples,
+        faults=sorted([*breaking.done, *fleet.backs()], key=lambda fault: fault.at),
+        ended=fleet.ended,
+        in_folder=sorted(path.name for path in (folder / "spill").iterdir()),
+    )
+
+
+async def _start(fleet: Fleet, row: Row, place: Place, prefix: str, folder: Path) -> tuple[str, ...]:
+    """Start the gateways, on ports that they keep when they are started again, as behind a load balancer."""
+    ports = free_ports(row.gateways)
+    specs = [
+        Spec(
+            name=f"gateway-{number}",
+            role="gateway",
+            env={**_env(place, prefix, folder), "CARDWIRE_PORT": str(port)},
+            program=_program(row),
+        )
+        for number, port in enumerate(ports, start=1)
+    ]
+    return tuple(gateway.addresses["callbacks"] for gateway in await fleet.start(*specs))
+
+
+def _program(row: Row) -> tuple[str, ...]:
+    """Return what is run: the command itself, or it on another disk."""
+    if row.max_pages is None and not row.commit_ms:
+        return ()
+    pages = () if row.max_pages is None else ("--max-pages", str(row.max_pages))
+    return ("tests.chaos.matrix.gateway", *pages, "--commit-ms", str(row.commit_ms))
+
+
+def _env(place: Place, prefix: str, folder: Path) -> Mapping[str, str]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "PYTHONPATH") if name in os.environ}
+    return {
+        **inherited,
+        "LARK_APP_ID": APP_ID,
+        "LARK_ENCRYPT_KEY": ENCRYPT_KEY,
+        "LARK_VERIFICATION_TOKEN": VERIFICATION_TOKEN,
+        "CARDWIRE_APP": "tests.chaos.handlers:app",
+        "CARDWIRE_LOG": f"kafka://{place.bootstrap}",
+        "CARDWIRE_TOPIC_PREFIX": prefix,
+        "CARDWIRE_SPILL": str(folder / "spill"),
+        "CARDWIRE_ADMIN_PORT": "0",
+        "CARDWIRE_LOG_FORMAT": "json",
+    }
+
+
+@asynccontextmanager
+async def _watched(watch: Watch) -> AsyncIterator[None]:
+    await watch.look()
+    watching = asyncio.create_task(watch.run())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+@asynccontextmanager
+async def _client(plan: Plan, record: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "tests.chaos.matrix.client", msgspec.json.encode(plan).decode(), str(record),
+        cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _began(client: asyncio.subprocess.Process) -> int:
+    assert client.stdout is not None
+    async with asyncio.timeout(OVER_S):
+        return int((await client.stdout.readline()).split()[1])
+
+
+async def _until_drained(watch: Watch, folder: Path, gateways: int) -> None:
+    """Wait until all gateways are quiet, and only their own files are there; give up after a while."""
+    deadline = asyncio.get_running_loop().time() + DRAINED_S
+    while asyncio.get_running_loop().time() < deadline:
+        if await watch.look() and len(spills_in(folder)) <= gateways:
+            return
+        await asyncio.sleep(EVERY_S)
+
+
+async def _make_topic(place: Place, topics: Topics) -> None:
+    log = open_log(f"kafka://{place.bootstrap}", topics=topics)
+    try:
+        await log.create([topics.interactions])
+    finally:
+        await log.close()
+
+
+async def _lines(place: Place, topics: Topics) -> Sequence[Line]:
+    log = open_log(f"kafka://{place.bootstrap}", topics=topics)
+    try:
+        return await collect.lines(log, topics.interactions)
+    finally:
+        await log.close()

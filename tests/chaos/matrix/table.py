@@ -1,0 +1,93 @@
+"""What the rows were like, as a table for people."""
+
+import platform
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.checker import Violation
+from tests.chaos.matrix.facts import Facts, is_honest
+from tests.chaos.matrix.history import RowHistory
+from tests.chaos.matrix.rows import Row
+
+DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "reference" / "fault-matrix.md"
+_TABLE: Final = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
+
+_COLUMNS: Final = (
+    "row",
+    "what is broken",
+    "clicks",
+    "accepted",
+    "told that it may be lost",
+    "sent again",
+    "answered after, ms (p50 / p99 / max)",
+    "spilled records",
+    "clicks twice in the log",
+    "drained after, s",
+    "promises broken",
+)
+HEAD: Final = (f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|")
+
+
+def line(row: Row, history: RowHistory, violations: Sequence[Violation]) -> str:
+    """Return a row of the table."""
+    facts = Facts(history)
+    left = sum(attempts[0].sending.leaves for attempts in facts.clicks.values())
+    cells = (
+        row.name,
+        row.what,
+        f"{len(facts.clicks):,}" + (f", {left:,} of them did not wait" if left else ""),
+        f"{len(facts.accepted):,}",
+        f"{sum(is_honest(attempt) for attempt in facts.refused):,}",
+        f"{sum(attempt.sending.nth > 0 for attempt in history.attempts):,}",
+        " / ".join(f"{ms:,.0f}" for ms in answer_times(history)) or "none",
+        f"{facts.spilled:,}",
+        f"{sum(len(records) > 1 for records in facts.received.values()):,}",
+        _drained_after(history),
+        str(len(violations) or "none"),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def answer_times(history: RowHistory) -> Sequence[float]:
+    """Return p50, p99 and the longest of all answers, from the time when their click was intended (ms)."""
+    times = sorted(attempt.took_ms for attempt in history.attempts if attempt.is_answered)
+    return (times[len(times) // 2], times[len(times) * 99 // 100], times[-1]) if times else ()
+
+
+def _drained_after(history: RowHistory) -> str:
+    """Return how long after the broker served again, or the last kill, all gateways were seen to be quiet (s)."""
+    over = [fault.at for fault in history.faults if fault.kind in {"up", "kill"}]
+    busy = max((sample.at for sample in history.samples if not sample.is_quiet), default=None)
+    if not over or busy is None:
+        return "-"
+    quiet = next((sample.at for sample in history.samples if sample.at > busy), busy)
+    return f"{max(0, quiet - max(over)) / 1000:.1f}"
+
+
+def said(history: RowHistory, violations: Sequence[Violation], *, most: int = 10) -> Iterator[str]:
+    """Yield a line for each violation, and say how many more there are."""
+    for violation in violations[:most]:
+        yield f"  {history.row}: {violation}"
+    if len(violations) > most:
+        yield f"  {history.row}: and {len(violations) - most} more"
+
+
+def machine() -> str:
+    """Return where and when the figures were seen."""
+    cores = len(_processors())
+    model = (_processors() or ["unknown processor"])[0]
+    return f"{cores} × {model}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
+
+
+def write(table: Sequence[str], load: str) -> None:
+    """Put the table into its document."""
+    seen = "\n".join((*table, "", f"{machine()}; load {load}.", ""))
+    DOCUMENT.write_text(_TABLE.sub(lambda _: seen, DOCUMENT.read_text()))
+
+
+def _processors() -> Sequence[str]:
+    path = Path("/proc/cpuinfo")
+    return re.findall(r"^model name\s*: (.+)$", path.read_text(), re.MULTILINE) if path.exists() else []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +14,14 @@ from gateway.apps import Gates, WebhookApps, in_words_of
 from gateway.around import spilling
 from gateway.credentials import style_of
 from gateway.ports import refusal, url_of
+from gateway.requests import Requests
+from gateway.requests_http import RequestsHttp
 from gateway.settings import GatewayApp, GatewaySettings
 from gateway.webhook import Webhook
 from shared.admin import Probes, serve_admin
 from shared.app.load import Handlers, of_each
 from shared.clock import Clock, SystemClock
+from shared.core.callers import NOBODY
 from shared.core.secret import Secret
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
@@ -41,6 +45,7 @@ class RunningGateway:
 
     Attributes:
         url: Where callbacks are received; empty without a webhook.
+        requests_url: Where requests are received; empty without that port.
         connections: Those that we opened, one for each app that has one.
     """
 
@@ -49,6 +54,7 @@ class RunningGateway:
         self._stopped = asyncio.Event()
         self.metrics = metrics
         self.url = ""
+        self.requests_url = ""
         self.admin_url = ""
         self.connections: list[LongConnection] = []
 
@@ -139,21 +145,37 @@ async def serve(
         stack.callback(gates.close)
         webhook = WebhookApps(settings.apps, gates.gate)
         if webhook.routes:
-            listening = _listen(settings, Webhook(webhook.routes, clock=clock), share=share_ports)
+            site = Site(host=settings.host, port=settings.port, settings="CARDWIRE", share=share_ports)
+            listening = _listen(Webhook(webhook.routes, clock=clock).server(), site)
             running.url = await stack.enter_async_context(listening)
+        requests = Requests(
+            callers=settings.callers or NOBODY,
+            apps=frozenset(told.app_id for told in settings.apps),
+            appender=appender,
+            topics=topics,
+            clock=clock,
+            metrics=metrics,
+        )
+        if (port := settings.requests.port) is not None:
+            site = Site(host=settings.requests.host, port=port, settings="CARDWIRE_REQUESTS", share=share_ports)
+            listening = _listen(RequestsHttp(requests, clock=clock).server(), site)
+            running.requests_url = await stack.enter_async_context(listening)
         for told in settings.apps:
             if told.callbacks.delivery != "webhook":
                 connecting = _connected(told, gates, proxy=settings.outbound.proxy)
                 running.connections.append(await stack.enter_async_context(connecting))
         if reread is not None:
-            renew = partial(_renew, webhook=webhook, connections=running.connections)
+            renew = partial(_renew, webhook=webhook, connections=running.connections, requests=requests)
             await stack.enter_async_context(rereading(reread, settings, renew, clock=clock))
         stack.callback(running.stop)
         yield running
 
 
-def _renew(settings: GatewaySettings, *, webhook: WebhookApps, connections: "Sequence[LongConnection]") -> None:
+def _renew(
+    settings: GatewaySettings, *, webhook: WebhookApps, connections: "Sequence[LongConnection]", requests: Requests
+) -> None:
     webhook.renew(settings.apps)
+    requests.callers = settings.callers or NOBODY
     secrets = {told.app_id: told.connection.app_secret for told in settings.apps}
     for connection in connections:
         if (secret := secrets.get(connection.app_id)) is not None:
@@ -180,18 +202,34 @@ async def _connected(told: GatewayApp, gates: Gates, *, proxy: Secret | None) ->
         yield connection
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """
+    Where to listen.
+
+    Attributes:
+        settings: What the names of the settings begin with that say so.
+        share: Other processes listen there as well: see `gateway.ports`.
+    """
+
+    host: str
+    port: int
+    settings: str
+    share: bool
+
+
 @asynccontextmanager
-async def _listen(settings: GatewaySettings, webhook: Webhook, *, share: bool) -> AsyncIterator[str]:
-    runner = web.ServerRunner(webhook.server(), shutdown_timeout=FINISH_S)
+async def _listen(server: web.Server, site: Site) -> AsyncIterator[str]:
+    runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
     try:
         try:
             # None, not False: off where it does not exist, too.
             await web.TCPSite(
-                runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=True if share else None
+                runner, site.host, site.port, backlog=BACKLOG, reuse_port=True if site.share else None
             ).start()
         except OSError as error:
-            raise refusal(error, settings.host, settings.port) from error
+            raise refusal(error, site.host, site.port, settings=site.settings) from error
         yield url_of(runner.addresses[0])
     finally:
         await runner.cleanup()

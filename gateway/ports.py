@@ -19,7 +19,7 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 
 
 @contextmanager
-def reserved(host: str, port: int) -> Iterator[Address]:
+def reserved(host: str, port: int, *, settings: str = "CARDWIRE") -> Iterator[Address]:
     """
     Keep a port for processes that are going to share it, until the block is left, and give its address.
 
@@ -28,6 +28,7 @@ def reserved(host: str, port: int) -> Iterator[Address]:
 
     Args:
         port: 0: any free one.
+        settings: As for `refusal`.
 
     Raises:
         ConfigError: It cannot be had, or others share it already.
@@ -41,7 +42,7 @@ def reserved(host: str, port: int) -> Iterator[Address]:
                 address = alone.getsockname()
             stack.enter_context(_bound(socket.socket(family, kind, protocol), address, socket.SO_REUSEPORT))
         except OSError as error:
-            raise refusal(error, host, port) from error
+            raise refusal(error, host, port, settings=settings) from error
         yield address
 
 
@@ -63,15 +64,20 @@ def url_of(address: Address) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def refusal(error: OSError, host: str, port: int) -> ConfigError:
-    """Return the line for whoever set a host and a port that cannot be had."""
+def refusal(error: OSError, host: str, port: int, *, settings: str = "CARDWIRE") -> ConfigError:
+    """
+    Return the line for whoever set a host and a port that cannot be had.
+
+    Args:
+        settings: What their names begin with.
+    """
     where = f"{host}:{port}"
     if error.errno in {errno.EADDRINUSE, errno.EACCES}:
         why = "is taken" if error.errno == errno.EADDRINUSE else "is not for us"
         return ConfigError(
-            f"CARDWIRE_PORT: {where} {why}: expected a free port, for example CARDWIRE_PORT=7778, or 0 for any"
+            f"{settings}_PORT: {where} {why}: expected a free port, for example {settings}_PORT=7778, or 0 for any"
         )
     return ConfigError(
-        f"CARDWIRE_HOST: cannot listen on {where} ({error.strerror or 'unknown address'}): expected an address of "
-        "this machine, for example CARDWIRE_HOST=0.0.0.0"
+        f"{settings}_HOST: cannot listen on {where} ({error.strerror or 'unknown address'}): expected an address of "
+        f"this machine, for example {settings}_HOST=0.0.0.0"
     )

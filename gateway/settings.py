@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Self
 
+from shared.core.callers import Callers
 from shared.core.ids import AppId
 from shared.settings import (
     APPS,
+    CALLERS,
     CallbackSettings,
     ConnectionSettings,
     LogSettings,
@@ -16,6 +18,7 @@ from shared.settings import (
     admin_host,
     admin_port,
     app_id,
+    callers,
     handlers,
     load,
     one_of_each,
@@ -53,6 +56,26 @@ class SpillSettings:
         unit="MiB",
         meaning="Size of the records that one gateway's spill may hold; a click takes about 4 KiB.",
         example="4096",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsSettings:
+    """Where programs ask for effects."""
+
+    host: str = setting(
+        TEXT,
+        "CARDWIRE_REQUESTS_HOST",
+        default="127.0.0.1",
+        meaning="Address that requests of programs are received on; set it to be reached from other machines.",
+        example="0.0.0.0",  # noqa: S104 what one writes in a container
+    )
+    port: int | None = optional(
+        PORT,
+        "CARDWIRE_REQUESTS_PORT",
+        meaning="Port of POST /v1/requests, by which programs send and update cards; 0: any free one. Absent: there is "
+        "no such port.",
+        example="7780",
     )
 
 
@@ -128,6 +151,8 @@ class GatewaySettings:
         "Over a long connection each opens one of its own.",
         example="2",
     )
+    requests: RequestsSettings = section(RequestsSettings)
+    callers: Callers | None = callers(with_tokens=True)
     spill: SpillSettings = section(SpillSettings)
     keep_callback: bool = setting(
         FLAG,
@@ -139,6 +164,14 @@ class GatewaySettings:
     admin_host: str = admin_host()
     admin_port: int = admin_port(9101)
     observability: ObservabilitySettings = section(ObservabilitySettings)
+
+    def problems(self) -> Iterator[str]:
+        """Return what makes it impossible to tell programs from anybody else."""
+        if self.requests.port is not None and self.callers is None:
+            yield (
+                f"{CALLERS.name} is missing: CARDWIRE_REQUESTS_PORT={self.requests.port} expects it, because requests "
+                f"are known by the tokens of their callers, for example {CALLERS.name}={CALLERS.example}"
+            )
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> Self:

@@ -1,9 +1,9 @@
 """
 `cardwire gateway --processes`: several gateways on one machine that look like one.
 
-They share the port for callbacks (`gateway.ports`), and nothing else: each has a spill file and a long connection of
-its own. This process serves nobody who clicks. It reserves the port, keeps the others running, prints one ready line
-when all of them have said theirs, and speaks for them on the admin port.
+They share the ports for callbacks and for requests (`gateway.ports`), and nothing else: each has a spill file and a
+long connection of its own. This process serves nobody who clicks. It reserves the ports, keeps the others running,
+prints one ready line when all of them have said theirs, and speaks for them on the admin port.
 
 The first is started alone: what refuses one refuses all, and is told once.
 
@@ -43,6 +43,7 @@ class RunningGroup:
 
     Attributes:
         url: Where callbacks are received; empty without a webhook.
+        requests_url: Where requests are received; empty without that port.
         admin_url: Where this process speaks for all.
     """
 
@@ -51,6 +52,7 @@ class RunningGroup:
         self._were_ready = [asyncio.Event() for _ in children]
         self._keeping = [asyncio.create_task(self._keep(*each)) for each in enumerate(children)]
         self.url = ""
+        self.requests_url = ""
         self.admin_url = ""
 
     async def ready(self) -> None:
@@ -111,10 +113,13 @@ async def serve_group(
     """
     check_platform(settings.processes, sys.platform)
     async with AsyncExitStack() as stack:
-        more, url = {}, ""
+        more, url, requests_url = {}, "", ""
         if any(told.callbacks.delivery != "websocket" for told in settings.apps):
             address = stack.enter_context(reserved(settings.host, settings.port))
             more, url = {"CARDWIRE_PORT": str(address[1])}, url_of(address)
+        if (port := settings.requests.port) is not None:
+            address = stack.enter_context(reserved(settings.requests.host, port, settings="CARDWIRE_REQUESTS"))
+            more, requests_url = {**more, "CARDWIRE_REQUESTS_PORT": str(address[1])}, url_of(address)
         metrics = Metrics(*GROUP_METRICS)
         asking = Asking(await stack.enter_async_context(aiohttp.ClientSession()), metrics)
         probes = Probes(alive=asking.is_alive, ready=asking.is_ready, metrics=asking)
@@ -122,7 +127,7 @@ async def serve_group(
         children = [_child(n, {**env, **more, **_OWN}) for n in range(1, settings.processes + 1)]
         group = RunningGroup(children, asking, metrics, clock=clock or SystemClock())
         stack.push_async_callback(group.stop)
-        group.url, group.admin_url = url, admin_url
+        group.url, group.requests_url, group.admin_url = url, requests_url, admin_url
         yield group
 
 

@@ -49,7 +49,7 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None, group: int | None
     from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it
 
     async def announce(running: RunningGateway) -> None:
-        ready("gateway", to=group, callbacks=running.url or "long-connection", admin=running.admin_url)
+        ready("gateway", to=group, **_addresses(running))
 
     serving = serve(settings, handlers, reread=rereader(GatewaySettings, env), share_ports=group is not None)
     process.run(process.serve(serving, announce=announce, ended=ended, parent=parent), fast=False)
@@ -66,9 +66,22 @@ def run_group(settings: "GatewaySettings", env: Mapping[str, str], *, parent: in
 
     async def announce(running: RunningGroup) -> None:
         await running.ready()
-        ready("gateway", callbacks=running.url or "long-connection", admin=running.admin_url)
+        ready("gateway", to=None, **_addresses(running))
 
     process.run(process.serve(serve_group(settings, env), announce=announce, ended=ended, parent=parent), fast=False)
+
+
+class _Listening(Protocol):
+    """A gateway, or several of them."""
+
+    url: str
+    requests_url: str
+    admin_url: str
+
+
+def _addresses(running: _Listening) -> dict[str, str]:
+    requests = {"requests": running.requests_url} if running.requests_url else {}
+    return {"callbacks": running.url or "long-connection", **requests, "admin": running.admin_url}
 
 
 def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:

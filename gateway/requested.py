@@ -1,0 +1,231 @@
+"""
+The body of a request, read and checked (pure): a request that can be decided, or one line that says what is wrong.
+
+A request is about one card at most, the one that its `UpdateCard` names: it takes its turn among that card's clicks,
+and there is no turn in two queues at once.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final, assert_never
+
+import msgspec
+
+from shared.app.valid import object_text
+from shared.core.effects import REQUESTABLE, RenameChat, Requestable, SendCard, SendText, UpdateCard
+from shared.core.events import RequestReceived, request_event_id
+from shared.core.ids import AppId, ChatId, MessageId, TenantKey
+from shared.core.json_text import EpochMs, JsonText
+
+MAX_EFFECTS: Final = 20
+"""Effects of one request: more are several requests, each with an id of its own."""
+
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "request_id": '"request_id": "invoice-1042"',
+    "app_id": '"app_id": "cli_a1b2c3d4e5f6"',
+    "tenant_key": '"tenant_key": "2df73991750a1b2c"',
+    "effects": '"effects": [{"kind": "SendText", "text": "…", "to": "oc_…"}]',
+    "kind": '"kind": "SendCard"',
+    "card": '"card": {"schema": "2.0", "body": …}',
+    "message_id": '"message_id": "om_…"',
+    "to": '"to": "oc_…"',
+    "text": '"text": "…"',
+    "name": '"name": "跟进中"',
+    "chat_id": '"chat_id": "oc_…"',
+}
+_BODY: Final = (
+    '{"request_id": "invoice-1042", "app_id": "cli_a1b2c3d4e5f6", "effects": '
+    '[{"kind": "SendText", "text": "…", "to": "oc_…"}]}'
+)
+
+_RequestId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}\Z")]
+_Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,128}\Z")]
+_To = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,256}\Z")]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_WHAT: Final = {
+    "request_id": "1 to 128 letters, digits, dots, colons, dashes and underscores",
+    "app_id": "an app's id",
+    "tenant_key": "the key of an organisation",
+    "effects": f"1 to {MAX_EFFECTS} effects",
+    "kind": f"one of {', '.join(REQUESTABLE)}",
+    "card": "a card's JSON object",
+    "message_id": "a message's id",
+    "to": "a chat, a person or an address",
+    "text": "some text",
+    "name": "some text",
+    "chat_id": "a chat's id",
+}
+
+
+class BadRequest(Exception):
+    """A body that is no request. The text is one line for its sender, and repeats no value."""
+
+
+class _Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What the effects of a body have in common."""
+
+
+class _UpdateCard(_Effect, frozen=True, tag="UpdateCard"):
+    message_id: _Id
+    card: msgspec.Raw
+
+
+class _SendCard(_Effect, frozen=True, tag="SendCard"):
+    card: msgspec.Raw
+    to: _To | None = None
+
+
+class _SendText(_Effect, frozen=True, tag="SendText"):
+    text: _Text
+    to: _To | None = None
+
+
+class _RenameChat(_Effect, frozen=True, tag="RenameChat"):
+    name: _Text
+    chat_id: _Id | None = None
+
+
+_Given = _UpdateCard | _SendCard | _SendText | _RenameChat
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    request_id: _RequestId
+    app_id: _Id
+    effects: Annotated[
+        tuple[_Given, ...],
+        msgspec.Meta(min_length=1, max_length=MAX_EFFECTS),
+    ]
+    tenant_key: _Id | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Body)
+_PATH: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`")
+_FIELD: Final = re.compile(r"field `([^`]*)`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """
+    What a body asks for.
+
+    Attributes:
+        message_id: The card that it is about, if there is one.
+    """
+
+    request_id: str
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None
+    effects: tuple[Requestable, ...]
+
+    def by(self, caller: str, at: EpochMs) -> RequestReceived:
+        """Return the fact that this caller asked for it at that time."""
+        return RequestReceived(
+            event_id=request_event_id(caller, self.request_id),
+            app_id=self.app_id,
+            tenant_key=self.tenant_key,
+            message_id=self.message_id,
+            caller=caller,
+            request_id=self.request_id,
+            effects=self.effects,
+            occurred_at=at,
+            received_at=at,
+        )
+
+
+def read_request(body: bytes) -> Requested:
+    """
+    Return what a body asks for.
+
+    Raises:
+        BadRequest: It is no request: a line that names the field, what was expected, and an example.
+    """
+    try:
+        read = _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(_told(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest(f"the body is no JSON: expected a request in UTF-8, for example {_BODY}") from None
+    effects = tuple(_effect(given, f"effects[{at}]") for at, given in enumerate(read.effects))
+    message_id = _only_card(read.effects)
+    if message_id is None:
+        _check_aims(effects)
+    return Requested(
+        request_id=read.request_id,
+        app_id=AppId(read.app_id),
+        tenant_key=TenantKey(read.tenant_key or ""),
+        message_id=message_id,
+        effects=effects,
+    )
+
+
+def _effect(given: _Given, where: str) -> Requestable:
+    match given:
+        case _UpdateCard():
+            return UpdateCard(_card(given.card, where), given.message_id)
+        case _SendCard():
+            return SendCard(_card(given.card, where), given.to)
+        case _SendText():
+            return SendText(given.text, given.to)
+        case _RenameChat():
+            return RenameChat(given.name, ChatId(given.chat_id) if given.chat_id else None)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _card(raw: msgspec.Raw, where: str) -> JsonText:
+    try:
+        return object_text(bytes(raw).decode())
+    except (ValueError, RecursionError):
+        raise BadRequest(_line(f"{where}.card", "is no JSON object")) from None
+
+
+def _only_card(effects: Sequence[_Given]) -> MessageId | None:
+    cards = {effect.message_id for effect in effects if isinstance(effect, _UpdateCard)}
+    if len(cards) > 1:
+        raise BadRequest(
+            f"effects update {len(cards)} cards: expected one card in a request, because it takes its turn among that "
+            'card\'s clicks; send one for each, for example "request_id": "invoice-1042-a"'
+        )
+    return MessageId(cards.pop()) if cards else None
+
+
+def _check_aims(effects: Sequence[Requestable]) -> None:
+    """Refuse effects without an address in a request that is about no card, so about no chat either."""
+    for at, effect in enumerate(effects):
+        match effect:
+            case SendCard(to=None) | SendText(to=None):
+                raise BadRequest(_line(f"effects[{at}].to", "is missing"))
+            case RenameChat(chat_id=None):
+                raise BadRequest(_line(f"effects[{at}].chat_id", "is missing"))
+            case UpdateCard() | SendCard() | SendText() | RenameChat():
+                continue
+            case _ as unreachable:
+                assert_never(unreachable)
+
+
+def _told(problem: str) -> str:
+    """Return the library's words about a body as ours; they may quote what was sent."""
+    found = _PATH.search(problem)
+    path = found[1] if found else ""
+    field = _FIELD.search(problem)
+    if field and "unknown field" in problem:
+        where = f"{path}." if path else ""
+        known = "request_id, app_id, effects, tenant_key" if not path else "those of its kind"
+        return f"{where}{_short(field[1])} is no field: expected {known}, for example {_BODY}"
+    if field and "missing required field" in problem:
+        return _line(f"{path}.{field[1]}" if path else field[1], "is missing")
+    return _line(path, "is malformed") if path else f"the body is no object: expected a request, for example {_BODY}"
+
+
+def _line(path: str, what: str) -> str:
+    name = re.sub(r"\[.*?\]$", "", path).rpartition(".")[2]
+    if re.search(r"\[\d*\.*\]$", path):
+        name = "effects"
+    expected, example = _WHAT.get(name, "a request"), _EXAMPLES.get(name, _BODY)
+    return f"{path} {what}: expected {expected}, for example {example}"
+
+
+def _short(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name) else "something"

@@ -1,0 +1,167 @@
+"""
+Requests of programs: token → body → may this caller ask for that? → append → 202.
+
+Guarantees
+    202: the request is durable, and it is decided once, however often it is sent. Any other status: nothing was done by
+    this attempt, except after 503, when it may have been recorded all the same. Sending the same ``request_id`` again
+    is safe after any answer, and after none.
+    *Crash* before the answer: the caller got none, and the request may be in the log.
+
+Requests never take the room of callbacks: few are under way at once, and who is one too many is told to come back.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import structlog
+
+from gateway.append import Appender
+from gateway.requested import BadRequest, Requested, read_request
+from shared.clock import Clock
+from shared.core.callers import Caller, Callers
+from shared.core.codec import encode
+from shared.core.errors import LogUnavailable, RecordRefused
+from shared.core.events import RequestReceived
+from shared.core.ids import AppId
+from shared.eventlog.port import NewRecord, Topics
+from shared.observability.metrics import REQUESTS, Metrics
+
+MAX_UNDER_WAY: Final = 256
+"""Requests that may be under way at once: a sixteenth of the room that callbacks have."""
+
+Outcome = Literal["accepted", "refused", "busy", "not_recorded"]
+"""What became of a request at the gateway."""
+
+UNKNOWN: Final = "unknown"
+"""Stands for the caller's name where the token is nobody's."""
+
+_UNAVAILABLE: Final = "the log did not take it in time: expected nothing else of you, send the same request_id again"
+_BUSY: Final = f"{MAX_UNDER_WAY} requests are under way: expected a pause, send the same request_id again in a second"
+_TOO_LARGE: Final = "the request is larger than the log takes: expected a smaller one, for example with a smaller card"
+_STRANGER: Final = "the token is missing or nobody's: expected one of a caller, for example Authorization: Bearer …"
+
+log = structlog.get_logger("cardwire.gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    What a caller is told.
+
+    Attributes:
+        status: HTTP status.
+        told: The body's one member: the request's ``id``, or the ``error``.
+        outcome: For metric and log line.
+        received: What was asked for, as far as it could be read.
+    """
+
+    status: int
+    told: dict[str, str]
+    outcome: Outcome
+    received: RequestReceived | None = field(default=None, repr=False)
+
+    @classmethod
+    def refused(
+        cls, status: int, why: str, *, outcome: Outcome = "refused", received: RequestReceived | None = None
+    ) -> "Answer":
+        """Return a refusal with its one line."""
+        return cls(status=status, told={"error": why}, outcome=outcome, received=received)
+
+
+class Requests:
+    """
+    Takes requests in.
+
+    Args:
+        apps: Those that this gateway knows.
+
+    Attributes:
+        callers: Who may ask for what; may be replaced at any time.
+    """
+
+    def __init__(
+        self,
+        *,
+        callers: Callers,
+        apps: Collection[AppId],
+        appender: Appender,
+        topics: Topics,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.callers = callers
+        self._apps, self._appender, self._topics, self._clock, self._metrics = apps, appender, topics, clock, metrics
+        self._under_way = 0
+
+    def who(self, authorization: str | None) -> Caller | None:
+        """Return who calls, by the header ``Authorization``."""
+        scheme, _, token = (authorization or "").partition(" ")
+        return self.callers.who(token.strip()) if scheme.lower() == "bearer" else None
+
+    @contextmanager
+    def room(self) -> Iterator[bool]:
+        """Take a place among those under way, for as long as the block lasts; False if there is none."""
+        has_room = self._under_way < MAX_UNDER_WAY
+        self._under_way += has_room
+        try:
+            yield has_room
+        finally:
+            self._under_way -= has_room
+
+    async def accept(self, caller: Caller, body: bytes) -> Answer:
+        """Return what to answer a caller; what is accepted is durable by then."""
+        try:
+            requested = read_request(body)
+        except BadRequest as error:
+            return Answer.refused(400, str(error))
+        received = requested.by(caller.name, self._clock.now())
+        if refusal := self._refusal(caller, requested):
+            return Answer.refused(403, refusal, received=received)
+        return await self._record(received)
+
+    def answered(self, caller: Caller | None, answer: Answer, *, started: float) -> None:
+        """Take note of an answer: the count, and the one log line."""
+        name = caller.name if caller else UNKNOWN
+        self._metrics.count(REQUESTS, name, answer.outcome)
+        tell = log.info if answer.outcome == "accepted" else log.warning
+        received = answer.received
+        tell(
+            "request_answered",
+            caller=name,
+            outcome=answer.outcome,
+            status=answer.status,
+            ms=round((self._clock.monotonic() - started) * 1000, 1),
+            reason=answer.told.get("error"),
+            app_id=received.app_id if received else None,
+            event_id=received.event_id if received else None,
+            open_message_id=received.message_id if received else None,
+            effects=[type(effect).__name__ for effect in received.effects] if received else None,
+        )
+
+    def _refusal(self, caller: Caller, requested: Requested) -> str | None:
+        if refusal := caller.refusal(requested.app_id, requested.effects):
+            return refusal
+        return None if requested.app_id in self._apps else f"the app {requested.app_id} is not served here"
+
+    async def _record(self, received: RequestReceived) -> Answer:
+        record = NewRecord.of(self._topics.interactions, encode(received))
+        try:
+            # Its time counts from here: nobody clicked, so a body that came slowly takes nothing from it.
+            await self._appender.append(record, started=self._clock.monotonic())
+        except LogUnavailable:
+            return Answer.refused(503, _UNAVAILABLE, outcome="not_recorded", received=received)
+        except RecordRefused:
+            return Answer.refused(413, _TOO_LARGE, received=received)
+        return Answer(status=202, told={"id": received.event_id}, outcome="accepted", received=received)
+
+
+def stranger() -> Answer:
+    """Return the answer to whoever has no token of a caller."""
+    return Answer.refused(401, _STRANGER)
+
+
+def busy() -> Answer:
+    """Return the answer to who is one too many."""
+    return Answer.refused(429, _BUSY, outcome="busy")

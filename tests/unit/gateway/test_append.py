@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway import append
-from gateway.append import BUDGET_S, MAX_IN_FLIGHT, MAX_MARKS, MAX_WAITING, Appender
+from gateway.append import BUDGET_S, EVERY_S, MAX_IN_FLIGHT, MAX_MARKS, MAX_WAITING, Appender
 from shared.clock import ManualClock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.observability.metrics import APPENDS_IN_FLIGHT, GATEWAY_METRICS, MARKS, Metrics
@@ -78,6 +78,20 @@ class TestCallers:
         await asyncio.gather(*tasks)
         assert [1, 50] == [len(call) for call in log.appends]
         assert [b"first", *(b"%d" % n for n in range(50))] == await _values(log)
+
+    async def test_what_follows_closely_upon_an_append_is_appended_together(
+        self, appender: Appender, log: TestableLog, clock: ManualClock
+    ) -> None:
+        """One record costs nearly as much as many; the first of them waits for nobody."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await appender.append(record(), started=clock.monotonic())
+        following = [asyncio.create_task(appender.append(record(), started=clock.monotonic()))]
+        await _settle()
+        following += [asyncio.create_task(appender.append(record(), started=clock.monotonic())) for _ in range(2)]
+        await asyncio.gather(*following)
+        assert [1, 3] == [len(call) for call in log.appends]
+        assert loop.time() - began >= EVERY_S
 
     async def test_no_append_is_larger_than_its_bound(
         self, appender: Appender, log: TestableLog, clock: ManualClock

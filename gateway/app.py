@@ -145,7 +145,7 @@ async def serve(
         stack.callback(gates.close)
         webhook = WebhookApps(settings.apps, gates.gate)
         if webhook.routes:
-            site = Site(host=settings.host, port=settings.port, settings="CARDWIRE", share=share_ports)
+            site = Site(host=settings.host, port=settings.port, what="", share=share_ports)
             listening = _listen(Webhook(webhook.routes, clock=clock).server(), site)
             running.url = await stack.enter_async_context(listening)
         requests = Requests(
@@ -157,7 +157,7 @@ async def serve(
             metrics=metrics,
         )
         if (port := settings.requests.port) is not None:
-            site = Site(host=settings.requests.host, port=port, settings="CARDWIRE_REQUESTS", share=share_ports)
+            site = Site(host=settings.requests.host, port=port, what="REQUESTS_", share=share_ports)
             listening = _listen(RequestsHttp(requests, clock=clock).server(), site)
             running.requests_url = await stack.enter_async_context(listening)
         for told in settings.apps:
@@ -208,13 +208,13 @@ class Site:
     Where to listen.
 
     Attributes:
-        settings: What the names of the settings begin with that say so.
+        what: What stands behind ``CARDWIRE_`` in the names of the settings that say so.
         share: Other processes listen there as well: see `gateway.ports`.
     """
 
     host: str
     port: int
-    settings: str
+    what: str
     share: bool
 
 
@@ -229,7 +229,7 @@ async def _listen(server: web.Server, site: Site) -> AsyncIterator[str]:
                 runner, site.host, site.port, backlog=BACKLOG, reuse_port=True if site.share else None
             ).start()
         except OSError as error:
-            raise refusal(error, site.host, site.port, settings=site.settings) from error
+            raise refusal(error, site.host, site.port, what=site.what) from error
         yield url_of(runner.addresses[0])
     finally:
         await runner.cleanup()

@@ -19,7 +19,7 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 
 
 @contextmanager
-def reserved(host: str, port: int, *, settings: str = "CARDWIRE") -> Iterator[Address]:
+def reserved(host: str, port: int, *, what: str = "") -> Iterator[Address]:
     """
     Keep a port for processes that are going to share it, until the block is left, and give its address.
 
@@ -28,7 +28,7 @@ def reserved(host: str, port: int, *, settings: str = "CARDWIRE") -> Iterator[Ad
 
     Args:
         port: 0: any free one.
-        settings: As for `refusal`.
+        what: As for `refusal`.
 
     Raises:
         ConfigError: It cannot be had, or others share it already.
@@ -42,7 +42,7 @@ def reserved(host: str, port: int, *, settings: str = "CARDWIRE") -> Iterator[Ad
                 address = alone.getsockname()
             stack.enter_context(_bound(socket.socket(family, kind, protocol), address, socket.SO_REUSEPORT))
         except OSError as error:
-            raise refusal(error, host, port, settings=settings) from error
+            raise refusal(error, host, port, what=what) from error
         yield address
 
 
@@ -64,20 +64,21 @@ def url_of(address: Address) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def refusal(error: OSError, host: str, port: int, *, settings: str = "CARDWIRE") -> ConfigError:
+def refusal(error: OSError, host: str, port: int, *, what: str = "") -> ConfigError:
     """
     Return the line for whoever set a host and a port that cannot be had.
 
     Args:
-        settings: What their names begin with.
+        what: What stands behind ``CARDWIRE_`` in their names.
     """
     where = f"{host}:{port}"
     if error.errno in {errno.EADDRINUSE, errno.EACCES}:
         why = "is taken" if error.errno == errno.EADDRINUSE else "is not for us"
         return ConfigError(
-            f"{settings}_PORT: {where} {why}: expected a free port, for example {settings}_PORT=7778, or 0 for any"
+            f"CARDWIRE_{what}PORT: {where} {why}: expected a free port, for example CARDWIRE_{what}PORT=7778, or 0 for "
+            "any"
         )
     return ConfigError(
-        f"{settings}_HOST: cannot listen on {where} ({error.strerror or 'unknown address'}): expected an address of "
-        f"this machine, for example {settings}_HOST=0.0.0.0"
+        f"CARDWIRE_{what}HOST: cannot listen on {where} ({error.strerror or 'unknown address'}): expected an address "
+        f"of this machine, for example CARDWIRE_{what}HOST=0.0.0.0"
     )

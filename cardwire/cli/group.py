@@ -118,7 +118,7 @@ async def serve_group(
             address = stack.enter_context(reserved(settings.host, settings.port))
             more, url = {"CARDWIRE_PORT": str(address[1])}, url_of(address)
         if (port := settings.requests.port) is not None:
-            address = stack.enter_context(reserved(settings.requests.host, port, settings="CARDWIRE_REQUESTS"))
+            address = stack.enter_context(reserved(settings.requests.host, port, what="REQUESTS_"))
             more, requests_url = {**more, "CARDWIRE_REQUESTS_PORT": str(address[1])}, url_of(address)
         metrics = Metrics(*GROUP_METRICS)
         asking = Asking(await stack.enter_async_context(aiohttp.ClientSession()), metrics)

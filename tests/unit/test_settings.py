@@ -23,6 +23,7 @@ from shared.settings import (
     load,
 )
 from simulator.settings import SimulatorSettings
+from tests.support.asking import write_callers
 from tests.support.reference import PROCESSES, ROOT, env_example, metrics_page, pages
 from worker.settings import SETTLE_MS, WorkerSettings
 
@@ -346,11 +347,12 @@ class TestPages:
         aliases = {alias for of in PROCESSES.values() for told in declared(of) for alias in told.aliases}
         assert set() == used - names - aliases
 
-    def test_the_example_file_is_one_that_could_be_used(self) -> None:
-        """Uncommented, it starts every process, with one app or with a file of several."""
+    def test_the_example_file_is_one_that_could_be_used(self, tmp_path: Path) -> None:
+        """Uncommented, it starts every process, with one app or with a file of several, and with a file of callers."""
         env = dict(re.findall(r"^# ([A-Z_]+)=(.+)$", env_example(), re.MULTILINE))
         assert APPS.example == env.pop(APPS.name)
-        assert CALLERS.example == env.pop(CALLERS.name)
+        assert CALLERS.example == env[CALLERS.name]
+        env[CALLERS.name] = str(write_callers(tmp_path / "callers.toml"))
         for of in (GatewaySettings, WorkerSettings, SimulatorSettings, RunSettings):
             load(of, env)
 

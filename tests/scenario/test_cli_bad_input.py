@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.support.apps import ALERTS, BILLING, write_apps
 from tests.support.commands import environment, run, started
 from tests.support.documents import is_documented
 
@@ -61,6 +62,30 @@ def test_a_malformed_setting(command: str, name: str, text: str, tmp_path: Path)
     assert line.startswith(f"{name} is malformed: expected ")
     assert f", for example {name}=" in line
     assert "pass-word" not in line
+
+
+def _of_two_apps(folder: Path, **billing: str) -> Mapping[str, str]:
+    """Return an environment with a file of two apps, of which one is changed as given."""
+    apps = {"alerts": ALERTS, "billing": {**BILLING, **billing}}
+    own = {"LARK_APP_ID", "LARK_APP_SECRET", "LARK_ENCRYPT_KEY", "LARK_VERIFICATION_TOKEN"}
+    env = {name: text for name, text in environment(folder).items() if name not in own}
+    return {**env, "CARDWIRE_APPS": str(write_apps(folder / "apps.toml", apps))}
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker", "run"])
+def test_a_misspelt_field_of_one_of_several_apps(command: str, tmp_path: Path) -> None:
+    """The line names app and field, and the field that was probably meant; not what it holds."""
+    line = _refused(command, tmp_path, _of_two_apps(tmp_path, app_secrets="secret-of-the-app"), code=2)
+    meant = 'app_secret = "s-from-the-console"'
+    assert f"CARDWIRE_APPS: app billing: app_secrets is no field: did you mean {meant}?" == line
+
+
+@pytest.mark.parametrize("command", ["gateway", "worker", "run"])
+def test_handlers_of_one_of_several_apps_that_are_not_there(command: str, tmp_path: Path) -> None:
+    """The line names the app, and the example is one for the file."""
+    line = _refused(command, tmp_path, _of_two_apps(tmp_path, handlers="nowhere:app"), code=2)
+    assert line.startswith("CARDWIRE_APPS: app billing: handlers names the module 'nowhere', which is neither")
+    assert line.endswith('as in handlers = "handlers:app"')
 
 
 @pytest.mark.parametrize("command", ["gateway", "worker", "run"])

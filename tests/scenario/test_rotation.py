@@ -1,6 +1,7 @@
 """Secrets that are changed in their files while gateway and worker run."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,18 +16,20 @@ from shared.clock import ManualClock
 from shared.reread import REREAD_S
 from shared.settings import rereader
 from tests.support.callbacks import APP_ID, NOW, VERIFICATION_TOKEN, click, encrypted, signed
+from tests.support.documents import ROOT
 from tests.support.testable_log import TestableLog
 from tests.support.world import files, world
 from worker.settings import WorkerSettings
 
-OLD, NEW = "the key until now", "the key from now on"
+OLD, NEW = "the key until now", "the-key-from-now-on"
+HOWTO = ROOT / "docs" / "howto" / "rotate-keys.md"
 
 
 class Running:
     """A gateway whose keys are in files."""
 
     def __init__(self, folder: Path, clock: ManualClock, session: aiohttp.ClientSession) -> None:
-        self.key, self.key_old, self.url = folder / "key", folder / "key_old", ""
+        self.key, self.key_old, self.url = folder / "encrypt_key", folder / "encrypt_key_old", ""
         self._session, self._clock = session, clock
         self._sent = self._reads = 0
 
@@ -74,12 +77,12 @@ class Running:
 @asynccontextmanager
 async def gateway(folder: Path) -> AsyncIterator[Running]:
     """Run a gateway with the old key in a file."""
-    (folder / "key").write_text(OLD)
-    (folder / "key_old").write_text("")
+    (folder / "encrypt_key").write_text(OLD)
+    (folder / "encrypt_key_old").write_text("")
     env = {
         "LARK_APP_ID": APP_ID,
-        "LARK_ENCRYPT_KEY_FILE": str(folder / "key"),
-        "LARK_ENCRYPT_KEY_OLD_FILE": str(folder / "key_old"),
+        "LARK_ENCRYPT_KEY_FILE": str(folder / "encrypt_key"),
+        "LARK_ENCRYPT_KEY_OLD_FILE": str(folder / "encrypt_key_old"),
         "LARK_VERIFICATION_TOKEN": VERIFICATION_TOKEN,
         "CARDWIRE_APP": "tests:app",
         "CARDWIRE_LOG": "sqlite:///unused.db",
@@ -98,14 +101,21 @@ async def gateway(folder: Path) -> AsyncIterator[Running]:
 
 
 async def test_a_key_is_changed_without_a_restart_and_without_a_click_refused(tmp_path: Path) -> None:
-    """The steps of docs/howto/rotate-keys.md: both are accepted while the console changes."""
+    """By the commands of docs/howto/rotate-keys.md: both are accepted while the console changes."""
+    _, both, new = re.findall(r"^ *```sh\n(.*?)^ *```", HOWTO.read_text(), re.MULTILINE | re.DOTALL)
     async with gateway(tmp_path) as running:
         assert [OLD] == await running.accepted()
-        running.key_old.write_text(OLD)
-        running.key.write_text(NEW)
+        await _typed(both.replace("openssl rand -hex 16", f"echo {NEW}"), tmp_path)
         assert await running.becomes([OLD, NEW])
-        running.key_old.write_text("")
+        await _typed(new, tmp_path)
         assert await running.becomes([NEW])
+
+
+async def _typed(commands: str, folder: Path) -> None:
+    ours = commands.replace("/run/secrets/", f"{folder}/")
+    assert ours != commands
+    shell = await asyncio.create_subprocess_exec("bash", "-euc", ours)
+    assert 0 == await shell.wait()
 
 
 async def test_a_file_that_cannot_be_used_leaves_the_keys_as_they_are(

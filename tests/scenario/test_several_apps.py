@@ -1,5 +1,7 @@
 """Two apps in one gateway and one worker: a Feishu one, encrypted, and a legacy one with a token only."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -7,13 +9,19 @@ import pytest
 
 from cardwire import App, Card, Interaction, RenameChat, Toast
 from cardwire.demo import alert_card, app
+from gateway.app import serve
+from gateway.settings import GatewaySettings
+from shared.core.errors import ConfigError
 from shared.core.events import InteractionReceived
 from shared.core.ids import AppId
 from shared.observability.metrics import CALLBACKS, REFUSALS
-from simulator.app import RunningSimulator
+from simulator.app import RunningSimulator, run_simulator
 from simulator.deliver import Seen
 from simulator.history import KEPT
-from tests.support.apps import ALERTS, BILLING, Several, several
+from simulator.settings import SimulatorSettings
+from tests.support.apps import ALERTS, BILLING, Several, alone, several, write_apps
+from tests.support.commands import environment, started
+from tests.support.documents import is_documented
 from tests.support.world import Stack, files
 
 VALUE = {"action": "follow_up", "alert": "支付超时率 3.2%"}
@@ -141,3 +149,66 @@ async def test_clicks_of_an_app_that_the_worker_does_not_know_are_kept_and_stop_
     assert 1 == len(lines)
     assert BILLING["app_id"] in lines[0]
     assert "CARDWIRE_APPS" in lines[0]
+
+
+async def test_each_app_may_have_a_long_connection_of_its_own(tmp_path: Path) -> None:
+    """One by webhook, one connected; or both connected, and the gateway listens to nobody."""
+    connected = {**BILLING, "delivery": "websocket", "callbacks": "new"}
+    for alerts in (ALERTS, {**ALERTS, "delivery": "websocket"}):
+        folder = tmp_path / alerts.get("delivery", "webhook")
+        folder.mkdir()
+        async with several(files(folder), folder, app, alerts=alerts, billing=connected) as running:
+            gateway = running.world.gateway
+            assert bool(gateway.url) == (alerts is ALERTS)
+            assert BILLING["app_id"] in {connection.app_id for connection in gateway.connections}
+            for platform in (running.alerts, running.billing):
+                assert "正在跟进" in str((await press(platform, put(platform)[1])).body)
+            await running.world.quiet()
+            decided = [(one.result, str(one.app_id)) for one in await running.world.decisions()]
+            assert [("decided", ALERTS["app_id"]), ("decided", BILLING["app_id"])] == sorted(decided)
+
+
+async def test_a_long_connection_that_is_refused_names_its_app(tmp_path: Path) -> None:
+    """The others' settings are not what must change."""
+    async with several(files(tmp_path), tmp_path, app) as running:
+        folder = tmp_path / "second"
+        folder.mkdir()
+        tables = {
+            "billing": {**BILLING, "app_secret": "wrong", "delivery": "websocket", "domain": running.billing.url},
+            "alerts": {**ALERTS, "domain": running.alerts.url},
+        }
+        env = {**running.world.env, "CARDWIRE_APPS": str(write_apps(folder / "apps.toml", tables))}
+        with pytest.raises(ConfigError) as refused:
+            async with serve(GatewaySettings.load(env), app):
+                pass
+    assert str(refused.value).startswith("CARDWIRE_APPS: app billing: app_secret: the platform refused the long")
+    assert is_documented(str(refused.value))
+
+
+@pytest.mark.slow
+async def test_two_apps_run_as_processes_from_one_file(tmp_path: Path) -> None:
+    """`cardwire run` serves both, and tells of no secret."""
+    tables = {"alerts": ALERTS, "billing": BILLING}
+    async with AsyncExitStack() as stack:
+        platforms = {
+            name: await stack.enter_async_context(run_simulator(SimulatorSettings.load(alone(table))))
+            for name, table in tables.items()
+        }
+        apps = write_apps(
+            tmp_path / "apps.toml", {name: {**table, "domain": platforms[name].url} for name, table in tables.items()}
+        )
+        own = environment(tmp_path, CARDWIRE_LOG=None, CARDWIRE_LEDGER=None)
+        env = {name: text for name, text in own.items() if not name.startswith("LARK_")}
+        both = stack.enter_context(started("run", env={**env, "CARDWIRE_APPS": str(apps)}, cwd=tmp_path))
+        gateway = (await asyncio.to_thread(both.until, r"^gateway ready callbacks=(\S+)"))[1]
+        await asyncio.to_thread(both.until, "^worker ready")
+        for name, platform in platforms.items():
+            platform.callback_url = f"{gateway}/webhook/{name}/card"
+            chat_id, message_id = put(platform)
+            await press(platform, message_id)
+            async with asyncio.timeout(20):
+                while platform.platform.chat(chat_id).name != "跟进中":  # noqa: ASYNC110 -- other processes work
+                    await asyncio.sleep(0.05)
+        assert 0 == await asyncio.to_thread(both.stop)
+        told = both.out.read_text() + both.err.read_text()
+        assert [] == [text for table in tables.values() for text in table.values() if "-of-" in text and text in told]

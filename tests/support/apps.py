@@ -13,6 +13,7 @@ from shared.app.load import Handlers
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Topics
 from shared.settings import load, rereader
+from shared.settings.apps import setting_of
 from simulator.app import RunningSimulator, run_simulator
 from simulator.settings import SimulatorSettings
 from tests.support.world import Stack, World
@@ -84,7 +85,7 @@ async def several(
         closing.push_async_callback(ledger.close)
         await ledger.upgrade()
         simulators = {
-            name: await closing.enter_async_context(run_simulator(SimulatorSettings.load(_alone(table))))
+            name: await closing.enter_async_context(run_simulator(SimulatorSettings.load(alone(table))))
             for name, table in (("alerts", alerts), ("billing", billing))
         }
         tables = {
@@ -116,9 +117,7 @@ async def several(
         yield Several(world=world, alerts=simulators["alerts"], billing=simulators["billing"])
 
 
-def _alone(table: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment of an app's simulator."""
-    own = {name: text for name, text in table.items() if not name.endswith("_file")}
-    mounted = {f"{name[:-5].upper()}_FILE": text for name, text in table.items() if name.endswith("_file")}
-    env = {f"LARK_{name.upper()}": text for name, text in own.items() if name not in {"domain", "handlers"}}
-    return {**env, **{f"LARK_{name}": text for name, text in mounted.items()}, "CARDWIRE_SIMULATOR_PORT": "0"}
+def alone(table: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment of the simulator of one app, whose table holds its secrets itself."""
+    env = {setting_of(field): text for field, text in table.items()}
+    return {**env, "CARDWIRE_SIMULATOR_PORT": "0"}

@@ -10,10 +10,13 @@ from shared.core.secret import Secret
 from shared.settings import AppFields, ConfigWarning, declared, field_of, load, rereader, respelled
 from shared.settings.apps import setting_of
 from tests.support.apps import ALERTS, BILLING, write_apps
+from tests.support.documents import ROOT, is_documented
 from worker.settings import WorkerSettings
 
 REST = {"CARDWIRE_APP": "handlers:app", "CARDWIRE_LOG": "sqlite:///log.db", "CARDWIRE_LEDGER": "sqlite:///ledger.db"}
 BOTH = {"alerts": ALERTS, "billing": BILLING}
+
+HOWTO = ROOT / "docs" / "howto" / "several-apps.md"
 
 in_both_processes = pytest.mark.parametrize("of", [GatewaySettings, WorkerSettings])
 
@@ -34,9 +37,12 @@ def _env(path: Path, apps: Mapping[str, Mapping[str, str]] | str = BOTH, **env: 
 
 
 def _refusal(env: Mapping[str, str], of: type[object] = GatewaySettings) -> list[str]:
+    """Return the lines of a refusal, which stand in docs/reference/bad-input.md."""
     with pytest.raises(ConfigError) as refused:
         load(of, env)
-    return str(refused.value).splitlines()
+    lines = str(refused.value).splitlines()
+    assert [] == [line for line in lines if not is_documented(line)]
+    return lines
 
 
 class TestTables:
@@ -89,6 +95,14 @@ class TestTables:
         """It has no name."""
         env = {**REST, "LARK_APP_ID": "cli_a1", "LARK_ENCRYPT_KEY": "k"}
         assert [(None, "cli_a1")] == [(app.name, app.app_id) for app in GatewaySettings.load(env).apps]
+
+    @in_both_processes
+    def test_the_file_in_the_documents_is_one_that_could_be_used(self, path: Path, of: type[object]) -> None:
+        """By either process, where the secrets are that it names."""
+        [text] = re.findall(r"^```toml\n(.*?)^```", HOWTO.read_text(), re.MULTILINE | re.DOTALL)
+        for name in re.findall(r"/run/secrets/(\w+)", text):
+            path.with_name(name).write_text(f"the {name}\n")
+        load(of, _env(path, text.replace("/run/secrets", str(path.parent))))
 
 
 class TestProblems:

@@ -18,7 +18,7 @@ def follow_up(click: Interaction, card: Card | None) -> Decision:
     """Rename the group and turn the card; count the presses, so that nobody's is lost."""
     presses = 1 + (card.state["presses"] if card and card.state else 0)
     return Decision(
-        effects=[RenameChat("跟进中"), UpdateCard(following_up_card(click.value["alert"], presses))],
+        effects=[RenameChat("跟进中"), UpdateCard(following_up_card(click.value.get("alert", ""), presses))],
         state={"presses": presses},
     )
 

@@ -18,7 +18,7 @@ from gateway.spilled import SpillUnreadable
 from shared.clock import Clock
 from shared.eventlog.port import EventLog
 from shared.eventlog.sqlite.file import REAL, Disk
-from shared.observability.metrics import Metrics
+from shared.observability.metrics import SPILL_ROWS, Metrics
 
 MIB: Final = 1 << 20
 OPEN_S: Final = 2.0
@@ -56,6 +56,8 @@ async def spilling(
     except (SpillUnreadable, TimeoutError) as error:
         # Full, most likely. With the log there, clicks are recorded all the same; and it may get better.
         log.warning("spill_cannot_be_made", file=spill.name, reason=str(error) or "the disk did not answer in time")
+    metrics.set(SPILL_ROWS, 0, "orphan")
+    metrics.set(SPILL_ROWS, spill.rows, "own")
     async with AsyncExitStack() as stack:
         rejected = Rejected(folder.rejected, clock=clock, metrics=metrics)
         stack.push_async_callback(rejected.close)

@@ -75,6 +75,8 @@ async def once(story: Story, telling: Telling) -> int:
     seen = await story.seen()
     telling.result(seen)
     missing = [*filter(None, [wrong]), *story.missing(), *seen.missing(FOLLOWING_UP)]
+    if any((step.what, step.detail) == ("decided", "ignored") for step in story.steps()):
+        missing = ["no handler of this deployment is for its button, follow_up: expected those of examples/followup"]
     telling.missing(missing)
     return 1 if missing else 0
 

@@ -46,11 +46,24 @@ class Compose:
     profiles: Sequence[str] = ("demo",)
     scales: dict[str, int] = field(default_factory=dict)
 
-    async def up(self, *options: str, settings: Mapping[str, str] | None = None) -> None:
+    async def up(self, *options: str) -> None:
         """Bring the stack up as it is described, and return when everything is healthy."""
-        self._write({**self.settings, **(settings or {})})
+        await self.set()
         scales = [f"--scale={service}={count}" for service, count in self.scales.items()]
         await self.run("up", "--detach", "--wait", *scales, *options)
+
+    async def set(self, **settings: str) -> None:
+        """Write the file of settings, with some more; what runs learns of it when it is replaced."""
+        ours = {
+            "CARDWIRE_ENV_FILE": str(self._file),
+            "CARDWIRE_BASE": IMAGE,
+            "CARDWIRE_IMAGE": IMAGE,
+            "CARDWIRE_PROXY_IMAGE": PROXY_IMAGE,
+            "CARDWIRE_PUBLISH": "127.0.0.1:0",
+            "CARDWIRE_SIMULATOR_PUBLISH": "127.0.0.1:0",
+        }
+        lines = (f"{name}={text}\n" for name, text in {**ours, **self.settings, **settings}.items())
+        await asyncio.to_thread(self._file.write_text, "".join(lines))
 
     async def scale(self, service: str, count: int) -> None:
         """Have so many containers of a service; the others are left as they are."""
@@ -105,16 +118,6 @@ class Compose:
     @property
     def _file(self) -> Path:
         return self.folder / f"{self.project}.env"
-
-    def _write(self, settings: Mapping[str, str]) -> None:
-        ours = {
-            "CARDWIRE_ENV_FILE": str(self._file),
-            "CARDWIRE_IMAGE": IMAGE,
-            "CARDWIRE_PROXY_IMAGE": PROXY_IMAGE,
-            "CARDWIRE_PUBLISH": "127.0.0.1:0",
-            "CARDWIRE_SIMULATOR_PUBLISH": "127.0.0.1:0",
-        }
-        self._file.write_text("".join(f"{name}={text}\n" for name, text in {**ours, **settings}.items()))
 
 
 async def docker(*command: str) -> Ran:

@@ -6,7 +6,7 @@ A stage returns what it saw in lines for people, and what was not as it must be.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,10 @@ from tests.chaos.report import report
 from tests.chaos.rules import RULES, Rule
 from tests.compose import scaling
 from tests.compose.breaking import Breaking
-from tests.compose.engine import IMAGE, PROXY_IMAGE, ROOT, Compose, docker, size_mb
+from tests.compose.engine import IMAGE, PROXY_IMAGE, ROOT, Compose, EngineFailed, docker, size_mb
 from tests.compose.people import HANDLERS, PER_SECOND, clicked_while
 
+OWN_IMAGE: Final = f"{IMAGE}-own"
 ANSWER_MS: Final = 2_500
 RECOVER_S: Final = 15.0
 
@@ -50,7 +51,8 @@ async def first_click(scene: Scene) -> Seen:
         healthy_s = time.monotonic() - began
         story = await compose.run("run", "--rm", "--no-TTY", "cli", "click")
         clicked_s = time.monotonic() - began
-        own = await _own_image(scene)
+        own, not_ours = await _own_image(compose, scene)
+        wrong += not_ours
     mb, base_mb = await size_mb(IMAGE), await size_mb(await _base())
     lines = [
         *story.out.rstrip().splitlines(),
@@ -171,22 +173,42 @@ async def _stack(compose: Compose, scene: Scene, *options: str) -> AsyncIterator
         left += [f"left behind: {each}" for each in await compose.down()]
 
 
-async def _own_image(scene: Scene) -> Sequence[str]:
-    """Build an image as the Dockerfile tells users to, and let it load its handlers where nothing is mounted."""
+async def _own_image(compose: Compose, scene: Scene) -> tuple[Sequence[str], Sequence[str]]:
+    """
+    Build an image as the documents tell users to, roll to it, and fail to roll to a broken one.
+
+    Returns:
+        What was seen, and what was wrong.
+    """
     folder = scene.folder / "own"
     folder.mkdir()
-    (folder / "handlers.py").write_text((ROOT / "examples/followup/handlers.py").read_text())
-    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY handlers.py /handlers/\n")
-    mine = f"{IMAGE}-own"
-    await docker("build", "--quiet", "--tag", mine, str(folder))
+    handlers = (ROOT / "examples/followup/handlers.py").read_text()
+    (folder / "handlers.py").write_text(handlers.replace("跟进中（{presses}）", "自己的（{presses}）"))
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nWORKDIR /srv/handlers\nCOPY handlers.py ./\n")
+    await docker("build", "--quiet", "--tag", OWN_IMAGE, str(folder))
+    # As somebody does who upgrades: ours is built again, and must not take the place of theirs.
+    await compose.set(CARDWIRE_IMAGE=OWN_IMAGE)
+    await compose.run("build")
+    await compose.roll("worker")
+    story = await compose.run("run", "--rm", "--no-TTY", "cli", "click")
+    before = await compose.containers("worker")
+    await compose.set(CARDWIRE_IMAGE=OWN_IMAGE, CARDWIRE_APP="handlers:nothing")
+    said = await _refused(compose.roll("worker"))
+    wrong = [] if "handlers:nothing" in said else [f"a failed roll does not say why: {said}"]
+    if await compose.containers("worker") != before:
+        wrong.append("a failed roll changed the containers")
+    await compose.set(CARDWIRE_IMAGE=OWN_IMAGE)
+    await compose.roll("worker")
+    title = "".join(line for line in story.out.splitlines() if line.startswith("card "))
+    return [f"own image   rolled to, {title}; a broken one was refused and the next roll succeeded"], wrong
+
+
+async def _refused(rolling: Awaitable[None]) -> str:
     try:
-        loaded = await docker(
-            "run", "--rm", "--read-only", "--entrypoint", "python", mine,
-            "-c", "from shared.app.load import load_app; print(load_app('handlers:app'))",
-        )  # fmt: skip
-    finally:
-        await docker("rmi", "--force", mine)
-    return [f"own image   {loaded.out.strip()}"]
+        await rolling
+    except EngineFailed as failed:
+        return str(failed)
+    return "it succeeded"
 
 
 async def _base() -> str:
@@ -197,4 +219,4 @@ async def _base() -> str:
 STAGES: Final = {"first": first_click, "broken": scaled_and_broken, "cluster": three_brokers, "scaling": workers_scaled}
 PROOFS: Final = ("first", "broken", "cluster")
 """The stages that can fail; the other one measures."""
-OUR_IMAGES: Final = (IMAGE, PROXY_IMAGE)
+OUR_IMAGES: Final = (IMAGE, PROXY_IMAGE, OWN_IMAGE)

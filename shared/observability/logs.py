@@ -83,6 +83,9 @@ def _adopt_other_libraries(level: str, shared: list[Processor], render: Processo
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
+    least = max(_LEVELS[level.upper()], logging.WARNING)
+    # Not even if a library's own logger is turned up: what they say to debug themselves quotes requests and rows.
+    handler.setLevel(least)
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(max(_LEVELS[level.upper()], logging.WARNING))
+    root.setLevel(least)

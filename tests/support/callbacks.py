@@ -15,6 +15,8 @@ VERIFICATION_TOKEN = "planted-verification-token-51aa"
 CARD_TOKEN = "c-0123456789abcdef0123456789abcdef"
 NOW: EpochMs = 1_750_000_000_000
 IV = bytes(range(16))
+NOTE = "planted-in-a-body-77c1"
+"""A member of every body that nobody knows: it is recorded with the callback, and told to nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ def click(
             "token": CARD_TOKEN,
             "action": {"value": {"action": "follow_up"} if value is None else value, "tag": "button"},
             "host": "im_message",
+            "note": NOTE,
             "context": {"open_message_id": message_id, "open_chat_id": "oc_1"},
         },
     }
@@ -77,6 +80,7 @@ def legacy_click(message_id: str = "om_1") -> dict[str, Any]:
         "open_chat_id": "oc_1",
         "tenant_key": "t1",
         "token": CARD_TOKEN,
+        "note": NOTE,
         "action": {"value": {"action": "follow_up"}, "tag": "button"},
     }
 

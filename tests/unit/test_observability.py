@@ -184,6 +184,14 @@ class TestLines:
         logging.getLogger("aiokafka").info("chatter")
         assert "chatter" not in lines.text
 
+    def test_a_library_that_is_turned_up_is_not_heard_either(self, lines: Lines) -> None:
+        """To debug themselves, they quote whole requests."""
+        logger = logging.getLogger("aiokafka.conn")
+        logger.setLevel(logging.DEBUG)
+        logger.debug("Request 1: %s", PLANTED)
+        logger.setLevel(logging.NOTSET)
+        assert "" == lines.text
+
     def test_an_exception_shows_where_and_never_what(self, lines: Lines) -> None:
         """A handler's message may quote what a person typed, a driver's its parameters."""
         try:

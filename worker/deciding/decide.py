@@ -69,7 +69,8 @@ def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call, *,
         callers: Who may ask for what.
     """
     draft = Draft(known)
-    judge = _Judge(draft=draft, new_style=_new_style(batch, known), apps=apps, call=call)
+    is_shared = len({id(app) for app in apps.values()}) == 1
+    judge = _Judge(draft=draft, new_style=_new_style(batch, known), apps=apps, call=call, is_shared=is_shared)
     for taken in batch.taken:
         if call.spent:
             break
@@ -94,12 +95,18 @@ def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call, *,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judge:
-    """What one interaction is judged by: what is known, whose turn it is, and how user code is called."""
+    """
+    What one interaction is judged by: what is known, whose turn it is, and how user code is called.
+
+    Attributes:
+        is_shared: All apps have the same handlers.
+    """
 
     draft: Draft
     new_style: Mapping[AppId, EpochMs]
     apps: Mapping[AppId, App]
     call: Call
+    is_shared: bool
 
     def verdict(self, click: InteractionReceived, offset: int) -> Verdict:
         """Return what becomes of a click: the rules in their order, then its handler."""
@@ -134,8 +141,7 @@ class _Judge:
     def _filed(self, click: InteractionReceived, handler: Handler | None = None) -> str:
         """Return what a handler, or routing, is suspended under: its name, if all apps share the handlers."""
         name = ROUTING if handler is None else handler.name
-        is_shared = len({id(app) for app in self.apps.values()}) == 1
-        return name if is_shared else f"{click.app_id}/{name}"
+        return name if self.is_shared else f"{click.app_id}/{name}"
 
     def _handled(self, click: InteractionReceived, handler: Handler, offset: int) -> Verdict:
         filed = self._filed(click, handler)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+import structlog.testing
 from aiohttp import web
 
 from shared.clock import ManualClock
@@ -377,6 +378,47 @@ async def test_the_settings_name_platform_app_and_secret() -> None:
         async with HttpPlatform.of(settings, ManualClock()) as client:
             assert 200 == (await call(client)).status
     assert {"app_id": APP, "app_secret": "s-secret"} == platform.token_calls[0].body
+
+
+async def test_each_app_has_a_platform_and_a_secret_of_its_own() -> None:
+    """Both brands in one process."""
+    other = AppId("cli_2")
+    async with scripted() as feishu, scripted() as lark:
+        told = {**apps(feishu.url), other: PlatformSettings(app_secret=Secret("s-other"), domain=lark.url)}
+        async with HttpPlatform(told, clock=ManualClock()) as client:
+            for app_id in (APP, other):
+                assert 200 == (await client.call(app_id, TENANT, RENAME)).status
+    bodies = [[call.body for call in platform.token_calls] for platform in (feishu, lark)]
+    assert [[{"app_id": APP, "app_secret": "s-secret"}], [{"app_id": other, "app_secret": "s-other"}]] == bodies
+
+
+async def test_an_app_that_nobody_told_of_gets_no_token_and_one_line_says_so() -> None:
+    """It is the operator's to mend, and calls of other apps are made."""
+    unknown = AppId("cli_unknown")
+    async with scripted() as platform, client_of(platform) as client:
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(3):
+                with pytest.raises(Unauthorized) as refused:
+                    await client.call(unknown, TENANT, RENAME)
+                assert "configuration" == refused.value.error.verdict
+        assert 200 == (await call(client)).status
+    (line,) = lines
+    assert ("app_unknown", unknown) == (line["event"], line["app_id"])
+    assert "CARDWIRE_APPS" in line["hint"]
+
+
+async def test_a_secret_that_changed_is_used_for_the_next_token() -> None:
+    """A token that was given counts as long as it lives; apps that are new, or gone, wait for the next start."""
+    clock = ManualClock()
+    async with scripted() as platform, client_of(platform, clock=clock) as client:
+        await call(client)
+        client.renew({APP: PlatformSettings(app_secret=Secret("s-next"), domain="http://127.0.0.1:1")})
+        await call(client)
+        assert ["s-secret"] == [asked.body["app_secret"] for asked in platform.token_calls]
+        clock.advance(3 * HALF_HOUR_S * 10)
+        client.renew({})
+        await call(client)
+        assert ["s-secret", "s-next"] == [asked.body["app_secret"] for asked in platform.token_calls]
 
 
 async def test_a_client_that_was_never_opened_says_so() -> None:

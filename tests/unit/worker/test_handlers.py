@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,10 +14,12 @@ from shared.app.interaction import Interaction
 from shared.core.decision import Card, Decision
 from shared.core.effects import Effect, SendText
 from shared.core.events import Action, InteractionReceived
+from shared.core.ids import AppId
 from tests.support.facts import APP, NOW, TOPICS, click, mark, records
 from worker.deciding.batch import Batch, take
 from worker.deciding.decide import Call, decide
 from worker.deciding.draft import ROUTING, Draft
+from worker.deciding.grant import UNKNOWN_APP
 from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck
 from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
 from worker.ledger.port import Known, Suspension
@@ -117,18 +122,24 @@ class HangingRule:
 
     async def decide(self, *events: InteractionReceived, at: int = NOW) -> list[tuple[str, str | None]]:
         """Decide events, in as many batches as it takes, and return what became of each and why."""
-        batch = take({0: records(events)})
-        became: list[tuple[str, str | None]] = []
-        while batch.taken:
-            self.known = replace(self.known, now=at)
-            draft = await self.threads.run(lambda call, batch=batch: decide(batch, self.known, {APP: self.app}, call))  # type: ignore[misc]
-            write = draft.write({0: 0}, TOPICS)
-            suspensions = {standing.handler: standing for standing in write.suspensions}
-            self.known = replace(self.known, suspensions={**self.known.suspensions, **suspensions})
-            became += [(claim.result, claim.reason) for claim in write.claims]
-            batch = Batch(taken=batch.taken[draft.taken :])
-        self.threads.check()
+        became, self.known = await decided(self.threads, replace(self.known, now=at), {APP: self.app}, *events)
         return became
+
+
+async def decided(
+    threads: HandlerThreads, known: Known, apps: Mapping[AppId, App], *events: InteractionReceived
+) -> tuple[list[tuple[str, str | None]], Known]:
+    """Decide events, in as many batches as it takes; return what became of each and why, and what is known then."""
+    batch, became = take({0: records(events)}), list[tuple[str, str | None]]()
+    while batch.taken:
+        draft = await threads.run(partial(decide, batch, known, apps))
+        write = draft.write({0: 0}, TOPICS)
+        suspensions = {standing.handler: standing for standing in write.suspensions}
+        known = replace(known, suspensions={**known.suspensions, **suspensions})
+        became += [(claim.result, claim.reason) for claim in write.claims]
+        batch = Batch(taken=batch.taken[draft.taken :])
+    threads.check()
+    return became, known
 
 
 def typed(event_id: str) -> InteractionReceived:
@@ -158,6 +169,55 @@ async def test_hanging_predicates_are_suspended_and_only_clicks_that_need_them_f
     finally:
         world.go_on.set()
         world.threads.close()
+
+
+async def test_handlers_of_one_app_that_hang_suspend_nothing_of_another() -> None:
+    """Where each app has its own; where they share them, what hangs for one hangs for all."""
+    world, calm, other = Hanging(), App(), AppId("cli_other")
+    calm.on_action("follow_up", handler_name="slow")(lambda click, card: [])
+    threads = HandlerThreads(handler_s=DEADLINE_S, batch_s=10)
+    hanging = [click(f"hang{n}") for n in range(MISSES)]
+    both = click("e1"), click("e2", app_id=other)
+    try:
+        apart = {APP: world.app, other: calm}
+        became, known = await decided(threads, Known(now=NOW), apart, *hanging)
+        assert ([("failed", "deadline")] * MISSES, {f"{APP}/slow"}) == (became, set(known.suspensions))
+        became, _ = await decided(threads, known, apart, *both)
+        assert [("failed", "suspended"), ("decided", None)] == became
+
+        shared = {APP: world.app, other: world.app}
+        _, known = await decided(threads, Known(now=NOW), shared, *hanging)
+        assert {"slow"} == set(known.suspensions)
+        became, _ = await decided(threads, known, shared, *both)
+        assert [("failed", "suspended")] * 2 == became
+    finally:
+        world.go_on.set()
+        threads.close()
+
+
+async def test_clicks_of_an_app_that_nobody_told_of_are_kept_as_dead_letters() -> None:
+    """Whole, so that they can be decided later; no handler is asked, no other's is blamed."""
+    world = Hanging()
+    draft = decide(
+        take({0: records([click("e1", app_id=AppId("cli_other"))])}), Known(now=NOW), {APP: world.app}, _never
+    )
+    write = draft.write({0: 0}, TOPICS)
+    (letter,) = write.dead_letters
+    assert ("cli_other", "e1", UNKNOWN_APP) == (letter.app_id, letter.event_id, letter.reason)
+    assert [("failed", UNKNOWN_APP)] == [(claim.result, claim.reason) for claim in write.claims]
+    assert [] == world.called
+
+
+class _Never:
+    """Nothing is to be called."""
+
+    spent = False
+
+    def __call__(self, step: object, /) -> Any:
+        raise AssertionError("user code was called")
+
+
+_never = _Never()
 
 
 async def test_a_click_that_hung_in_a_predicate_is_a_dead_letter_of_the_routing() -> None:

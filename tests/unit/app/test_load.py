@@ -1,11 +1,13 @@
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from shared.app.load import load_app
+from shared.app.load import load_app, load_apps, of_each
 from shared.core.errors import ConfigError
+from shared.core.ids import AppId
 
 GOOD = "from cardwire import App\napp = App()\n@app.on_action('a')\ndef handle(click, card): ...\n"
 
@@ -116,3 +118,43 @@ def test_a_name_that_is_no_app(here: Path) -> None:
     (here / "empty_one.py").write_text("app = 7\n")
     told = _refused("empty_one:app")
     assert "empty_one.app is of type int, not an App, nor any App: expected app = App() in it" in told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """An app, as a process is told of it."""
+
+    name: str | None
+    app_id: AppId
+    handlers: str
+
+
+def test_apps_with_the_same_handlers_have_the_same_app(here: Path) -> None:
+    """It is imported, and its threads are started, once; others have their own."""
+    (here / "my_handlers.py").write_text(f"{GOOD}other = App()\n")
+    told = [Told(name=n, app_id=AppId(f"cli_{n}"), handlers=f"my_handlers:{which}") for n, which in
+            (("a", "app"), ("b", "app"), ("c", "other"))]  # fmt: skip
+    a, b, c = load_apps(told).values()
+    assert a is b
+    assert c is not a
+    assert {app.app_id: a for app in told} == of_each(a, told)
+    assert [AppId("cli_a")] == list(of_each({AppId("cli_a"): a, AppId("cli_x"): c}, told[:1]))
+
+
+def test_the_handlers_of_each_app_are_looked_for_and_all_problems_are_told(here: Path) -> None:
+    """In the words of the file; what several apps share is told once."""
+    (here / "my_handlers.py").write_text(GOOD)
+    named = {"a": "nowhere:app", "b": "my_handlers:app", "c": "nowhere:app", "d": "my_handlers:ap"}
+    told = [Told(name=name, app_id=AppId(f"cli_{name}"), handlers=handlers) for name, handlers in named.items()]
+    with pytest.raises(ConfigError) as refused:
+        load_apps(told)
+    first, second = str(refused.value).splitlines()
+    assert first.startswith("CARDWIRE_APPS: app a: handlers names the module 'nowhere', which is neither installed")
+    assert second.startswith("CARDWIRE_APPS: app d: handlers is 'my_handlers:ap': ")
+    assert second.endswith('expected handlers = "my_handlers:app"')
+
+
+def test_the_only_apps_problems_are_told_as_the_settings(here: Path) -> None:
+    """It stands in no file."""
+    with pytest.raises(ConfigError, match=r"^CARDWIRE_APP names the module 'nowhere'"):
+        load_apps([Told(name=None, app_id=AppId("cli_a"), handlers="nowhere:app")])

@@ -372,6 +372,17 @@ class TestReconnecting:
         await soon(world.platform.opened.get())
         await until(lambda: connection.is_connected)
 
+    async def test_a_secret_that_changed_opens_the_next_connection(self, world: World) -> None:
+        """The one that is open stays open."""
+        connection, socket = await world.connect()
+        connection.renew(Secret("the next secret"))
+        assert connection.is_connected
+        await socket.close()
+        await until(lambda: world.clock.next_wake() is not None and not connection.is_connected)
+        world.clock.advance(Parameters().reconnect_nonce_s)
+        await soon(world.platform.opened.get())
+        assert [SECRET, "the next secret"] == [asked["AppSecret"] for asked in world.platform.asked]
+
     async def test_a_platform_that_is_away_at_the_start_is_tried_again(self, world: World) -> None:
         """The process starts, and is not connected yet."""
         world.platform.reply = (502, b"")

@@ -1,21 +1,18 @@
 """The gateway, put together: the only module of it that knows which back ends there are."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from gateway.append import Appender
 from gateway.apps import Gates, WebhookApps, in_words_of
 from gateway.around import spilling
 from gateway.credentials import style_of
-from gateway.ports import refusal, url_of
+from gateway.listen import Site, listening
 from gateway.requests import Requests
 from gateway.requests_http import RequestsHttp
+from gateway.running import RunningGateway
 from gateway.settings import GatewayApp, GatewaySettings
 from gateway.webhook import Webhook
 from shared.admin import Probes, serve_admin
@@ -31,58 +28,6 @@ from shared.reread import rereading
 
 if TYPE_CHECKING:
     from gateway.longconn.keep import LongConnection
-
-FINISH_S: Final = 3.0
-"""How long requests under way may take to finish at the end: the platform waits no longer for any."""
-
-BACKLOG: Final = 1024
-"""Connections that may wait to be accepted: an alert that a whole company clicks comes all at once."""
-
-
-class RunningGateway:
-    """
-    A gateway at work. Leaving `serve` stops it.
-
-    Attributes:
-        url: Where callbacks are received; empty without a webhook.
-        requests_url: Where requests are received; empty without that port.
-        connections: Those that we opened, one for each app that has one.
-    """
-
-    def __init__(self, appender: Appender, metrics: Metrics) -> None:
-        self._appender = appender
-        self._stopped = asyncio.Event()
-        self.metrics = metrics
-        self.url = ""
-        self.requests_url = ""
-        self.admin_url = ""
-        self.connections: list[LongConnection] = []
-
-    def is_alive(self) -> bool:
-        """Say whether a restart would not help."""
-        return self._appender.is_alive() and all(connection.is_alive() for connection in self.connections)
-
-    async def is_ready(self) -> bool:
-        """Say whether a callback would be recorded now."""
-        # Beside a webhook, a lost connection is no reason to send the webhook's callers away: a metric tells of it.
-        comes_in = bool(self.url) or all(connection.is_connected for connection in self.connections)
-        return comes_in and not self._stopped.is_set() and await self._appender.is_ready()
-
-    async def failed(self) -> BaseException | None:
-        """Wait until it cannot go on, and return why; `None` once it was stopped."""
-        stopped = asyncio.create_task(self._stopped.wait())
-        ends = [asyncio.create_task(connection.failed()) for connection in self.connections]
-        ends.append(asyncio.create_task(self._appender.failed(unless=stopped)))
-        try:
-            first, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            return next(iter(first)).result()
-        finally:
-            for task in (stopped, *ends):
-                task.cancel()
-
-    def stop(self) -> None:
-        """Be unready from now on."""
-        self._stopped.set()
 
 
 @asynccontextmanager
@@ -146,8 +91,8 @@ async def serve(
         webhook = WebhookApps(settings.apps, gates.gate)
         if webhook.routes:
             site = Site(host=settings.host, port=settings.port, what="", share=share_ports)
-            listening = _listen(Webhook(webhook.routes, clock=clock).server(), site)
-            running.url = await stack.enter_async_context(listening)
+            server = Webhook(webhook.routes, clock=clock).server()
+            running.url = await stack.enter_async_context(listening(server, site))
         requests = Requests(
             callers=settings.callers or NOBODY,
             apps=frozenset(told.app_id for told in settings.apps),
@@ -158,8 +103,8 @@ async def serve(
         )
         if (port := settings.requests.port) is not None:
             site = Site(host=settings.requests.host, port=port, what="REQUESTS_", share=share_ports)
-            listening = _listen(RequestsHttp(requests, clock=clock).server(), site)
-            running.requests_url = await stack.enter_async_context(listening)
+            server = RequestsHttp(requests, clock=clock).server()
+            running.requests_url = await stack.enter_async_context(listening(server, site))
         for told in settings.apps:
             if told.callbacks.delivery != "webhook":
                 connecting = _connected(told, gates, proxy=settings.outbound.proxy)
@@ -200,36 +145,3 @@ async def _connected(told: GatewayApp, gates: Gates, *, proxy: Secret | None) ->
             )
             connection = await stack.enter_async_context(connecting)
         yield connection
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """
-    Where to listen.
-
-    Attributes:
-        what: What stands behind ``CARDWIRE_`` in the names of the settings that say so.
-        share: Other processes listen there as well: see `gateway.ports`.
-    """
-
-    host: str
-    port: int
-    what: str
-    share: bool
-
-
-@asynccontextmanager
-async def _listen(server: web.Server, site: Site) -> AsyncIterator[str]:
-    runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
-    await runner.setup()
-    try:
-        try:
-            # None, not False: off where it does not exist, too.
-            await web.TCPSite(
-                runner, site.host, site.port, backlog=BACKLOG, reuse_port=True if site.share else None
-            ).start()
-        except OSError as error:
-            raise refusal(error, site.host, site.port, what=site.what) from error
-        yield url_of(runner.addresses[0])
-    finally:
-        await runner.cleanup()

@@ -46,7 +46,8 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None, group: int | None
         run_group(settings, env, parent=parent)
         return
 
-    from gateway.app import RunningGateway, serve  # what is refused is refused at once, without loading all of it
+    from gateway.app import serve  # what is refused is refused at once, without loading all of it
+    from gateway.running import RunningGateway
 
     async def announce(running: RunningGateway) -> None:
         ready("gateway", to=group, **_addresses(running))

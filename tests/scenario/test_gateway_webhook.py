@@ -13,10 +13,11 @@ from aiohttp import web
 from gateway.accept import Gate
 from gateway.admission import MAX_BODY, Admission
 from gateway.answer import Answers
-from gateway.app import RunningGateway, serve
+from gateway.app import serve
 from gateway.append import Appender
 from gateway.apps import SHORT_PATHS
 from gateway.credentials import Credentials
+from gateway.running import RunningGateway
 from gateway.settings import GatewaySettings
 from gateway.webhook import Webhook
 from shared.app.app import App

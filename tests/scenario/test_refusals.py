@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.admission import MAX_BODY
-from gateway.app import RunningGateway, serve
+from gateway.app import serve
+from gateway.running import RunningGateway
 from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.app.interaction import Interaction

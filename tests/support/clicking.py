@@ -11,7 +11,8 @@ from typing import Final
 
 import aiohttp
 
-from gateway.app import RunningGateway, serve
+from gateway.app import serve
+from gateway.running import RunningGateway
 from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.core.cards import Toast

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.app import RunningGateway
 from gateway.app import serve as serve_gateway
+from gateway.running import RunningGateway
 from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.clock import Clock, ManualClock

@@ -12,7 +12,8 @@ from functools import partial
 
 from cardwire.cli import process
 from cardwire.cli.processes import ended, ready
-from gateway.app import RunningGateway, serve
+from gateway.app import serve
+from gateway.running import RunningGateway
 from gateway.settings import GatewaySettings
 from shared.app.load import load_apps
 from shared.eventlog.sqlite.file import Disk

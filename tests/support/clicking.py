@@ -17,7 +17,7 @@ from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.core.cards import Toast
 from shared.core.codec import decode
-from shared.core.events import InteractionAnswered, InteractionReceived
+from shared.core.events import Event, InteractionAnswered, InteractionReceived
 from shared.eventlog.kafka.log import KafkaLog
 from shared.eventlog.kafka.options import KafkaOptions
 from shared.eventlog.port import Topics
@@ -133,14 +133,18 @@ class Place:
         await log.create([self.topics.interactions])
         await log.close()
 
-    async def logged(self) -> tuple[list[InteractionReceived], list[InteractionAnswered]]:
-        """Return the clicks and the marks of the log, each partition in order."""
+    async def events(self) -> list[Event]:
+        """Return the inputs of the log, each partition in order."""
         log = KafkaLog(self.bootstrap, topics=self.topics)
         topic = self.topics.interactions
         spans = await log.spans(topic)
         records = [r for number in spans for r in await log.read(topic, number, 0, limit=100_000)]
         await log.close()
-        events = [decode(record.headers, record.value) for record in records]
+        return [decode(record.headers, record.value) for record in records]
+
+    async def logged(self) -> tuple[list[InteractionReceived], list[InteractionAnswered]]:
+        """Return the clicks and the marks of the log, each partition in order."""
+        events = await self.events()
         return (
             [event for event in events if isinstance(event, InteractionReceived)],
             [event for event in events if isinstance(event, InteractionAnswered)],

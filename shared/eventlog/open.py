@@ -21,7 +21,7 @@ from shared.settings.sections import KafkaSecurity
 _BROKER: Final = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _EXPECTED: Final = (
     "expects kafka://host:port,host:port or sqlite:///path or memory:,"
-    " for example CARDWIRE_LOG=sqlite:///cardwire/log.db or CARDWIRE_LOG=kafka://kafka:9092"
+    " for example CARDWIRE_LOG=sqlite:///cardwire-data/log.db or CARDWIRE_LOG=kafka://kafka:9092"
 )
 
 

@@ -59,6 +59,13 @@ def _text(text: str) -> str:
     return text
 
 
+def _secret(text: str) -> Secret:
+    # Two lines are two secrets pasted into one file, or a secret with somebody's note.
+    if any(sign in text for sign in "\r\n\0"):
+        raise ValueError("more than one line")
+    return Secret(text)
+
+
 def _domain(text: str) -> str:
     url = text if "://" in text else f"https://{text}"
     parts = urlsplit(url)
@@ -122,8 +129,10 @@ def _style(text: str) -> CallbackStyle:
 
 
 TEXT: Final = Kind(name="text", expected="printable text", parse=_text)
-SECRET: Final = Kind(name="secret", expected="a secret text", parse=Secret, mountable=True)
-PREVIOUS_SECRET: Final = Kind(name="secret", expected="a secret text", parse=Secret, mountable=True, may_be_empty=True)
+SECRET: Final = Kind(name="secret", expected="a secret of one line", parse=_secret, mountable=True)
+PREVIOUS_SECRET: Final = Kind(
+    name="secret", expected="a secret of one line", parse=_secret, mountable=True, may_be_empty=True
+)
 PATH: Final = Kind(name="path", expected="the path of a file", parse=_text)
 PORT: Final = Kind(
     name="port", expected=f"a port from 0 (any free one) to {_MAX_PORT}", parse=whole(0, _MAX_PORT).parse

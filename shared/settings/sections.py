@@ -267,7 +267,7 @@ class LogSettings:
         LOG_URL,
         "CARDWIRE_LOG",
         meaning="Kafka's brokers, or a SQLite file (three slashes: in the current folder, four: from the root).",
-        example="sqlite:///cardwire/log.db",
+        example="sqlite:///cardwire-data/log.db",
     )
     topic_prefix: str = setting(
         PREFIX,

@@ -18,7 +18,7 @@ from tests.chaos.report import report
 from tests.chaos.rules import RULES, Rule
 from tests.compose import scaling
 from tests.compose.breaking import Breaking
-from tests.compose.engine import IMAGE, PROXY_IMAGE, ROOT, Compose, EngineFailed, docker, size_mb
+from tests.compose.engine import IMAGE, PROXY_IMAGE, ROOT, Compose, EngineFailed, docker, inspect, size_mb
 from tests.compose.people import HANDLERS, PER_SECOND, clicked_while
 
 OWN_IMAGE: Final = f"{IMAGE}-own"
@@ -199,8 +199,15 @@ async def _own_image(compose: Compose, scene: Scene) -> tuple[Sequence[str], Seq
         wrong.append(f"a failed roll does not say why: {said}")
     if await compose.containers("worker") != before:
         wrong.append("a failed roll changed the containers")
+    # As an interrupted roll leaves it: one that was to go has ended, another runs; both are of the old image.
     await compose.set(CARDWIRE_IMAGE=OWN_IMAGE)
+    await compose.scale("worker", 2)
+    await docker("stop", before[0])
+    await compose.set()
     await compose.roll("worker")
+    images = [(await inspect(container))["Config"]["Image"] for container in await compose.containers("worker")]
+    if images != [IMAGE]:
+        wrong.append(f"a repeated roll leaves {images} behind, not one of {IMAGE}")
     return ["own image   rolled to; a broken one was refused, and the next roll succeeded"], wrong
 
 

@@ -63,6 +63,13 @@ class TestLoad:
         )
         assert 9102 == WorkerSettings.load(WORKER).admin_port
 
+    def test_a_secret_is_one_line(self) -> None:
+        """Two are a note or another secret in the same file; the text itself is never shown."""
+        problems = _refusal(GatewaySettings, {**GATEWAY, "LARK_ENCRYPT_KEY": "one\ntwo"})
+        assert [
+            "LARK_ENCRYPT_KEY is malformed: expected a secret of one line, for example LARK_ENCRYPT_KEY=kudryavka"
+        ] == problems
+
     def test_settings_cannot_be_changed(self) -> None:
         """They are read once."""
         settings = GatewaySettings.load(GATEWAY)

@@ -58,8 +58,9 @@ def answer_times(history: RowHistory) -> Sequence[float]:
 
 
 def _drained_after(history: RowHistory) -> str:
-    """Return how long after the broker served again, or the last kill, all gateways were seen to be quiet (s)."""
-    over = [fault.at for fault in history.faults if fault.kind in {"up", "kill"}]
+    """Return how long after the end of all faults (of one that does not end: its beginning) all were quiet (s)."""
+    ends = [fault.at for fault in history.faults if fault.kind in {"up", "kill"}]
+    over = ends or [fault.at for fault in history.faults]
     busy = max((sample.at for sample in history.samples if not sample.is_quiet), default=None)
     if not over or busy is None:
         return "-"

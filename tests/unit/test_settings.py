@@ -65,7 +65,7 @@ class TestLoad:
 
     def test_a_secret_is_one_line(self) -> None:
         """Two are a note or another secret in the same file; the text itself is never shown."""
-        problems = _refusal(GatewaySettings, {**GATEWAY, "LARK_ENCRYPT_KEY": "one\ntwo"})
+        problems = _refusal({**GATEWAY, "LARK_ENCRYPT_KEY": "one\ntwo"})
         assert [
             "LARK_ENCRYPT_KEY is malformed: expected a secret of one line, for example LARK_ENCRYPT_KEY=kudryavka"
         ] == problems

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.listening import BODY_S, Server
 from gateway.ports import refusal, url_of
 
 FINISH_S: Final = 3.0
@@ -33,7 +34,7 @@ class Site:
 
 
 @asynccontextmanager
-async def listening(server: web.Server, site: Site) -> AsyncIterator[str]:
+async def listening(server: Server, site: Site) -> AsyncIterator[str]:
     """
     Serve until the block is left, then finish what is under way; give the URL.
 
@@ -43,13 +44,15 @@ async def listening(server: web.Server, site: Site) -> AsyncIterator[str]:
     runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
     try:
+        # None, not False: off where it does not exist, too.
+        reuse_port = True if site.share else None
+        bound = web.TCPSite(runner, site.host, site.port, backlog=BACKLOG, reuse_port=reuse_port)
         try:
-            # None, not False: off where it does not exist, too.
-            await web.TCPSite(
-                runner, site.host, site.port, backlog=BACKLOG, reuse_port=True if site.share else None
-            ).start()
+            await bound.start()
         except OSError as error:
             raise refusal(error, site.host, site.port, what=site.what) from error
         yield url_of(runner.addresses[0])
+        await bound.stop()
+        await server.finish(BODY_S)
     finally:
         await runner.cleanup()

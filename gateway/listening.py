@@ -6,6 +6,8 @@ told.
 """
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -26,6 +28,9 @@ takes all that this process may have."""
 
 LINGER_S: Final = 0.5
 """How long a body that is not wanted any more is read and dropped, so that its sender gets to see our refusal."""
+
+LOOK_S: Final = 0.01
+"""How often is looked, at the end, whether requests are still under way."""
 
 SERVER: Final = {"Server": "cardwire"}
 """Instead of the names and versions of what we are made of."""
@@ -61,6 +66,20 @@ class Server(web.Server):
         super().__init__(self._serve)
         self._handle, self._idle_s = handle, idle_s
         self._strangers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self._numbers, self._under_way = itertools.count(), set[int]()
+
+    async def finish(self, within_s: float) -> None:
+        """
+        Wait until the requests that are under way now have ended; so long at most.
+
+        For the time between the last new connection and the library's own goodbye, with which it stops to read: a
+        request of which only the beginning had arrived by then would end as too slow.
+        """
+        before = set(self._under_way)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while before & self._under_way:  # noqa: ASYNC110 -- an event would cost every request something
+                    await asyncio.sleep(LOOK_S)
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
@@ -77,7 +96,12 @@ class Server(web.Server):
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if (ending := self._strangers.pop(request.protocol, None)) is not None:
             ending.cancel()
-        answer = await self._handle(request)
+        number = next(self._numbers)
+        self._under_way.add(number)
+        try:
+            answer = await self._handle(request)
+        finally:
+            self._under_way.discard(number)
         if 400 <= answer.status < 500:  # noqa: PLR2004  4xx: refused
             self._expect(request.protocol)
         return answer

@@ -35,7 +35,7 @@ class RequestsHttp:
     ) -> None:
         self._requests, self._clock, self._body_s, self._stranger_s = requests, clock, body_s, stranger_s
 
-    def server(self) -> web.Server:
+    def server(self) -> Server:
         """Return a server of it, to be bound."""
         return Server(self._handle, idle_s=self._stranger_s)
 

@@ -44,7 +44,7 @@ class Webhook:
     ) -> None:
         self._routes, self._clock, self._body_s, self._stranger_s = routes, clock, body_s, stranger_s
 
-    def server(self) -> web.Server:
+    def server(self) -> Server:
         """Return a server of it, to be bound: the low-level one, which leaves bodies as they are on the wire."""
         Starved(self._clock).watch(asyncio.get_running_loop())
         return Server(self._handle, idle_s=self._stranger_s)

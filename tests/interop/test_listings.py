@@ -34,7 +34,7 @@ lark = importlib.import_module("lark_oapi")
 model = importlib.import_module("lark_oapi.core.model")
 im = importlib.import_module("lark_oapi.api.im.v1")
 
-pytestmark = [pytest.mark.interop, pytest.mark.slow]
+pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.prints_callbacks]
 
 PAGE: Final = ROOT / "docs" / "howto" / "from-the-sdk.md"
 APP_ID: Final = "cli_a1b2c3d4e5f60718"

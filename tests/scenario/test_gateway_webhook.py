@@ -43,6 +43,8 @@ from tests.support.callbacks import (
     signed,
     subscribed,
 )
+from tests.support.lines import lines_at_debug
+from tests.support.planted import found_in
 from tests.support.testable_log import TestableLog
 
 ENV = {
@@ -469,13 +471,17 @@ class BrokenApp(App):
 
 
 async def test_a_bug_of_ours_costs_one_callback_and_tells_nobody(
-    log: TestableLog, client: aiohttp.ClientSession, capsys: pytest.CaptureFixture[str]
+    log: TestableLog, client: aiohttp.ClientSession
 ) -> None:
     """An event is sent again; the log has where, and neither the caller nor the log has what was in it."""
-    async with serve(GatewaySettings.load(ENV), BrokenApp(), event_log=log, clock=ManualClock(NOW)) as gateway:
-        assert (503, {"error": "unavailable"}) == await _post(client, gateway, signed(encrypted(subscribed())))
-        assert 200 == (await _post(client, gateway, _click()))[0]
-    assert "callback_failed" in capsys.readouterr().out
+    settings = GatewaySettings.load(ENV)
+    with lines_at_debug() as said:
+        async with serve(settings, BrokenApp(), event_log=log, clock=ManualClock(NOW)) as gateway:
+            assert (503, {"error": "unavailable"}) == await _post(client, gateway, signed(encrypted(subscribed())))
+            assert 200 == (await _post(client, gateway, _click()))[0]
+    assert "callback_failed" in said.getvalue()
+    assert "test_gateway_webhook.py" in said.getvalue()
+    assert found_in(said.getvalue()) is None
 
 
 class TestEnd:

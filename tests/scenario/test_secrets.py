@@ -1,24 +1,21 @@
 """A whole story at the most talkative level, with everything in it that nobody may read in a line."""
 
 import asyncio
-import io
 import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import aiohttp
-import structlog
 
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.cards import Toast
 from shared.core.decision import Card, Decision
 from shared.core.effects import RenameChat, SendText, UpdateCard
-from shared.observability import configure_logs
 from tests.support.callbacks import Wire, click, encrypted, plain, signed, signed_legacy
+from tests.support.lines import lines_at_debug
 from tests.support.planted import found_in
 from tests.support.world import ENCRYPTED, Stack, World, world
 
@@ -29,24 +26,6 @@ RAISED: Final = "planted-in-an-error-88fe"
 STATE: Final = "planted-in-a-state-1d6a"
 BODY: Final = "planted-in-a-body-5aa1"
 LIBRARIES: Final = ("aiohttp", "aiokafka", "aiosqlite", "asyncio", "asyncpg", "sqlalchemy", "sqlalchemy.engine")
-
-
-@contextmanager
-def listening() -> Iterator[io.StringIO]:
-    """Yield what is logged at debug, every library turned up; to our handler alone, as in a process of ours."""
-    root = logging.getLogger()
-    handlers, level, stream = root.handlers, root.level, io.StringIO()
-    configure_logs("debug", "json", stream=stream)
-    levels = {name: logging.getLogger(name).level for name in {*LIBRARIES, *root.manager.loggerDict}}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    try:
-        yield stream
-    finally:
-        for name, before in levels.items():
-            logging.getLogger(name).setLevel(before)
-        structlog.reset_defaults()
-        root.handlers, root.level = handlers, level
 
 
 def talkative() -> App:
@@ -117,7 +96,7 @@ async def _post(session: aiohttp.ClientSession, url: str, wire: Wire) -> None:
 async def test_a_story_at_debug_tells_no_secret(stack: Stack) -> None:
     """Log lines, probes, metrics: whatever clicks hold, handlers do and the platform refuses."""
     asyncio.get_running_loop().set_debug(True)
-    with listening() as said:
+    with lines_at_debug(turned_up=(*LIBRARIES, *logging.getLogger().manager.loggerDict)) as said:
         seen = await _story(stack)
     events = {json.loads(line)["event"] for line in said.getvalue().splitlines()}
     assert {"callback_answered", "handler_failed", "effect_performed"} <= events

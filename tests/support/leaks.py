@@ -3,7 +3,8 @@ No test may let a secret out: a plugin of pytest that searches everything that i
 
 What the test and the programs in its process print and log, what it read back from its own capture, what child
 processes say through pipes, and what they write to files that were opened for their output. A test in whose time a
-secret of `tests.support.planted` is told fails, and the report shows where, less the secret.
+secret of `tests.support.planted` is told fails, and the report shows where, less the secret. Only what handlers print
+that are made to print what they are given (the tutorials') is not looked at.
 """
 
 import asyncio.subprocess
@@ -104,7 +105,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail the test in whose time a secret was told."""
     report = yield
-    said = [*item.config.stash[_KEY].heard(), *_captured(report)]
+    prints = item.get_closest_marker("prints_callbacks") is not None
+    said = [*item.config.stash[_KEY].heard(), *_captured(report, "Captured stdout" if prints else None)]
     leaks = [leak for where, text in said if (leak := _leak(where, text)) is not None]
     if leaks:
         report.outcome = "failed"
@@ -112,9 +114,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def _captured(report: pytest.TestReport) -> Iterator[tuple[str, str]]:
-    """Return what was captured in this phase: a report also has what was captured before."""
-    return ((name, text) for name, text in report.sections if name.endswith(report.when or ""))
+def _captured(report: pytest.TestReport, less: str | None) -> Iterator[tuple[str, str]]:
+    """Return what was captured in this phase, less a stream: a report also has what was captured before."""
+    for name, text in report.sections:
+        if name.endswith(report.when or "") and not (less and name.startswith(less)):
+            yield name, text
 
 
 def _leak(where: str, text: str) -> str | None:

@@ -30,5 +30,7 @@ def refuse_unfit(records: Sequence[NewRecord], max_record_bytes: int) -> None:
 
 
 def _size(record: NewRecord) -> int:
-    headers = sum(len(name.encode()) + len(value) for name, value in record.headers)
-    return len(record.key.encode()) + len(record.value) + headers
+    size = len(record.key.encode()) + len(record.value)
+    for name, value in record.headers:
+        size += (len(name) if name.isascii() else len(name.encode())) + len(value)
+    return size

@@ -116,17 +116,15 @@ class Producing:
             LogUnavailable: This producer failed, or the brokers' rules do not allow us to write there.
             RecordRefused: The brokers will not take a record.
         """
-        waiting = [
-            self._lane(topic, number).put(group) for (topic, number), group in (await self._placed(records)).items()
+        call = _Call(left=len(records), done=asyncio.get_running_loop().create_future())
+        lanes = [
+            self._lane(topic, number).put(group, call)
+            for (topic, number), group in (await self._placed(records)).items()
         ]
-        if len(waiting) == 1:
-            await waiting[0]
-            return
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-        errors = [result for result in results if isinstance(result, BaseException)]
-        errors.sort(key=lambda error: isinstance(error, RecordRefused))  # "perhaps later" goes before "never"
-        if errors:
-            raise errors[0]
+        for lane in lanes:
+            await lane.send()
+        if records:
+            await call.done
 
     def fail(self, error: BaseException) -> LogUnavailable:
         """Fail everything that waits, and return the error to raise."""
@@ -179,19 +177,23 @@ class Producing:
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """Records of one append and one partition, and who waits for them."""
+    """One append, and who waits for it: done when each of its records is acknowledged, refused or given up."""
 
     left: int
     done: "asyncio.Future[None]"
+    error: Exception | None = None
 
-    def took(self) -> None:
+    def settle(self, error: Exception | None = None) -> None:
+        """Note what became of one record; of several errors "perhaps later" goes before "never"."""
         self.left -= 1
-        if self.left == 0 and not self.done.done():
+        if error is not None and (self.error is None or isinstance(self.error, RecordRefused)):
+            self.error = error
+        if self.left or self.done.done():
+            return
+        if self.error is None:
             self.done.set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
+        else:
+            self.done.set_exception(self.error)
             self.done.exception()  # its caller may have given up already: not to be reported as forgotten
 
 
@@ -207,57 +209,69 @@ class _Lane:
         self._number = number
         self._queue: deque[_Entry] = deque()
         self._sending: list[_Entry] = []
+        self._is_busy = False
         self._most = sys.maxsize
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, records: Sequence[NewRecord]) -> "asyncio.Future[None]":
-        """Queue records; the future is done when they are acknowledged, refused or given up."""
-        call = _Call(left=len(records), done=asyncio.get_running_loop().create_future())
-        if self._owner.failed:
-            call.fail(LogUnavailable("this producer failed"))
-            return call.done
+    def put(self, records: Sequence[NewRecord], call: _Call) -> "_Lane":
+        """Queue records; they go with the next `send`, or when what is under way is done."""
         self._queue.extend((record, call) for record in records)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-        return call.done
+        if self._owner.failed:
+            self.fail("this producer failed")
+        return self
 
     def fail(self, reason: str) -> None:
         """Fail all who wait here; what is under way may be delivered all the same."""
-        for _, call in (*self._sending, *self._queue):
-            call.fail(LogUnavailable(reason))
+        given_up = [*self._sending, *self._queue]
+        self._sending = []
         self._queue.clear()
+        for _, call in given_up:
+            call.settle(LogUnavailable(reason))
 
-    async def _run(self) -> None:
-        while self._queue and not self._owner.failed:
-            try:
-                await self._send()
-            except FAILURES as error:
-                self._owner.fail(error)
-
-    async def _send(self) -> None:
-        """Send one batch from the front of the queue."""
+    async def send(self) -> None:
+        """Send one batch from the front of the queue, unless one is under way: then more follow by themselves."""
+        if self._is_busy or not self._queue or self._owner.failed:
+            return
+        self._is_busy = True
         batch = self._owner.producer.create_batch()
         entries = self._sending
         while self._queue and len(entries) < self._most and _add(batch, self._queue[0][0]):
             entries.append(self._queue.popleft())
         batch.close()
         try:
-            await (await self._owner.producer.send_batch(batch, self._topic, partition=self._number))
-        except _REFUSALS as error:
-            self._refused(entries, error)
-        except TopicAuthorizationFailedError:
-            for _, call in entries:
-                call.fail(self._owner.not_allowed(self._topic))
+            acknowledged = await self._owner.producer.send_batch(batch, self._topic, partition=self._number)
+        except FAILURES as error:
+            self._end(error)
+            pass_cancellation(error)
         else:
-            self._most *= 2
-            for _, call in entries:
-                call.took()
-        self._sending = []
+            acknowledged.add_done_callback(self._ended)
+
+    def _ended(self, acknowledged: "asyncio.Future[Any]") -> None:
+        self._end(asyncio.CancelledError() if acknowledged.cancelled() else acknowledged.exception())
+
+    def _end(self, error: BaseException | None) -> None:
+        """Tell what became of a batch, and let the next one follow."""
+        entries, self._sending, self._is_busy = self._sending, [], False
+        match error:
+            case None:
+                self._most *= 2
+                for _, call in entries:
+                    call.settle()
+            case _ if isinstance(error, _REFUSALS):
+                self._refused(entries, error)
+            case TopicAuthorizationFailedError():
+                for _, call in entries:
+                    call.settle(self._owner.not_allowed(self._topic))
+            case _:
+                self._sending = entries
+                self._owner.fail(error)
+        if self._queue and not self._owner.failed:
+            self._task = asyncio.create_task(self.send())
 
     def _refused(self, entries: list[_Entry], error: KafkaError) -> None:
         """Brokers judge whole batches: send smaller ones, in the same order, until the record to blame is alone."""
         if len(entries) == 1:
-            entries[0][1].fail(RecordRefused(f"Kafka refuses a record for {self._topic}: {error!r}"))
+            entries[0][1].settle(RecordRefused(f"Kafka refuses a record for {self._topic}: {error!r}"))
         else:
             self._most = len(entries) // 2
             self._queue.extendleft(reversed(entries))

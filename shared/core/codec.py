@@ -7,7 +7,6 @@ https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protoco
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, assert_never
@@ -24,7 +23,7 @@ from shared.core.events import (
     InteractionReceived,
     RequestReceived,
 )
-from shared.core.ids import OrderingKey, ordering_key
+from shared.core.ids import AppId, OrderingKey, TenantKey, ordering_key
 from shared.core.json_text import EpochMs
 
 Headers = Sequence[tuple[str, bytes]]
@@ -43,14 +42,15 @@ RECORD_TYPES: Final[Mapping[str, type[Event]]] = {
 
 _DECODERS: Final = {ce_type: msgspec.json.Decoder(of) for ce_type, of in RECORD_TYPES.items()}
 _ENCODER: Final = msgspec.json.Encoder()
+_SPECVERSION: Final = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Final = ("content-type", b"application/json")
 
 Upcaster = Callable[[bytes], bytes]
 UPCASTERS: Final[Mapping[str, tuple[str, Upcaster]]] = {}
 """Old ``ce_type`` to (next ``ce_type``, function of the value). Version 1 is the first: nothing to lift yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True, kw_only=True):
     """A record as it goes to the log: ordering key, CloudEvents headers, JSON value, the event's time (ms)."""
 
     key: OrderingKey
@@ -63,12 +63,12 @@ def encode(event: Event, *, traceparent: str | None = None) -> Encoded:
     """Return the record of ``event``; the same event gives the same bytes."""
     name, event_id, at = _identity(event)
     headers = [
-        ("ce_specversion", b"1.0"),
+        _SPECVERSION,
         ("ce_id", event_id.encode()),
-        ("ce_type", f"{PREFIX}{name}.v{VERSION}".encode()),
-        ("ce_source", f"/lark/{event.app_id}/{event.tenant_key}".encode()),
+        ("ce_type", _type(name)),
+        ("ce_source", _source(event.app_id, event.tenant_key)),
         ("ce_time", _rfc3339(at).encode()),
-        ("content-type", b"application/json"),
+        _CONTENT_TYPE,
     ]
     if event.message_id:
         headers.append(("ce_subject", event.message_id.encode()))
@@ -143,6 +143,16 @@ def _rfc3339(at: EpochMs) -> str:
     except (ValueError, OverflowError, OSError):
         # A signed callback may claim any time; the record must still be written.
         return "1970-01-01T00:00:00.000Z"
+
+
+@lru_cache(maxsize=64)  # of the closed list
+def _type(name: str) -> bytes:
+    return f"{PREFIX}{name}.v{VERSION}".encode()
+
+
+@lru_cache(maxsize=1024)  # few apps and tenants make most records
+def _source(app_id: AppId, tenant_key: TenantKey) -> bytes:
+    return f"/lark/{app_id}/{tenant_key}".encode()
 
 
 @lru_cache(maxsize=1024)  # records of one batch are of few seconds

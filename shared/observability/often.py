@@ -5,7 +5,9 @@ A declared line says what it may hold: names, numbers and texts, and no member t
 to look for is a secret among its texts; a line in which there may be one goes the way of all others.
 """
 
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -60,7 +62,13 @@ class Often:
 
 
 def _now() -> str:
-    return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    second, us = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second(second)}.{us:06}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 often: Final = Often()

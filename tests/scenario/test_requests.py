@@ -292,7 +292,8 @@ async def test_without_a_broker_a_request_is_accepted(kafka_broker: KafkaBroker,
     await place.make_topics()
     callers = write_callers(tmp_path / "callers.toml", {CALLER: table(apps=[APP_ID])})
     await asyncio.to_thread(kafka_broker.kill)
-    async with place.gateway(CARDWIRE_REQUESTS_PORT="0", CARDWIRE_CALLERS=str(callers)) as (running, _), aiohttp.ClientSession() as client:
+    asking_gateway = place.gateway(CARDWIRE_REQUESTS_PORT="0", CARDWIRE_CALLERS=str(callers))
+    async with asking_gateway as (running, _), aiohttp.ClientSession() as client:
         program = Program(url=running.requests_url, client=client)
         assert 202 == (await program.post(request(update("om_1", 1), app_id=APP_ID)))[0]
         assert 202 == (await program.post(request(update("om_1", 1), app_id=APP_ID)))[0]

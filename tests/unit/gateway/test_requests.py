@@ -1,0 +1,137 @@
+"""Requests at the gateway: what callers are told, and what is told of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+
+import pytest
+
+from gateway.append import Appender
+from gateway.requests import MAX_UNDER_WAY, Requests, busy, stranger
+from shared.clock import ManualClock
+from shared.core.callers import Caller, Callers, digest
+from shared.core.codec import decode
+from shared.core.errors import LogUnavailable, RecordRefused
+from shared.core.ids import AppId
+from shared.eventlog.port import TOPICS
+from shared.observability.metrics import GATEWAY_METRICS, REQUESTS, Metrics
+from tests.support.testable_log import TestableLog
+
+APP = AppId("cli_a")
+BILLING = Caller(
+    name="billing",
+    apps=frozenset({APP, AppId("cli_elsewhere")}),
+    effects=frozenset({"SendText"}),
+    digests=(digest("tok-planted"),),
+)
+TEXT = b'{"request_id":"r1","app_id":"cli_a","effects":[{"kind":"SendText","text":"planted","to":"oc_1"}]}'
+
+
+@pytest.fixture
+def log() -> TestableLog:
+    """A log that can be told to be away."""
+    return TestableLog()
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """The gateway's numbers."""
+    return Metrics(*GATEWAY_METRICS)
+
+
+@pytest.fixture
+async def requests(log: TestableLog, metrics: Metrics) -> AsyncIterator[Requests]:
+    """Requests of one caller."""
+    clock = ManualClock(7)
+    appender = Appender(log, clock=clock, metrics=metrics)
+    appender.start()
+    yield Requests(
+        callers=Callers(by_name={"billing": BILLING}),
+        apps={APP},
+        appender=appender,
+        topics=TOPICS,
+        clock=clock,
+        metrics=metrics,
+    )
+    await appender.close()
+
+
+async def test_an_accepted_request_is_in_the_log_with_its_id(requests: Requests, log: TestableLog) -> None:
+    """202 and the id that its outcomes will have."""
+    answer = await requests.accept(BILLING, TEXT)
+    assert (202, {"id": "req/billing/r1"}, "accepted") == (answer.status, answer.told, answer.outcome)
+    (record,) = await log.all(TOPICS.interactions)
+    assert decode(record.headers, record.value) == answer.received
+    assert "cli_a:req/billing/r1" == record.key
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ((b"cli_a", b"cli_b"), "the caller billing may not ask in the name of app cli_b"),
+        ((b"cli_a", b"cli_elsewhere"), "the app cli_elsewhere is not served here"),
+        ((b'SendText","text":', b'SendCard","card":'), "effects[0].card is no JSON object"),
+        (
+            (b'SendText","text":"planted","to"', b'RenameChat","name":"n","chat_id"'),
+            "the caller billing may not ask for Rename",
+        ),
+    ],
+)
+async def test_what_a_caller_may_not_ask_for_is_not_recorded(
+    requests: Requests, log: TestableLog, change: tuple[bytes, bytes], line: str
+) -> None:
+    """403 with the reason, after the body was understood; 400 before."""
+    answer = await requests.accept(BILLING, TEXT.replace(*change))
+    assert (400 if "JSON" in line else 403, "refused") == (answer.status, answer.outcome)
+    assert answer.told["error"].startswith(line)
+    assert [] == await log.all(TOPICS.interactions)
+
+
+async def test_a_log_that_is_away_is_told_as_such(requests: Requests, log: TestableLog) -> None:
+    """503: it may be in the log, and sending it again is safe."""
+    log.error = LogUnavailable("away")
+    answer = await requests.accept(BILLING, TEXT)
+    assert (503, "not_recorded") == (answer.status, answer.outcome)
+    assert "send the same request_id again" in answer.told["error"]
+
+
+async def test_a_request_that_the_log_never_takes_is_told_to_be_too_large(requests: Requests, log: TestableLog) -> None:
+    """413: sending it again would not help."""
+    log.error = RecordRefused("too large")
+    answer = await requests.accept(BILLING, TEXT)
+    assert (413, "refused") == (answer.status, answer.outcome)
+
+
+def test_only_so_many_are_under_way(requests: Requests) -> None:
+    """Who is one too many has no room until another one is done."""
+    with ExitStack() as stack:
+        assert all(stack.enter_context(requests.room()) for _ in range(MAX_UNDER_WAY))
+        with requests.room() as has_room:
+            assert not has_room
+    with requests.room() as has_room:
+        assert has_room
+    assert (429, "busy") == (busy().status, busy().outcome)
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic tok-planted", "tok-planted", "Bearer tok"])
+async def test_nobody_is_let_in_without_a_token(requests: Requests, header: str | None) -> None:
+    """Whatever else the header says."""
+    assert requests.who(header) is None
+    assert 401 == stranger().status
+
+
+async def test_a_token_is_taken_as_http_allows_it_to_be_written(requests: Requests) -> None:
+    """The scheme's case is free."""
+    assert [BILLING, BILLING] == [requests.who(f"{scheme} tok-planted") for scheme in ("Bearer", "bearer")]
+
+
+async def test_each_request_is_one_line_and_one_count(
+    requests: Requests, metrics: Metrics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With who asked for what, and nothing of what is to be shown."""
+    requests.answered(BILLING, await requests.accept(BILLING, TEXT), started=0)
+    requests.answered(None, stranger(), started=0)
+    accepted, refused = capsys.readouterr().out.splitlines()
+    assert all(part in accepted for part in ("req/billing/r1", "SendText", "billing", "202"))
+    assert all(part in refused for part in ("unknown", "401"))
+    assert "planted" not in accepted
+    assert 1 == metrics.value(REQUESTS, "billing", "accepted") == metrics.value(REQUESTS, "unknown", "refused")

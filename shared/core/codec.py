@@ -58,6 +58,10 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes
     timestamp: EpochMs
 
+    def __repr__(self) -> str:
+        """Name the record and nothing of what a person typed or a token."""
+        return f"Encoded({self.key!r}, {len(self.value)} bytes)"
+
 
 def encode(event: Event, *, traceparent: str | None = None) -> Encoded:
     """Return the record of ``event``; the same event gives the same bytes."""

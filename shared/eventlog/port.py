@@ -22,7 +22,7 @@ Guarantees
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from shared.core.codec import Encoded
@@ -81,7 +81,7 @@ class NewRecord:
 
     topic: str
     key: str
-    value: bytes
+    value: bytes = field(repr=False)
     headers: tuple[tuple[str, bytes], ...]
     timestamp: EpochMs
 
@@ -111,7 +111,7 @@ class Record:
     partition: int
     offset: int
     key: str
-    value: bytes
+    value: bytes = field(repr=False)
     headers: tuple[tuple[str, bytes], ...]
     timestamp: EpochMs
 

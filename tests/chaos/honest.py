@@ -7,7 +7,7 @@ from typing import Final
 from shared.app.interaction import Interaction
 from shared.core.codec import encode
 from shared.core.decision import Card
-from shared.core.effects import Effect, RenameChat, SendText, UpdateCard
+from shared.core.effects import RenameChat, SendText, StoredEffect, UpdateCard
 from shared.core.events import (
     Action,
     Decided,
@@ -134,7 +134,7 @@ def _decided(received: InteractionReceived, number: int) -> Decided:
     )  # fmt: skip
 
 
-def _target(effect: Effect) -> Target:
+def _target(effect: StoredEffect) -> Target:
     return message_target(CARD) if isinstance(effect, UpdateCard) else chat_target(CHAT)
 
 
@@ -165,9 +165,9 @@ def _version(story: Story) -> Version:
     return Version(at=story.mark.answered_at + SETTLE_MS, by="patch", card=shown)
 
 
-def _names(effects: Iterable[Effect]) -> tuple[str, ...]:
+def _names(effects: Iterable[StoredEffect]) -> tuple[str, ...]:
     return tuple(effect.name for effect in effects if isinstance(effect, RenameChat))
 
 
-def _texts(effects: Iterable[Effect]) -> tuple[str, ...]:
+def _texts(effects: Iterable[StoredEffect]) -> tuple[str, ...]:
     return tuple(effect.text for effect in effects if isinstance(effect, SendText))

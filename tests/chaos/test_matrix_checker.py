@@ -196,6 +196,12 @@ def _refused_with_a_log(history: RowHistory) -> RowHistory:
     return _telling(refused, slice(0, 1), own_bytes=1_000)
 
 
+def _unquiet_to_the_end(history: RowHistory) -> RowHistory:
+    demanding = changed(history, demands=Demands(clicks=CLICKS, afterwards=3))
+    assert set() == _broken(demanding)
+    return _telling(demanding, slice(0, 4), own_rows=1)
+
+
 def _demanding(**more: int) -> Doctor:
     return lambda history: changed(history, demands=Demands(clicks=CLICKS, **more))
 
@@ -241,7 +247,9 @@ DOCTORED: Sequence[tuple[str, str, Doctor]] = (
     (DRAINS, "a file is left", lambda row: changed(row, in_folder=["spill-1-2.db"])),
     (ENDS, "crash", lambda row: changed(row, ended=[CRASH])),
     (OFFERED, "fewer", lambda row: changed(row, attempts=row.attempts[:-1])),
+    (OFFERED, "one left out", lambda row: changed(row, attempts=[*row.attempts[:3], *row.attempts[4:], attempt(10)])),
     (OFFERED, "late", _sent_late),
+    (WORTH, "nothing afterwards", _unquiet_to_the_end),
     (WORTH, "nothing spilled", _demanding(spilled=1)),
     (WORTH, "nobody killed", _demanding(kills=1)),
     (WORTH, "nobody refused", _demanding(refused=1)),

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,9 +51,11 @@ class Gateways:
 
 async def _clicked(gateways: Gateways, record: Path, *, clicks: int, leave_every: int = 0) -> list[Attempt]:
     async with gateways.urls() as urls, aiohttp.ClientSession() as session:
-        plan = Plan(urls=urls, name="t", seconds=clicks / 20, per_second=20, cards=3, leave_every=leave_every)
+        plan = Plan(
+            urls=urls, name="t", seconds=0, at_most_s=clicks / 20, per_second=20, cards=3, leave_every=leave_every
+        )
         with record.open("ab") as notes:
-            await Client(plan, session, notes).click()
+            await Client(plan, session, notes).click(asyncio.Event())
     return list(attempts_in(record))
 
 
@@ -83,3 +86,10 @@ async def test_those_who_leave_do_not_wait_for_an_answer(tmp_path: Path) -> None
     gateways = Gateways(tmp_path / "record", deaf=set())
     attempts = await _clicked(gateways, tmp_path / "record", clicks=4, leave_every=2)
     assert ["left", "answered"] * 2 == [each.over.ending for each in attempts if each.over is not None]
+
+
+async def test_clicks_go_on_until_it_is_enough(tmp_path: Path) -> None:
+    """Not fewer than are wanted, and not for ever."""
+    plan = Plan(urls=(), name="t", seconds=1, at_most_s=2, per_second=20)
+    assert [False, True, True] == [plan.is_over(clicks, enough=True) for clicks in (19, 20, 40)]
+    assert [False, False, True] == [plan.is_over(clicks, enough=False) for clicks in (19, 20, 40)]

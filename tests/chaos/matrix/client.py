@@ -3,8 +3,8 @@ The client of a row, a process of its own: it signs, encrypts and sends callback
 
 ``python -m tests.chaos.matrix.client PLAN RECORD``: ``PLAN`` is a `Plan` as JSON, ``RECORD`` the file in which it notes
 what it is about to send, and what became of that, each flushed before it goes on. It prints ``began MS``. Whatever
-becomes of the clicks before, the next is sent at its time. A click whose connection ended without an answer is sent
-again, the same bytes, to the next gateway.
+becomes of the clicks before, the next is sent at its time; the last one when its input has ended. A click whose
+connection ended without an answer is sent again, the same bytes, to the next gateway.
 """
 
 import asyncio
@@ -40,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         urls: Of the gateways' callbacks, in turns.
+        seconds: How long is clicked at least, and ``at_most_s`` how long at most.
         cards: How many cards are clicked, in turns.
         leave_every: Every so manieth client leaves without waiting; 0: none.
     """
@@ -47,14 +48,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     urls: tuple[str, ...]
     name: str
     seconds: float
+    at_most_s: float
     per_second: int
     cards: int = 10
     leave_every: int = 0
 
-    @property
-    def clicks(self) -> int:
-        """How many clicks there are."""
-        return int(self.seconds * self.per_second)
+    def is_over(self, clicks: int, *, enough: bool) -> bool:
+        """Say whether so many clicks are all, given whether somebody has said that it is enough."""
+        return clicks >= (self.seconds if enough else self.at_most_s) * self.per_second
 
 
 class _End(NamedTuple):
@@ -71,12 +72,14 @@ class Client:
         self._rng = random.Random(plan.name)
         self._epoch_ms = time.time() * 1000 - time.monotonic() * 1000
 
-    async def click(self) -> None:
-        """Send all clicks, each at its time, and return when the last one is over."""
+    async def click(self, enough: asyncio.Event) -> None:
+        """Send clicks, each at its time, until it is enough, and return when the last one is over."""
         began = time.monotonic()
         print(f"began {self._at(began):.0f}", flush=True)
         async with asyncio.TaskGroup() as clicks:
-            for n in range(self._plan.clicks):
+            for n in count():
+                if self._plan.is_over(n, enough=enough.is_set()):
+                    break
                 due = began + n / self._plan.per_second
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 clicks.create_task(self._one(n, due))
@@ -148,11 +151,19 @@ def _request(url: URL, wire: Wire) -> bytes:
 
 
 async def _run(plan: Plan, record: Path) -> None:
+    enough = asyncio.Event()
+    # Nothing is ever written there, so what can be read is its end; also if whoever started us has gone.
+    asyncio.get_running_loop().add_reader(sys.stdin, lambda: _end(enough))
     timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
     with record.open("ab") as notes:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            await Client(plan, session, notes).click()
+            await Client(plan, session, notes).click(enough)
+
+
+def _end(enough: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(sys.stdin)
+    enough.set()
 
 
 if __name__ == "__main__":

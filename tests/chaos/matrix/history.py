@@ -97,7 +97,8 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     What a row must have been like to prove anything, and what is allowed in it alone.
 
     Attributes:
-        clicks: How many there must be.
+        clicks: How many there must be at least.
+        afterwards: How many of them must have come when all was as before the fault.
         spilled: How many records must have gone through the spill at least.
         kills: How many gateways must have been killed, and may therefore end connections.
         refused: How many clicks must have been refused at least; 0: none may be.
@@ -106,6 +107,7 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     clicks: int
+    afterwards: int = 0
     spilled: int = 0
     kills: int = 0
     refused: int = 0

@@ -49,7 +49,7 @@ class Row:
     Attributes:
         name: Of one word or a few, for the command line.
         what: What is broken, for people.
-        seconds: How long is clicked.
+        seconds: How long is clicked at least; it goes on until all is as before, and then some more.
         brokers: One, or three of which each topic has copies.
         max_pages: Where the spill's disk is full soon: its size in pages.
         commit_ms: Where it is slow: how much longer each commit takes.
@@ -75,11 +75,12 @@ class Row:
         clicks = int(self.seconds * self.per_second)
         return Demands(
             clicks=clicks,
+            afterwards=self.per_second,
             spilled=self.per_second if self.spills else 0,
             kills=sum(fault.times for fault in self.faults if isinstance(fault, Kills)),
             refused=self.per_second if self.max_pages else 0,
             room_bytes=int(self.max_pages * PAGE_BYTES * FILLED) if self.max_pages else 0,
-            left=clicks // self.leave_every // 2 if self.leave_every else 0,
+            left=clicks // self.leave_every if self.leave_every else 0,
         )
 
 

@@ -205,8 +205,9 @@ def _nobody_ended(facts: Facts) -> Iterator[str]:
 
 def _was_offered(facts: Facts) -> Iterator[str]:
     wanted = facts.history.demands.clicks
-    if len(facts.clicks) != wanted:
-        yield f"{len(facts.clicks)} clicks were sent instead of {wanted}"
+    numbers = sorted(int(event_id.rpartition("-")[2]) for event_id in facts.clicks)
+    if len(numbers) < wanted or numbers != list(range(len(numbers))):
+        yield f"{len(numbers)} clicks were sent, up to number {max(numbers, default=0)}; {wanted} were wanted"
     late = sorted(each.sending.sent_at - each.sending.intended_at for each in facts.history.attempts)
     if late and late[len(late) * 99 // 100] > ON_TIME_MS:
         yield f"one click in a hundred was sent {late[len(late) * 99 // 100]:.0f} ms after its time, or later"
@@ -216,6 +217,7 @@ def _was_broken(facts: Facts) -> Iterator[str]:
     demands = facts.history.demands
     left = sum(each.over is not None and each.over.ending == "left" for each in facts.history.attempts)
     seen = {
+        "clicks came when all was as before": (_came_afterwards(facts), demands.afterwards),
         "records went through the spill": (facts.spilled, demands.spilled),
         "gateways were killed": (sum(map(len, facts.kills.values())), demands.kills),
         "clicks were refused": (len(facts.refused), demands.refused),
@@ -224,6 +226,18 @@ def _was_broken(facts: Facts) -> Iterator[str]:
     for what, (number, wanted) in seen.items():
         if number < wanted:
             yield f"{number} {what}, {wanted} were wanted"
+
+
+def _came_afterwards(facts: Facts) -> int:
+    """Return how many clicks came after the first look, behind all faults, at which every gateway was quiet."""
+    over = max((fault.at for fault in facts.history.faults), default=facts.history.began_at)
+    quiet: dict[int, bool] = {}
+    for sample in facts.history.samples:
+        if sample.at > over:
+            quiet[sample.gateway] = sample.is_quiet
+            if len(quiet) == len({each.gateway for each in facts.history.samples}) and all(quiet.values()):
+                return sum(attempts[0].sending.sent_at > sample.at for attempts in facts.clicks.values())
+    return 0
 
 
 def _place(attempt: Attempt) -> str:

@@ -31,10 +31,16 @@ from tests.support.kafka import KafkaBroker, free_ports
 from tests.support.spilling import spills_in
 
 DRAINED_S: Final = 60.0
-"""Twice as long as a file of a killed gateway may lie there until somebody looks for it, and then some."""
+"""Longer than a cluster takes to find other leaders, and a killed gateway's file to be found."""
+
+AFTERWARDS_S: Final = 2.5
+"""How long is clicked when all is as before."""
+
+MEND_S: Final = 60.0
+"""How much longer than its clicks a row's fault may take to be undone: a broker's start on a busy machine."""
 
 OVER_S: Final = 60.0
-"""How much longer than its clicks a client may take, before it is ended."""
+"""How long a client may take to begin, and to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +82,15 @@ async def run_row(
             watch = Watch(fleet, session)
             await breaking.before(row.faults)
             urls = await _start(fleet, row, place, prefix, folder)
-            plan = Plan(
-                urls=urls, name=row.name, seconds=row.seconds, per_second=row.per_second, leave_every=row.leave_every
-            )
-            async with _watched(watch), _client(plan, record) as client:
+            async with _watched(watch), _client(_plan(row, urls), record) as client:
                 began_at = await _began(client)
-                tell(f"{row.name}: clicking for {row.seconds:g} s")
-                async with asyncio.timeout(row.seconds + OVER_S):
-                    await asyncio.gather(breaking.run(row.faults), client.wait())
-            tell(f"{row.name}: waiting until the spill is drained")
+                tell(f"{row.name}: clicking for at least {row.seconds:g} s")
+                async with asyncio.timeout(row.seconds + MEND_S):
+                    await asyncio.gather(breaking.run(row.faults), asyncio.sleep(row.seconds - AFTERWARDS_S))
+                tell(f"{row.name}: waiting, and clicking, until the spill is drained")
+                await _until_drained(watch, folder / "spill", row.gateways)
+                await asyncio.sleep(AFTERWARDS_S)
+                await _end(client)
             await _until_drained(watch, folder / "spill", row.gateways)
             await fleet.stop("gateway")
     finally:
@@ -100,6 +106,17 @@ async def run_row(
         faults=sorted([*breaking.done, *fleet.backs()], key=lambda fault: fault.at),
         ended=fleet.ended,
         in_folder=sorted(path.name for path in (folder / "spill").iterdir()),
+    )
+
+
+def _plan(row: Row, urls: tuple[str, ...]) -> Plan:
+    return Plan(
+        urls=urls,
+        name=row.name,
+        seconds=row.seconds,
+        at_most_s=row.seconds + MEND_S + DRAINED_S + AFTERWARDS_S,
+        per_second=row.per_second,
+        leave_every=row.leave_every,
     )
 
 
@@ -157,7 +174,7 @@ async def _watched(watch: Watch) -> AsyncIterator[None]:
 async def _client(plan: Plan, record: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "tests.chaos.matrix.client", msgspec.json.encode(plan).decode(), str(record),
-        cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         yield process
@@ -171,6 +188,14 @@ async def _began(client: asyncio.subprocess.Process) -> int:
     assert client.stdout is not None
     async with asyncio.timeout(OVER_S):
         return int((await client.stdout.readline()).split()[1])
+
+
+async def _end(client: asyncio.subprocess.Process) -> None:
+    """Let a client know that it is enough, and wait until its last click is over."""
+    assert client.stdin is not None
+    client.stdin.close()
+    async with asyncio.timeout(OVER_S):
+        await client.wait()
 
 
 async def _until_drained(watch: Watch, folder: Path, gateways: int) -> None:

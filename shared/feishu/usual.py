@@ -19,7 +19,12 @@ from shared.feishu.members import exact
 _NULL: Final = Raw(b"null")
 
 
-class Header(msgspec.Struct, frozen=True):
+class _Part(msgspec.Struct, frozen=True):
+    def __repr__(self) -> str:
+        return type(self).__name__  # tokens are among what it holds, and what people typed
+
+
+class Header(_Part, frozen=True):
     """Who sent it, and what it is."""
 
     event_type: Literal["card.action.trigger"]
@@ -30,7 +35,7 @@ class Header(msgspec.Struct, frozen=True):
     app_id: str | None = None
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(_Part, frozen=True):
     """Who clicked."""
 
     tenant_key: str | None = None
@@ -47,7 +52,7 @@ class Person(msgspec.Struct, frozen=True):
         )
 
 
-class Control(msgspec.Struct, frozen=True):
+class Control(_Part, frozen=True):
     """What was clicked."""
 
     tag: str | None = None
@@ -75,7 +80,7 @@ class Control(msgspec.Struct, frozen=True):
         )
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(_Part, frozen=True):
     """Where it was clicked."""
 
     open_message_id: str | None = None
@@ -84,7 +89,7 @@ class Context(msgspec.Struct, frozen=True):
     preview_token: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(_Part, frozen=True):
     """The click itself."""
 
     operator: Person
@@ -95,7 +100,7 @@ class Event(msgspec.Struct, frozen=True):
     delivery_type: str | None = None
 
 
-class Click(msgspec.Struct, frozen=True):
+class Click(_Part, frozen=True):
     """A whole body. The members that would make it something else are not there."""
 
     header: Header

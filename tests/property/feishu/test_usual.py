@@ -78,3 +78,8 @@ def test_the_usual_click_is_read_at_one_go() -> None:
     """Or all this would test nothing."""
     assert usual_click(FULL.encode()) is not None
     assert usual_click(f'{FULL[:-1]},"type":0}}'.encode()) is None
+
+
+def test_a_click_shows_nothing_of_what_it_holds() -> None:
+    """Tokens, and what people typed."""
+    assert repr(usual_click(FULL.encode())) == "Click"

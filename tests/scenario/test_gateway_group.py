@@ -210,7 +210,7 @@ def _half(url: str, event_id: str) -> Iterator[tuple[socket.socket, bytes]]:
 def _refuses(url: str) -> bool:
     try:
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=1).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset: it had not been accepted
         return True
     return False
 

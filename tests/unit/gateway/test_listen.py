@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
@@ -21,8 +23,13 @@ class Echo:
         return response(200, await read_body(request, 5))
 
 
-async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    yield reader, writer
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_a_request_of_which_half_has_arrived_is_finished_at_the_end() -> None:
@@ -37,57 +44,49 @@ async def test_a_request_of_which_half_has_arrived_is_finished_at_the_end() -> N
         ended.set()
 
     serving = asyncio.create_task(serve())
-    reader, writer = await _connect(await url)
-    writer.write(HEAD + b"01234")
-    await echo.began.wait()
-    end.set()
-    await until(lambda: _is_refused(url.result()))
-    assert not ended.is_set()
-    writer.write(b"56789")
-    assert (await reader.read()).endswith(b"\r\n\r\n0123456789")
+    async with _connected(await url) as (reader, writer):
+        writer.write(HEAD + b"01234")
+        await echo.began.wait()
+        end.set()
+        await until(lambda: _is_refused(url.result()))
+        assert not ended.is_set()
+        writer.write(b"56789")
+        assert (await reader.read()).endswith(b"\r\n\r\n0123456789")
     await serving
-    writer.close()
 
 
 async def _is_refused(url: str) -> bool:
     try:
-        _, writer = await _connect(url)
-    except ConnectionRefusedError:
+        async with _connected(url):
+            return False
+    except ConnectionError:  # refused, or reset: it had not been accepted
         return True
-    writer.close()
-    return False
 
 
 async def test_the_end_waits_for_nobody_who_never_sends_the_rest() -> None:
     """No longer than it is told."""
     echo = Echo()
     server = Server(echo, idle_s=5)
-    async with listening(server, HERE) as url:
-        _, writer = await _connect(url)
+    async with listening(server, HERE) as url, _connected(url) as (_, writer):
         writer.write(HEAD)
         await echo.began.wait()
         async with asyncio.timeout(1):
             await server.finish(0.05)
-        writer.close()
 
 
 async def test_the_end_waits_for_none_that_came_later() -> None:
     """Somebody who always sends the next request would keep it from ending."""
     echo = Echo()
     server = Server(echo, idle_s=5)
-    async with listening(server, HERE) as url:
-        reader, writer = await _connect(url)
+    async with listening(server, HERE) as url, _connected(url) as (reader, writer), _connected(url) as (_, other):
         writer.write(HEAD)
         await echo.began.wait()
         finishing = asyncio.create_task(server.finish(5))
         await asyncio.sleep(0)
         echo.began.clear()
-        _, other = await _connect(url)
         other.write(HEAD)
         await echo.began.wait()
         writer.write(b"0123456789")
         await reader.readuntil(b"0123456789")
         async with asyncio.timeout(1):
             await finishing
-        writer.close()
-        other.close()

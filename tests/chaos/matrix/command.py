@@ -14,9 +14,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.chaos.matrix.history import RowHistory, keep, kept
+from tests.chaos.matrix.place import Place
 from tests.chaos.matrix.rows import FULL, SMALL, Row
 from tests.chaos.matrix.rules import check
-from tests.chaos.matrix.run import Place, run_row
+from tests.chaos.matrix.run import run_row
 from tests.chaos.matrix.table import HEAD, line, said, write
 from tests.support import ServiceMissing
 from tests.support.kafka import KafkaBroker, KafkaCluster

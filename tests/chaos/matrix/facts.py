@@ -142,6 +142,12 @@ class Facts:
         ]
 
 
+def place(attempt: Attempt) -> str:
+    """Return what tells an attempt from all others."""
+    sending = attempt.sending
+    return f"{sending.event_id} (attempt {sending.nth}, gateway {sending.gateway}, sent at {sending.sent_at:.0f})"
+
+
 def is_accepted(attempt: Attempt) -> bool:
     """Say whether the person saw the handler's own answer."""
     return attempt.over is not None and attempt.over.status == 200 and _json(attempt) == OWN_ANSWER

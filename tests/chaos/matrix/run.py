@@ -9,26 +9,25 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import msgspec
 
-from shared.eventlog.open import open_log
-from shared.eventlog.port import Topics
-from tests.chaos import collect
-from tests.chaos.history import Line
 from tests.chaos.matrix.breaking import Breaking
 from tests.chaos.matrix.client import Plan
 from tests.chaos.matrix.history import RowHistory, attempts_in
+from tests.chaos.matrix.place import Place
 from tests.chaos.matrix.rows import Row
 from tests.chaos.matrix.watch import EVERY_S, Watch
 from tests.chaos.processes import ROOT, Fleet, Spec
 from tests.support.callbacks import APP_ID, ENCRYPT_KEY, VERIFICATION_TOKEN
-from tests.support.kafka import KafkaBroker, free_ports
+from tests.support.kafka import free_ports
 from tests.support.spilling import spills_in
+
+RECORD: Final = "client.jsonl"
+SPILL: Final = "spill"
 
 DRAINED_S: Final = 60.0
 """Longer than a cluster takes to find other leaders, and a killed gateway's file to be found."""
@@ -43,26 +42,6 @@ OVER_S: Final = 60.0
 """How long a client may take to begin, and to end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Brokers, the first of which is to be broken, and where they are reached."""
-
-    brokers: Sequence[KafkaBroker]
-
-    @property
-    def bootstrap(self) -> str:
-        """Where clients find them."""
-        return ",".join(broker.bootstrap for broker in self.brokers)
-
-    async def mend(self) -> None:
-        """Undo every fault."""
-        for broker in self.brokers:
-            await asyncio.to_thread(broker.resume)
-            await asyncio.to_thread(broker.launch)
-        for broker in self.brokers:
-            await asyncio.to_thread(broker.wait_ready)
-
-
 async def run_row(
     row: Row, place: Place, *, prefix: str, folder: Path, tell: Callable[[str], None] = lambda _: None
 ) -> RowHistory:
@@ -73,26 +52,16 @@ async def run_row(
         prefix: Of topics, where the brokers have others.
         tell: Given a line for people as the row goes on.
     """
-    topics, record = Topics.prefixed(prefix), folder / "client.jsonl"
-    await _make_topic(place, topics)
+    await place.make_topic(prefix)
     fleet = Fleet(folder)
     breaking = Breaking(fleet, place.brokers[0])
     try:
+        await breaking.before(row.faults)
+        urls = await _start(fleet, row, place, prefix, folder)
         async with aiohttp.ClientSession() as session:
             watch = Watch(fleet, session)
-            await breaking.before(row.faults)
-            urls = await _start(fleet, row, place, prefix, folder)
-            async with _watched(watch), _client(_plan(row, urls), record) as client:
-                began_at = await _began(client)
-                tell(f"{row.name}: clicking for at least {row.seconds:g} s")
-                async with asyncio.timeout(row.seconds + MEND_S):
-                    await asyncio.gather(breaking.run(row.faults), asyncio.sleep(row.seconds - AFTERWARDS_S))
-                tell(f"{row.name}: waiting, and clicking, until the spill is drained")
-                await _until_drained(watch, folder / "spill", row.gateways)
-                await asyncio.sleep(AFTERWARDS_S)
-                await _end(client)
-            await _until_drained(watch, folder / "spill", row.gateways)
-            await fleet.stop("gateway")
+            began_at = await _clicked(row, _plan(row, urls), breaking, watch, folder=folder, tell=tell)
+        await fleet.stop("gateway")
     finally:
         await fleet.close()
         await place.mend()
@@ -100,13 +69,34 @@ async def run_row(
         row=row.name,
         began_at=began_at,
         demands=row.demands,
-        attempts=attempts_in(record),
-        interactions=await _lines(place, topics),
+        attempts=attempts_in(folder / RECORD),
+        interactions=await place.lines(prefix),
         samples=watch.samples,
         faults=sorted([*breaking.done, *fleet.backs()], key=lambda fault: fault.at),
         ended=fleet.ended,
-        in_folder=sorted(path.name for path in (folder / "spill").iterdir()),
+        in_folder=_left_in(folder / SPILL),
     )
+
+
+async def _clicked(
+    row: Row, plan: Plan, breaking: Breaking, watch: Watch, *, folder: Path, tell: Callable[[str], None]
+) -> int:
+    """Click while the row's faults are done, until all is as before, and some more; return when it began (ms)."""
+    async with _watched(watch), _client(plan, folder / RECORD) as client:
+        began_at = await _began(client)
+        tell(f"{row.name}: clicking for at least {row.seconds:g} s")
+        async with asyncio.timeout(row.seconds + MEND_S):
+            await asyncio.gather(breaking.run(row.faults), asyncio.sleep(row.seconds - AFTERWARDS_S))
+        tell(f"{row.name}: waiting, and clicking, until the spill is drained")
+        await _until_drained(watch, folder / SPILL, row.gateways)
+        await asyncio.sleep(AFTERWARDS_S)
+        await _end(client)
+    await _until_drained(watch, folder / SPILL, row.gateways)  # the last clicks' marks, and what a busy machine spilled
+    return began_at
+
+
+def _left_in(folder: Path) -> Sequence[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def _plan(row: Row, urls: tuple[str, ...]) -> Plan:
@@ -153,7 +143,7 @@ def _env(place: Place, prefix: str, folder: Path) -> Mapping[str, str]:
         "CARDWIRE_APP": "tests.chaos.handlers:app",
         "CARDWIRE_LOG": f"kafka://{place.bootstrap}",
         "CARDWIRE_TOPIC_PREFIX": prefix,
-        "CARDWIRE_SPILL": str(folder / "spill"),
+        "CARDWIRE_SPILL": str(folder / SPILL),
         "CARDWIRE_ADMIN_PORT": "0",
         "CARDWIRE_LOG_FORMAT": "json",
     }
@@ -205,19 +195,3 @@ async def _until_drained(watch: Watch, folder: Path, gateways: int) -> None:
         if await watch.look() and len(spills_in(folder)) <= gateways:
             return
         await asyncio.sleep(EVERY_S)
-
-
-async def _make_topic(place: Place, topics: Topics) -> None:
-    log = open_log(f"kafka://{place.bootstrap}", topics=topics)
-    try:
-        await log.create([topics.interactions])
-    finally:
-        await log.close()
-
-
-async def _lines(place: Place, topics: Topics) -> Sequence[Line]:
-    log = open_log(f"kafka://{place.bootstrap}", topics=topics)
-    try:
-        return await collect.lines(log, topics.interactions)
-    finally:
-        await log.close()

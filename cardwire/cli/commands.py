@@ -119,6 +119,21 @@ def click(*, as_json: JsonOption = False) -> None:
     raise SystemExit(run_click(environment({}), as_json=as_json))
 
 
+@cli.command()
+def send(
+    card: Annotated[str, typer.Argument(metavar="CARD", help="File with the card's JSON, or - for standard input.")],
+    to: Annotated[str, typer.Option(help="A chat (oc_…), a person (ou_…, on_…, a user id) or an e-mail address.")],
+    name: Annotated[str | None, typer.Option(help="Which of several apps sends it.")] = None,
+    request_id: Annotated[str | None, typer.Option(help="Sent again with the same id, it is sent once.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a card: recorded in the log, performed by the worker. Prints the id of its outcomes."""
+    from cardwire.cli.send import send as send_card
+
+    send_card(environment({}), card, to=to, name=name, request_id=request_id, as_json=as_json)
+
+
 @topics.command("create")
 def topics_create(*, as_json: JsonOption = False) -> None:
     """Create the topics that do not exist; leave the others as they are."""

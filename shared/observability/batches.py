@@ -5,6 +5,8 @@ Guarantees
     *Order.* Lines leave in the order in which they were written, batched or not.
     *Time.* A line is out `EVERY_S` after it was written, at once if it is flushed, and before an orderly end.
     *Crash* (SIGKILL): loses the lines of that time.
+    *Whole lines*: where several processes share a pipe, as gateways do that `cardwire.cli.group` keeps, none gets
+    into another's line, unless that is longer than a pipe takes at one go.
     Bounded: at `MOST` waiting lines, whoever writes the next one writes them all.
 """
 
@@ -13,10 +15,13 @@ import contextlib
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
 EVERY_S: Final = 0.1
 MOST: Final = 10_000
+PIECE: Final = 4096
+"""Bytes that a pipe takes at one go, on Linux (``PIPE_BUF``), where processes share one."""
 
 
 class Batches:
@@ -44,8 +49,9 @@ class Batches:
         with self._turn:
             # One by one: others may append meanwhile.
             lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            if lines:
-                self._out.write("".join(lines))
+            for piece in _pieces(lines):
+                self._out.write(piece)
+                self._out.flush()
             self._out.flush()
 
     def isatty(self) -> bool:
@@ -63,3 +69,18 @@ class Batches:
         # Closed, or nobody reads it any more: there is no place left to say so.
         with contextlib.suppress(OSError, ValueError):
             self.flush()
+
+
+def _pieces(lines: Sequence[str]) -> Iterator[str]:
+    """Put lines together to pieces that a pipe takes at one go: in longer ones, others' come between."""
+    piece: list[str] = []
+    room = PIECE
+    for line in lines:
+        size = len(line) if line.isascii() else len(line.encode(errors="replace"))
+        if size > room and piece:
+            yield "".join(piece)
+            piece, room = [], PIECE
+        piece.append(line)
+        room -= size
+    if piece:
+        yield "".join(piece)

@@ -11,7 +11,7 @@ import structlog
 
 from gateway.accept import CallbackAnswered
 from shared.observability import configure_logs, redact
-from shared.observability.batches import MOST, Batches
+from shared.observability.batches import MOST, PIECE, Batches
 from shared.observability.often import often
 
 TOKEN: Final = "c-295ee57216a5dc9de90fefd0aadb4b1d"
@@ -143,6 +143,33 @@ def test_waiting_lines_are_bounded() -> None:
     assert out.getvalue() == ""
     batches.write("x\n")
     assert MOST == out.getvalue().count("x\n")
+
+
+class Pieces(io.StringIO):
+    """A stream that keeps what it was given at one go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return super().write(text)
+
+
+@pytest.mark.parametrize("letter", ["x", "收"])
+def test_lines_are_written_in_pieces_that_no_other_process_can_get_into(letter: str) -> None:
+    """Whole lines, as many as a pipe takes at one go; one that is longer alone."""
+    out = Pieces()
+    batches = Batches(out, every_s=3600)
+    lines = [f"{n}{letter * (5_000 if n == 50 else 100 + n)}\n" for n in range(100)]
+    for line in lines:
+        batches.write(line)
+    batches.flush()
+    assert "".join(lines) == out.getvalue()
+    assert all(piece.endswith("\n") for piece in out.pieces)
+    assert [lines[50]] == [piece for piece in out.pieces if len(piece.encode()) > PIECE]
+    assert len(out.pieces) < 20
 
 
 def test_lines_of_many_threads_are_all_written() -> None:

@@ -31,7 +31,7 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import NewRecord, Topics
 from shared.settings import APPS, LogSettings, app_id, load, one_of_each, section, several
 
-EXAMPLE: Final = "cardwire send card.json --to oc_…"
+EXAMPLE: Final = "cardwire send --to oc_… card.json"
 
 _TO: Final = re.compile(r"[!-~]{1,256}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")

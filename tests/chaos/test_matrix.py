@@ -14,7 +14,7 @@ from tests.support.kafka import KafkaBroker
 @pytest.mark.chaos
 @pytest.mark.kafka
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("row", SMALL, ids=lambda row: row.name)
 async def test_nobody_who_clicks_notices_a_fault(kafka_broker: KafkaBroker, tmp_path: Path, row: Row) -> None:
     """All are answered in time, what was accepted is in the log, and all is as before when the fault is over."""

@@ -177,7 +177,7 @@ def _on_another_card(history: RowHistory) -> RowHistory:
 
 def _sent_late(history: RowHistory) -> RowHistory:
     attempts = [
-        changed(each, sending=changed(each.sending, intended_at=each.sending.sent_at - 600))
+        changed(each, sending=changed(each.sending, intended_at=each.sending.sent_at - 1_100))
         for each in history.attempts
     ]
     return changed(history, attempts=attempts)

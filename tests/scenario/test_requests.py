@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -15,19 +16,28 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from gateway.app import serve
+from gateway.append import Appender
+from gateway.requests import Requests
+from gateway.requests_http import RequestsHttp
 from gateway.settings import GatewaySettings
+from shared.clock import SystemClock
 from shared.core.effects import REQUESTABLE, UpdateCard
 from shared.core.events import RequestReceived
 from shared.core.ids import AppId, EventId, MessageId, TenantKey
-from shared.observability.metrics import REQUESTS
+from shared.eventlog.port import TOPICS
+from shared.observability.metrics import GATEWAY_METRICS, REQUESTS, Metrics
 from shared.reread import REREAD_S
 from shared.settings import rereader
+from shared.settings.callers_file import read_callers
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_stories
-from tests.support.asking import CALLER, Program, request, table, write_callers
+from tests.support.asking import CALLER, TOKEN, Program, request, table, write_callers
 from tests.support.callbacks import APP_ID
 from tests.support.clicking import Place, drained
+from tests.support.commands import environment, run
+from tests.support.documents import is_documented
 from tests.support.kafka import KafkaBroker
 from tests.support.testable_log import TestableLog
 from tests.support.world import ENCRYPTED, Stack, World, clock_of_now, files, world
@@ -47,6 +57,7 @@ async def asking(
         yield running, Program(url=running.gateway.requests_url, client=c)
 
 
+NO_TOKEN = '[callers.billing]\napps = ["cli_a"]\neffects = ["SendText"]\n'
 TEXT = {"kind": "SendText", "text": "好", "to": "oc_1"}
 
 
@@ -301,3 +312,73 @@ async def test_without_a_broker_a_request_is_accepted(kafka_broker: KafkaBroker,
         await drained(running)
     received = [event for event in await place.events() if isinstance(event, RequestReceived)]
     assert {"req/billing/r1"} == {event.event_id for event in received}
+
+
+async def test_a_slow_or_broken_body_is_told_as_such(tmp_path: Path) -> None:
+    """408 with the bound, 400 for one in no pieces; a large one is refused by what it says of itself."""
+    clock, log, metrics = SystemClock(), TestableLog(), Metrics(*GATEWAY_METRICS)
+    appender = Appender(log, clock=clock, metrics=metrics)
+    requests = Requests(
+        callers=read_callers(str(write_callers(tmp_path / "callers.toml")), with_tokens=True),
+        apps={APP},
+        appender=appender,
+        topics=TOPICS,
+        clock=clock,
+        metrics=metrics,
+    )
+    runner = web.ServerRunner(RequestsHttp(requests, clock=clock, body_s=0.05).server())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    assert "408" in await _raw(port, b"Content-Length: 10\r\n\r\n{")
+    assert "413" in await _raw(port, b"Content-Length: 300000\r\n\r\n")
+    assert "400" in await _raw(port, b"Transfer-Encoding: chunked\r\n\r\nplanted\r\n")
+    assert "401" in await _raw(port, b"Content-Length: 10\r\n\r\n{", token="nobody's"), "before the body was read"
+    await runner.cleanup()
+    assert [] == log.appends
+
+
+async def _raw(port: int, rest: bytes, *, token: str = TOKEN) -> str:
+    """Send a request as bytes, its body never or half; return the answer's first line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"POST /v1/requests HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode() + rest)
+    line = (await asyncio.wait_for(reader.readline(), 10)).decode()
+    writer.close()
+    return line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["gateway", "run"])
+@pytest.mark.parametrize(
+    ("callers", "line"),
+    [
+        (None, "CARDWIRE_CALLERS is missing: CARDWIRE_REQUESTS_PORT=0 expects it"),
+        ("", "CARDWIRE_CALLERS names callers.toml, which cannot be used"),
+        (NO_TOKEN, "CARDWIRE_CALLERS: caller billing: token_file is missing"),
+    ],
+)
+def test_a_port_without_callers_is_refused_at_start(
+    command: str, callers: str | None, line: str, tmp_path: Path
+) -> None:
+    """One line, which stands in the documents."""
+    (tmp_path / "callers.toml").write_text(callers or "")
+    named = None if callers is None else "callers.toml"
+    ran = run(command, env=environment(tmp_path, CARDWIRE_REQUESTS_PORT="0", CARDWIRE_CALLERS=named), cwd=tmp_path)
+    (told,) = ran.stderr.splitlines()
+    assert (2, "") == (ran.returncode, ran.stdout)
+    assert told.startswith(f"cardwire: {line}")
+    assert is_documented(told.removeprefix("cardwire: "))
+
+
+@pytest.mark.slow
+def test_a_port_for_requests_that_is_taken_is_named(tmp_path: Path) -> None:
+    """By its own setting."""
+    write_callers(tmp_path / "callers.toml")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        env = environment(tmp_path, CARDWIRE_REQUESTS_PORT=port, CARDWIRE_CALLERS="callers.toml")
+        ran = run("gateway", env=env, cwd=tmp_path)
+    (told,) = [each for each in ran.stderr.splitlines() if each.startswith("cardwire: ")]
+    assert 2 == ran.returncode
+    assert told.startswith(f"cardwire: CARDWIRE_REQUESTS_PORT: 127.0.0.1:{port} is taken: expected a free port")
+    assert is_documented(told.removeprefix("cardwire: "))

@@ -83,6 +83,8 @@ class _Mine(SendText, frozen=True):
         (SendCard("[]"), "SendCard with a card that is no JSON object"),
         (UpdateCard('{"a": Infinity}'), "UpdateCard with a card that holds Infinity"),
         (UpdateCard('{"a": ' + "[" * 100_000), "UpdateCard with "),
+        (UpdateCard("{}", "om_\0"), "UpdateCard with an id that is none: expected one as in 'om_…'"),
+        (UpdateCard("{}", ""), "UpdateCard with an id that is none"),
     ],
 )
 def test_an_effect_that_could_not_be_performed(effect: object, told: str) -> None:
@@ -184,8 +186,13 @@ def test_an_event_without_a_card_changes_no_card_and_no_unnamed_chat(returned: o
 
 
 def test_an_event_may_act_where_it_says() -> None:
-    """A chat or a person named in the effect needs no card."""
-    effects = (RenameChat("x", ChatId("oc_1")), SendText("y", to="ou_1"), SendCard({}, to="oc_1"))
+    """A chat, a person or a card named in the effect needs no card that was clicked."""
+    effects = (
+        RenameChat("x", ChatId("oc_1")),
+        SendText("y", to="ou_1"),
+        SendCard({}, to="oc_1"),
+        UpdateCard({}, "om_1"),
+    )
     assert effects == _returning(list(effects), EVENT).effects
 
 

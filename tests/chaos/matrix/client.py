@@ -30,6 +30,9 @@ AGAIN_FOR_S: Final = 20.0
 """How long the same bytes are sent again: longer than a gateway takes to come back."""
 
 PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 0.4
+"""Each time twice as long, or all who wait for a gateway together would keep the machine from starting it."""
+
 LEAVES_WITHIN_S: Final = 0.012
 """Shorter and longer than an append takes."""
 
@@ -102,7 +105,7 @@ class Client:
             self._note(Over(event_id=event_id, nth=nth, at=self._at(time.monotonic()), **end._asdict()))
             if end.ending != "closed" or time.monotonic() > until:
                 return
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(min(LONGEST_PAUSE_S, PAUSE_S * 2**nth))
             due = time.monotonic()
 
     async def _ask(self, url: URL, wire: Wire) -> _End:

@@ -15,7 +15,7 @@ from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
 from shared.feishu.members import Members, TooDeep, boolean, exact, members, string, strings, utf8
 from shared.feishu.tokens import less_tokens
-from shared.feishu.usual import Click, usual_click
+from shared.feishu.usual import Click, text_of, usual_click
 
 
 class UnreadableCallback(ValueError):
@@ -123,10 +123,10 @@ def parse(body: bytes) -> Callback:
     """
     try:
         text = utf8(body)
-        root = members(text)
-        if root is not None:
-            click = usual_click(text) if "header" in root else None
-            return _read(root) if click is None else _usual(click, root)
+        if (click := usual_click(text)) is not None:
+            return _usual(click, text)
+        if (root := members(text)) is not None:
+            return _read(root)
     except UnreadableCallback:
         raise
     except TooDeep as error:
@@ -136,7 +136,7 @@ def parse(body: bytes) -> Callback:
     raise UnreadableCallback("the body is not a JSON object")
 
 
-def _usual(click: Click, root: Members) -> CardAction:
+def _usual(click: Click, body: bytes) -> CardAction:
     """Return what `_read` would return, for a click in which everything is as documents have it."""
     header, event = click.header, click.event
     person, context = event.operator, event.context
@@ -156,7 +156,7 @@ def _usual(click: Click, root: Members) -> CardAction:
         action=event.action.action(),
         card_token=event.token or None,
         preview_token=context.preview_token or None,
-        text=less_tokens(root),
+        text=text_of(click, body) or less_tokens(members(body) or {}),
     )
 
 

@@ -15,8 +15,10 @@ from shared.core.events import Action, Operator
 from shared.core.ids import OpenId
 from shared.core.json_text import JsonText
 from shared.feishu.members import exact
+from shared.feishu.tokens import TOKENS
 
 _NULL: Final = Raw(b"null")
+_TOKENS: Final = tuple(f'"{name}"'.encode() for name in TOKENS)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -112,6 +114,28 @@ class Click(_Part, frozen=True):
 _DECODER: Final = msgspec.json.Decoder(Click)
 
 
+def text_of(click: Click, body: bytes) -> JsonText | None:
+    """
+    Return the body of a click without its tokens, every other byte as it came; ``None`` where that takes more care.
+
+    Without a backslash every quote is one of JSON's own, so what looks like a member is one. A member that was taken
+    for a token and was none leaves the token behind, and then nothing is returned.
+    """
+    if b"\\" in body:
+        return None
+    tokens = (
+        ("token", click.header.token),
+        ("token", click.event.token),
+        ("preview_token", click.event.context.preview_token),
+    )
+    for name, value in tokens:
+        if value is not None:
+            member = f'"{name}":"{value}"'.encode()
+            less = body.replace(member + b",", b"", 1)
+            body = less if less is not body else body.replace(b"," + member, b"", 1)
+    return None if any([name in body for name in _TOKENS]) else JsonText(body.decode())  # noqa: C419 -- a list is faster
+
+
 def usual_click(body: bytes) -> Click | None:
     """
     Return a click that is as documents have it; ``None`` says nothing about the body.
@@ -119,6 +143,8 @@ def usual_click(body: bytes) -> Click | None:
     Args:
         body: Strict UTF-8 (see `shared.feishu.members.utf8`).
     """
+    if b'"header"' not in body:
+        return None
     try:
         click = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.core.events import Event
+from shared.core.effects import UpdateCard
+from shared.core.events import COMMAND_LINE, Event, RequestReceived, request_event_id
+from shared.core.ids import MessageId, TenantKey
 from shared.feishu.limits import Limits
 from simulator.faults import FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, SEND, app_of_stories
@@ -41,6 +43,37 @@ async def test_a_burst_on_many_cards_uses_the_limits_and_exceeds_none(tmp_path: 
         in_first_minute = sum(at < times[0] + 60_000 for at in times)
         assert USED * PER_MINUTE <= in_first_minute <= PER_MINUTE
         await running.check()
+
+
+async def test_clicks_and_requests_share_the_limits(either_ledger: Stack) -> None:
+    """A click names its organisation and a program does not: together they stay within what one app may call."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock, limits=str(HALF)) as running:
+        running.busy.patience_s = PATIENCE_S
+        chat_id = await running.chat()
+        cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(160)]
+        asked = [update_of(card, clock.now()) for card in cards[::2]]
+        await running.append(*clicks(cards[1::2], COUNT, chat_id, clock.now()), *asked)
+        await running.quiet()
+        times = [call.at_ms for call in running.calls(PATCH)]
+        assert len(cards) == len(times)
+        assert most_within(times, 1_000) >= USED * PER_SECOND
+        await running.check()
+
+
+def update_of(card: str, at: int) -> RequestReceived:
+    """Return a request of the command line to update a card."""
+    return RequestReceived(
+        event_id=request_event_id(COMMAND_LINE, card),
+        app_id=facts.APP,
+        tenant_key=TenantKey(""),
+        message_id=MessageId(card),
+        caller=COMMAND_LINE,
+        request_id=card,
+        effects=(UpdateCard(BLANK),),
+        occurred_at=at,
+        received_at=at,
+    )
 
 
 async def test_texts_to_one_chat_keep_to_its_limit(either_ledger: Stack) -> None:

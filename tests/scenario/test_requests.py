@@ -36,7 +36,7 @@ from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_st
 from tests.support.asking import CALLER, TOKEN, Program, request, table, write_callers
 from tests.support.callbacks import APP_ID
 from tests.support.clicking import Place, drained
-from tests.support.commands import environment, run
+from tests.support.commands import environment, run, started
 from tests.support.documents import is_documented
 from tests.support.kafka import KafkaBroker
 from tests.support.testable_log import TestableLog
@@ -382,3 +382,19 @@ def test_a_port_for_requests_that_is_taken_is_named(tmp_path: Path) -> None:
     assert 2 == ran.returncode
     assert told.startswith(f"cardwire: CARDWIRE_REQUESTS_PORT: 127.0.0.1:{port} is taken: expected a free port")
     assert is_documented(told.removeprefix("cardwire: "))
+
+
+@pytest.mark.slow
+async def test_several_gateways_share_the_port_for_requests(tmp_path: Path) -> None:
+    """It is reserved and announced by the one that keeps them; each takes requests."""
+    write_callers(tmp_path / "callers.toml")
+    env = environment(
+        tmp_path, CARDWIRE_REQUESTS_PORT="0", CARDWIRE_CALLERS="callers.toml", CARDWIRE_PROCESSES="2", LARK_APP_ID=APP
+    )
+    with started("gateway", env=env, cwd=tmp_path) as group:
+        url = (await asyncio.to_thread(group.until, r"^gateway ready callbacks=\S+ requests=(\S+) admin="))[1]
+        for n in range(10):
+            async with aiohttp.ClientSession() as client:
+                assert 202 == (await Program(url=url, client=client).post(request(TEXT, request_id=f"r{n}")))[0]
+        with pytest.raises(OSError, match="in use"), socket.socket() as another:
+            another.bind(("127.0.0.1", int(url.rpartition(":")[2])))

@@ -24,8 +24,8 @@ from tests.support import ServiceMissing
 from tests.support.kafka import KafkaBroker
 
 PARTS: Final = ("saturated", "paced", "memory", "correct")
-SATURATED: Final = ("cardwire", "cardwire-sqlite", "naive", "flask", "go")
-PACED: Final = ("cardwire", "cardwire-sqlite", "cardwire-spill", "naive", "go")
+SATURATED: Final = ("cardwire", "cardwire-2", "cardwire-sqlite", "naive", "flask", "go")
+PACED: Final = ("cardwire", "cardwire-2", "cardwire-sqlite", "cardwire-spill", "naive", "go")
 OURS: Final = ("cardwire", "cardwire-sqlite")
 RATES: Final = (500, 1_000)
 PREFIX: Final = "bench."

@@ -3,6 +3,7 @@ Who is measured: the gateway on three kinds of log, and what people run instead.
 
 ====================  ====================================================================================
 ``cardwire``          `cardwire gateway` on a real Kafka: durable, marked, logged and counted
+``cardwire-2``        two processes of it, which share the port
 ``cardwire-sqlite``   the same on the SQLite log
 ``cardwire-spill``    the same while its breaker is open: no broker, everything goes to the spill
 ``naive``             naive.py: one aiohttp route; stores nothing
@@ -37,12 +38,14 @@ class Contender:
 
     Attributes:
         command: Given the port that it shall listen on.
+        ready: It prints this when all of it serves; absent: it does when it answers.
         env: Given a folder of its own.
     """
 
     name: str
     command: Callable[[int], Sequence[str]]
     env: Callable[[Path], Mapping[str, str]] = lambda _: {}
+    ready: str = ""
 
 
 def contender(name: str, *, kafka: str, prefix: str) -> Contender:
@@ -56,9 +59,11 @@ def contender(name: str, *, kafka: str, prefix: str) -> Contender:
     Raises:
         ServiceMissing: It cannot be run here; says what is missing.
     """
+    log = {"CARDWIRE_LOG": f"kafka://{kafka}", "CARDWIRE_TOPIC_PREFIX": prefix}
     match name:
-        case "cardwire":
-            log = {"CARDWIRE_LOG": f"kafka://{kafka}", "CARDWIRE_TOPIC_PREFIX": prefix}
+        case "cardwire" | "cardwire-2":
+            processes = "2" if name == "cardwire-2" else "1"
+            log = {**log, "CARDWIRE_PROCESSES": processes}
             return _ours(name, lambda folder: {**log, "CARDWIRE_SPILL": str(folder / "spill")})
         case "cardwire-sqlite":
             return _ours(name, lambda folder: {"CARDWIRE_LOG": f"sqlite:///{folder}/log.db"})
@@ -91,7 +96,7 @@ def _ours(name: str, log: Callable[[Path], Mapping[str, str]]) -> Contender:
         return {"CARDWIRE_APP": "bench.gateway.handlers:app", "CARDWIRE_ADMIN_PORT": "0", **log(folder)}
 
     command = [sys.executable, "-P", "-m", "cardwire", "gateway", "--port"]
-    return Contender(name=name, command=lambda port: [*command, str(port)], env=env)
+    return Contender(name=name, command=lambda port: [*command, str(port)], env=env, ready="gateway ready ")
 
 
 def _flask() -> Path:

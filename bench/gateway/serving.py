@@ -76,6 +76,7 @@ def serving(contender: Contender, probe: Callback, *, core: int) -> Iterator[Ser
             )
         try:
             toast, first_answer_s = _first_answer(process, port, probe, began)
+            _wait_until_said(contender.ready, folder, began)
             yield Server(pid=process.pid, port=port, toast=toast, first_answer_s=first_answer_s, folder=folder)
         except Exception as error:
             error.add_note(f"{contender.name} said: {_last_lines(folder)}")
@@ -116,6 +117,13 @@ def _first_answer(process: "subprocess.Popen[bytes]", port: int, probe: Callback
             time.sleep(LOOK_AGAIN_S)
         else:
             return toast, time.perf_counter() - began
+
+
+def _wait_until_said(text: str, folder: Path, began: float) -> None:
+    while text not in (folder / "stderr").read_text(errors="replace"):
+        if time.perf_counter() - began > START_S:
+            raise TimeoutError(f"no {text!r} was said")
+        time.sleep(LOOK_AGAIN_S)
 
 
 def _last_lines(folder: Path) -> str:

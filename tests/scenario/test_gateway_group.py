@@ -16,10 +16,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from cardwire.demo import alert_card
 from shared.core.codec import decode
 from shared.core.events import InteractionAnswered
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Topics
+from simulator.app import run_simulator
+from simulator.settings import SimulatorSettings
+from tests.support.asking import Program, request, write_callers
 from tests.support.callbacks import APP_ID, ENCRYPT_KEY, Wire, click, encrypted, signed
 from tests.support.clicking import PATIENCE_S, Place
 from tests.support.commands import Started, environment, run, started
@@ -42,6 +46,7 @@ def follow_up(click, card):
 
 READY = r"^gateway ready callbacks=(http://127\.0\.0\.1:\d+) admin=(http://127\.0\.0\.1:\d+)$"
 CLICKS = 60
+APP = "cli_a1b2c3d4e5f60718"  # that the program may ask for
 
 
 class Group:
@@ -278,6 +283,36 @@ def test_what_only_a_process_can_find_is_told_once(env: Mapping[str, str], tmp_p
     assert 1 == sum("cannot be used" in line for line in told)
     assert "the gateway process 1 cannot be kept running: its settings are refused (exit code 2)" in told[-1]
     assert 2 == len(told)
+
+
+async def test_each_process_has_a_long_connection_of_its_own(env: Mapping[str, str], tmp_path: Path) -> None:
+    """The platform picks one for each click; the ready line names no port for callbacks."""
+    more = {"CARDWIRE_SIMULATOR_PORT": "0", "CARDWIRE_SIMULATOR_CALLBACK": "http://127.0.0.1:1"}
+    async with run_simulator(SimulatorSettings.load({**env, **more})) as simulator:
+        connected = {**env, "LARK_DELIVERY": "websocket", "LARK_DOMAIN": simulator.url}
+        with _started(connected, tmp_path) as command:
+            await asyncio.to_thread(command.until, r"^gateway ready callbacks=long-connection admin=")
+            assert 2 == len(simulator.connections.clients)
+            message_id = simulator.put_card(simulator.platform.new_chat("告警").chat_id, alert_card("支付超时率"))
+            seen = [await simulator.click(message_id, {"action": "follow_up"}) for _ in range(20)]
+            assert 2 == len({each.client_text for each in seen})
+            assert all(client.delivered for client in simulator.connections.clients)
+            assert 0 == await asyncio.to_thread(command.stop)
+
+
+async def test_requests_of_programs_come_to_either_process(env: Mapping[str, str], tmp_path: Path) -> None:
+    """Their port is shared, too, and stands in the one ready line; what each counts is added up."""
+    callers = {"CARDWIRE_REQUESTS_PORT": "0", "CARDWIRE_CALLERS": str(write_callers(tmp_path / "callers.toml"))}
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    with _started({**env, **callers, "LARK_APP_ID": APP}, tmp_path) as command:
+        ready = await asyncio.to_thread(command.until, r"^gateway ready callbacks=\S+ requests=(\S+) admin=(\S+)$")
+        async with aiohttp.ClientSession(connector=connector) as client:
+            program = Program(url=ready[1], client=client)
+            asked = [request({"kind": "SendText", "text": "好", "to": "oc_1"}, request_id=f"r{n}") for n in range(20)]
+            assert {202} == {status for status, _ in await asyncio.gather(*map(program.post, asked))}
+            async with client.get(f"{ready[2]}/metrics") as response:
+                assert 'cardwire_requests_total{caller="billing",outcome="accepted"} 20.0' in await response.text()
+        assert 0 == await asyncio.to_thread(command.stop)
 
 
 @pytest.mark.kafka

@@ -30,10 +30,9 @@ def main(arguments: Sequence[str]) -> int:
         return _checked(options.check)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by our own way out, which ends them all
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that a broker is away is no news here
-    rows = [row for row in (SMALL if options.small else FULL) if options.row is None or row.name in options.row]
     folder, load = Path(tempfile.mkdtemp(prefix="cardwire-matrix-")), _load()
     try:
-        ran = list(_run(rows, folder))
+        ran = list(_run(_chosen(options), folder))
     except ServiceMissing as missing:
         shutil.rmtree(folder)
         print(missing, file=sys.stderr)
@@ -105,7 +104,16 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="put the table into docs/reference/fault-matrix.md")
     parser.add_argument("--keep", action="store_true", help="keep the histories also when all is well")
     parser.add_argument("--check", type=Path, metavar="FOLDER", help="check a kept row again, and run nothing")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.write and (options.small or options.row):
+        parser.error("--write is for the whole table: leave out --small and --row")
+    if not _chosen(options):
+        parser.error(f"--small has no such row: expected one of {', '.join(row.name for row in SMALL)}")
+    return options
+
+
+def _chosen(options: argparse.Namespace) -> Sequence[Row]:
+    return [row for row in (SMALL if options.small else FULL) if options.row is None or row.name in options.row]
 
 
 def _names() -> Sequence[str]:

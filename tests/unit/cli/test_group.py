@@ -14,6 +14,7 @@ from cardwire.cli.supervise import Child, GivenUp
 from shared.clock import SystemClock
 from shared.core.errors import ConfigError
 from shared.observability.metrics import GROUP_METRICS, PROCESSES_LOST, Metrics
+from tests.support.documents import is_documented
 
 READY = """
 import os, pathlib, signal, sys, time
@@ -83,5 +84,6 @@ async def test_a_process_that_keeps_ending_early_ends_the_whole(tmp_path: Path) 
 def test_where_ports_cannot_be_shared_several_processes_are_refused() -> None:
     """There all callers would come to one of them."""
     check_platform(2, "linux")
-    with pytest.raises(ConfigError, match=r"^CARDWIRE_PROCESSES is 2: expected 1 on this system \(darwin\)"):
+    with pytest.raises(ConfigError, match=r"^CARDWIRE_PROCESSES is 2: expected 1 on this system \(darwin\)") as refused:
         check_platform(2, "darwin")
+    assert is_documented(str(refused.value))

@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 from Crypto.Cipher import AES
-from Crypto.Util.strxor import strxor
 
 BLOCK: Final = 16
 
@@ -24,13 +23,16 @@ class Cipher:
     """
     Decrypts, and for the simulator encrypts, with one Encrypt Key.
 
-    A decrypted body is not yet an authentic one: only the signature, checked before, makes it so.
+    A decrypted body is not yet an authentic one: only the signature, checked before, makes it so. To be used by one
+    thread.
     """
 
     def __init__(self, encrypt_key: str) -> None:
         self._key = hashlib.sha256(encrypt_key.encode()).digest()
-        # Expanding a key costs more than decrypting a callback with it. Keeps nothing from call to call.
-        self._blocks = AES.new(self._key, AES.MODE_ECB)
+        # Expanding a key costs more than decrypting a callback with it, so that is done once. In CBC a block takes
+        # nothing but the ciphertext's block before it: of what was decrypted earlier only the first block is wrong,
+        # and that is where the IV stands.
+        self._blocks = AES.new(self._key, AES.MODE_CBC, iv=bytes(BLOCK))
 
     def decrypt(self, encrypted: str) -> bytes:
         """
@@ -47,8 +49,7 @@ class Cipher:
         # Before the cipher is touched: an IV and at least one block, because padding is never empty.
         if len(data) < 2 * BLOCK or len(data) % BLOCK:
             raise Undecryptable("not an IV and whole blocks")
-        # CBC: each block, decrypted by itself, is the plaintext's XOR the ciphertext's block before it.
-        return _unpadded(strxor(self._blocks.decrypt(data[BLOCK:]), data[:-BLOCK]))
+        return _unpadded(self._blocks.decrypt(data))
 
     def encrypt(self, plaintext: bytes, *, iv: bytes) -> str:
         """Return the ``encrypt`` member for ``plaintext``; ``iv`` is 16 bytes of chance."""
@@ -58,7 +59,8 @@ class Cipher:
 
 
 def _unpadded(padded: bytes) -> bytes:
+    """Return what stands between the IV's block and the padding."""
     pad = padded[-1]
     if not 1 <= pad <= BLOCK or padded[-pad:] != bytes([pad]) * pad:
         raise Undecryptable("wrong padding")
-    return padded[:-pad]
+    return padded[BLOCK:-pad]

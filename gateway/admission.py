@@ -219,7 +219,7 @@ class Admission:
         return self._admitted(callback, told, signed_at(headers.timestamp or "") if told else None)
 
     def _unreadable(self, body: bytes, headers: CallbackHeaders, reason: str, now: EpochMs) -> Illegible:
-        if headers.signature and any(self._new_digests(body, headers)):
+        if headers.signature and self._signed_by(body, headers):
             return _illegible(reason, headers)
         if headers.signature and self._style != "new" and self._verified_legacy(body, headers):
             at = signed_at(headers.timestamp or "")
@@ -236,15 +236,14 @@ class Admission:
         return Admitted(callback=callback, signature=told, signed_at=at)
 
     def _verified(self, body: bytes, headers: CallbackHeaders) -> tuple[str, Cipher]:
-        for digest, cipher in zip(self._new_digests(body, headers), (cipher for _, cipher in self._keys), strict=True):
-            if digest:
-                return digest, cipher
-        raise _refused("signature_mismatch", hint="compare LARK_ENCRYPT_KEY with the developer console")
+        if not (signed := self._signed_by(body, headers)):
+            raise _refused("signature_mismatch", hint="compare LARK_ENCRYPT_KEY with the developer console")
+        return signed[0]
 
-    def _new_digests(self, body: bytes, headers: CallbackHeaders) -> Sequence[str]:
-        """Return for each Encrypt Key the digest if it is the one that came, else the empty string."""
-        made = (_digest(body, headers, encrypt_key=key) for key, _ in self._keys)
-        return [digest if is_signed(headers.signature, digest) else "" for digest in made]
+    def _signed_by(self, body: bytes, headers: CallbackHeaders) -> Sequence[tuple[str, Cipher]]:
+        """Return the Encrypt Keys, as ciphers, that made the signature that came, and it; every key is tried."""
+        tried = [(_digest(body, headers, encrypt_key=key), cipher) for key, cipher in self._keys]
+        return [(digest, cipher) for digest, cipher in tried if is_signed(headers.signature, digest)]
 
     def _verified_legacy(self, body: bytes, headers: CallbackHeaders) -> str | None:
         for token in self._tokens:

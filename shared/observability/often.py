@@ -43,22 +43,20 @@ class Often:
 
     def write(self, line: Line) -> None:
         """Write a line; one that is more than information at once, others soon."""
-        text = self._batched(line)
-        if self._batches is not None and text is not None:
-            self._batches.write(text)
-            return
-        told = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
-        (_log.info if told.pop("level") == "info" else _log.warning)(line.__struct_config__.tag, **told)
+        if self._batches is None or line.level != "info" or not self._wrote(line, self._batches):
+            told = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
+            (_log.info if told.pop("level") == "info" else _log.warning)(line.__struct_config__.tag, **told)
 
-    def _batched(self, line: Line) -> str | None:
-        """Return the text of a line that may be written as it is, later."""
-        if self._batches is None or line.level != "info":
-            return None
+    def _wrote(self, line: Line, batches: Batches) -> bool:
+        """Write a line as it is, unless it takes a closer look."""
         try:
             text = _ENCODER.encode(line).decode()
         except UnicodeEncodeError:  # parts of a header that is no text
-            return None
-        return None if is_suspect(text) else f'{text[:-1]},"level":"info","at":"{_now()}"}}\n'
+            return False
+        if is_suspect(text):
+            return False
+        batches.write(f'{text[:-1]},"level":"info","at":"{_now()}"}}\n')
+        return True
 
 
 def _now() -> str:

@@ -1,6 +1,7 @@
 """The commands, their options and what each hands over to."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Annotated
@@ -164,12 +165,16 @@ def environment(given: Mapping[str, str | None], *, parent: int | None = None) -
     Return the environment as the options change it: what is given on the command line counts.
 
     Args:
-        parent: The process that handed its environment over, and has said what is misspelt in it.
+        parent: The process that handed its environment over, and has given every warning about it.
     """
     if parent is None:
         from cardwire.cli.misspelt import warn_of_misspelt
 
         warn_of_misspelt(os.environ)
+    else:
+        from shared.settings import ConfigWarning
+
+        warnings.simplefilter("ignore", ConfigWarning)
     return {**os.environ, **{name: text for name, text in given.items() if text is not None}}
 
 

@@ -249,6 +249,15 @@ def test_a_setting_is_refused_once(
     assert line.startswith(f"cardwire: {expected}")
 
 
+def test_a_warning_about_settings_is_given_once(env: Mapping[str, str], tmp_path: Path) -> None:
+    """Two names of one setting differ: it is told, and goes on."""
+    with _started({**env, "FEISHU_APP_ID": "cli_another"}, tmp_path) as command:
+        command.until(READY)
+        lines = [line for line in command.err.read_text().splitlines() if line.startswith("cardwire: ")]
+    assert 1 == len(lines)
+    assert "FEISHU_APP_ID" in lines[0]
+
+
 @pytest.mark.parametrize("name", ["CARDWIRE_PORT", "CARDWIRE_ADMIN_PORT"])
 def test_a_port_that_is_taken_is_refused_once(name: str, env: Mapping[str, str], tmp_path: Path) -> None:
     """By the command itself, which knows before any process does."""

@@ -59,12 +59,12 @@ async def spilling(
     metrics.set(SPILL_ROWS, 0, "orphan")
     metrics.set(SPILL_ROWS, spill.rows, "own")
     async with AsyncExitStack() as stack:
-        rejected = Rejected(folder.rejected, clock=clock, metrics=metrics)
+        rejected = Rejected(folder.rejected, clock=clock, metrics=metrics, disk=disk)
         stack.push_async_callback(rejected.close)
         detour = Detour(event_log, spill, rejected, clock=clock, metrics=metrics)
         stack.push_async_callback(detour.close)
         detour.start()
-        orphans = Orphans(folder, event_log, rejected, clock=clock, metrics=metrics)
+        orphans = Orphans(folder, event_log, rejected, clock=clock, metrics=metrics, disk=disk)
         stack.push_async_callback(orphans.close)
         orphans.start()
         yield detour

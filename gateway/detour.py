@@ -15,6 +15,7 @@ Guarantees
     raised: they may be in the log all the same, now or later.
     *Order* of what returned: as it was appended, for each key, by first deliveries.
     *Crash*: the spill stays, and the next gateway of the folder drains it.
+    *A disk that takes nothing* keeps no breaker open: where nothing is spilled, it is enough that the log is ready.
     Every wait is bounded: a log that hangs does not hold up the spill.
 """
 
@@ -50,6 +51,9 @@ FORWARD_S: Final = 2.5
 
 TURN_S: Final = 0.8
 """How long arriving groups may be held up for the rest of the spill; after that they go into it in time."""
+
+RENEW_S: Final = 0.3
+"""How much longer they may be held up for a new spill file, where a full disk lets nothing be deleted from the old."""
 
 READY_S: Final = 1.0
 TELL_AGAIN_S: Final = 60.0
@@ -182,6 +186,7 @@ class Detour:
                 await at_most(self._turn_s, self._rest())
             except TimeoutError as error:
                 raise LogUnavailable("the log did not take the rest of the spill in time") from error
+            await self._spill.renew(within_s=RENEW_S)
             self._close_breaker()
         await self._spill.trim()
 

@@ -6,10 +6,12 @@ and our breaker knows nothing of them. A click that lay in one may therefore be 
 
 Guarantees
     Of several gateways that look at once, one drains each file. A file that cannot be read is left where it is, and
-    told. *Crash*: the file is an orphan again, and what of it was forwarded and not yet deleted is forwarded again.
+    told. What was forwarded is not forwarded again while this process lives, even where nothing can be deleted.
+    *Crash*: the file is an orphan again, and what of it was forwarded and not yet deleted is forwarded again.
 """
 
 import asyncio
+from collections import deque
 from typing import Final
 
 import structlog
@@ -24,6 +26,7 @@ from gateway.spilled import SpillUnreadable
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import EventLog
+from shared.eventlog.sqlite.file import REAL, Disk
 from shared.observability.metrics import SPILL_BYTES, SPILL_ROWS, Metrics
 
 LOOK_S: Final = 10.0
@@ -38,10 +41,18 @@ class Orphans:
     """Drains what others left in the folder, for as long as it runs."""
 
     def __init__(
-        self, folder: SpillFolder, event_log: EventLog, rejected: Rejected, *, clock: Clock, metrics: Metrics
+        self,
+        folder: SpillFolder,
+        event_log: EventLog,
+        rejected: Rejected,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        disk: Disk = REAL,
     ) -> None:
         self._folder, self._log, self._rejected = folder, event_log, rejected
-        self._clock, self._metrics = clock, metrics
+        self._clock, self._metrics, self._disk = clock, metrics, disk
+        self._begun: deque[Spill] = deque()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -53,6 +64,8 @@ class Orphans:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        for spill in self._begun:
+            await spill.close()
 
     async def _run(self) -> None:
         while True:
@@ -63,14 +76,21 @@ class Orphans:
             await self._clock.sleep(LOOK_S)
 
     async def _look(self) -> None:
+        for _ in range(len(self._begun)):
+            await self._bring(self._begun.popleft())
         # Our own file is locked, too: by us, through another descriptor, so it is never among them.
         for claim in self._folder.orphans():
             await self._adopt(claim)
+        await self._rejected.retry()
 
     async def _adopt(self, claim: Claim) -> None:
-        spill = Spill(claim, _NOTHING, clock=self._clock)
+        await self._bring(Spill(claim, _NOTHING, clock=self._clock, disk=self._disk), is_new=True)
+
+    async def _bring(self, spill: Spill, *, is_new: bool = False) -> None:
+        """Drain a file and let go of it; one of which only we know how far we got is kept for the next look."""
         try:
-            await spill.open()
+            if is_new:
+                await spill.open()
             if spill.rows:
                 log.warning("spill_adopted", file=spill.name, rows=spill.rows)
                 await self._drain(spill)
@@ -78,7 +98,10 @@ class Orphans:
         except SpillUnreadable as error:
             log.warning("spill_unreadable", file=spill.name, reason=str(error))
         finally:
-            await spill.close()
+            if spill.rows and not spill.is_trimmed:
+                self._begun.append(spill)
+            else:
+                await spill.close()
 
     async def _drain(self, spill: Spill) -> None:
         forwarder = Forwarder(spill, self._log, self._rejected, clock=self._clock, metrics=self._metrics)

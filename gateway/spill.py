@@ -8,11 +8,11 @@ Guarantees
     same, now or later.
     *Order*: `head` returns records in the order in which they were appended.
     *Crash*: loses nothing that was appended. What was forwarded but not yet deleted is forwarded again.
-    *Full*: beyond the bounds nothing is taken, and nothing is lost.
+    *Full*: beyond the bounds nothing is taken, and nothing is lost. On a full disk, nothing can be deleted *from* a
+    file either; but a file as a whole can be, and is, as soon as all of it was forwarded.
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,19 +20,15 @@ from typing import Final
 import structlog
 
 from gateway.bounded import at_most
+from gateway.spill_file import SpillFile
 from gateway.spill_folder import Claim
-from gateway.spilled import TOPIC, WRAPPING, Spilled, SpillUnreadable, unwrapped, weight_of, wrapped
+from gateway.spilled import TOPIC, Spilled, SpillUnreadable, unwrapped, weight_of, wrapped
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.core.json_text import EpochMs
 from shared.eventlog.fit import refuse_unfit
-from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
+from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord
 from shared.eventlog.sqlite.file import REAL, Disk
-from shared.eventlog.sqlite.log import ROOM_BYTES, SqliteLog
-
-_FOR_EVER_MS: Final = 100 * 365 * 24 * 3_600_000
-_PATIENCE_S: Final = 60.0
-"""After so long the log below gives up a commit; our own callers have gone long before."""
 
 _TRIM_S: Final = 1.0
 _SINCE_FAILURE_S: Final = 5.0
@@ -55,28 +51,17 @@ class Spill:
 
     Attributes:
         rows: Records that are not forwarded yet, those of a commit under way included.
-        bytes: What they take.
         oldest_at: Since when the oldest of them is here (ms); ``None`` when there is none.
     """
 
     def __init__(self, claim: Claim, bounds: Bounds, *, clock: Clock, disk: Disk = REAL) -> None:
-        self._claim, self._bounds, self._clock = claim, bounds, clock
-        self._log = SqliteLog(
-            claim.path,
-            topics=Topics(interactions=TOPIC),
-            partitions=1,
-            retention_ms=_FOR_EVER_MS,
-            max_record_bytes=MAX_RECORD_BYTES + WRAPPING,
-            append_timeout_s=_PATIENCE_S,
-            clock=clock,
-            disk=disk,
-        )
+        self._file, self._bounds, self._clock = SpillFile(claim, clock=clock, disk=disk), bounds, clock
         self.rows = 0
-        self.bytes = 0
         self.oldest_at: EpochMs | None = None
         self._position = 0
+        self._writing = 0
         self._is_known = self._is_closed = False
-        self._is_trimmed = True
+        self._is_trimmed, self._is_told = True, False
         self._late: asyncio.Task[None] | None = None
         self._begun = 0
         self._ended = 0
@@ -85,12 +70,22 @@ class Spill:
     @property
     def name(self) -> str:
         """The file, for log lines."""
-        return str(self._claim.path)
+        return self._file.name
+
+    @property
+    def bytes(self) -> int:
+        """What these records take."""
+        return self._file.bytes
 
     @property
     def is_settled(self) -> bool:
-        """Whether no commit is under way that was given up already: it may still add its records."""
+        """Whether the disk is not busy with something that was given up already, such as a commit."""
         return self._late is None
+
+    @property
+    def is_trimmed(self) -> bool:
+        """Whether all that was forwarded is deleted."""
+        return self._is_trimmed
 
     async def open(self) -> None:
         """
@@ -100,12 +95,12 @@ class Spill:
             SpillUnreadable: It cannot be made or read.
         """
         try:
-            await self._log.create([TOPIC])
-            size = await self._log.size(TOPIC)
-            self._position = (await self._log.spans(TOPIC))[0].begin
+            await self._file.log.create([TOPIC])
+            size = await self._file.log.size(TOPIC)
+            self._position = (await self._file.log.spans(TOPIC))[0].begin
         except LogUnavailable as error:
             raise SpillUnreadable(str(error)) from error
-        self.rows, self.bytes = size.rows, size.bytes
+        self.rows, self._file.bytes = size.rows, size.bytes
         self._is_known = True
 
     async def append(self, records: Sequence[NewRecord], *, within_s: float) -> None:
@@ -128,14 +123,7 @@ class Spill:
         if self.oldest_at is None:
             self.oldest_at = now
         commit = asyncio.create_task(self._commit(rows, weight))
-        self._begun += 1
-        commit.add_done_callback(self._settled)
-        try:
-            await asyncio.wait([commit], timeout=within_s)
-        finally:
-            if not commit.done():
-                self._late = commit
-        if not commit.done():
+        if not await self._is_done(commit, within_s):
             self._failed_at = self._clock.monotonic()
             raise LogUnavailable("the spill's disk did not answer in time")
         commit.result()
@@ -149,8 +137,10 @@ class Spill:
         """
         begun, is_quiet = self._begun, self._begun == self._ended
         try:
-            found = [unwrapped(row) for row in await self._log.read(TOPIC, 0, self._position, limit=limit)]
+            found = [unwrapped(row) for row in await self._file.log.read(TOPIC, 0, self._position, limit=limit)]
         except (LogUnavailable, ValueError) as error:  # ValueError: what was written there was changed
+            if self.rows <= self._writing:  # nothing was ever told to be there: it need not even have been made
+                return []
             raise SpillUnreadable(str(error)) from error
         if found:
             self.oldest_at = found[0].spilled_at
@@ -177,11 +167,24 @@ class Spill:
         if self._is_trimmed:
             return
         try:
-            await at_most(_TRIM_S, self._log.forget(TOPIC, 0, before=self._position))
+            await at_most(_TRIM_S, self._file.log.forget(TOPIC, 0, before=self._position))
         except (LogUnavailable, TimeoutError) as error:
+            if self._is_told:
+                return
+            self._is_told = True
             log.warning("spill_not_trimmed", file=self.name, reason=str(error) or "the disk did not answer in time")
         else:
-            self._is_trimmed = True
+            self._is_trimmed, self._is_told = True, False
+
+    async def renew(self, *, within_s: float) -> None:
+        """
+        Begin a new file where everything was forwarded, and the disk is full: deleting the old one makes room.
+
+        To be called while nothing is appended. Never raises: where it cannot be done, all stays as it is. What takes
+        longer than ``within_s`` goes on, and nothing is taken meanwhile.
+        """
+        if not self.rows and self._is_known and self._late is None:
+            await self._is_done(asyncio.create_task(self._renew()), within_s)
 
     async def has_room(self) -> bool:
         """Say whether a click would be taken now."""
@@ -189,50 +192,62 @@ class Spill:
             return False
         if self._failed_at is not None and self._clock.monotonic() - self._failed_at < _SINCE_FAILURE_S:
             return False
-        try:
-            return await at_most(_TRIM_S, asyncio.to_thread(self._disk_has_room))
-        except (OSError, TimeoutError):
-            return False
+        return await self._file.has_room()
 
     async def close(self) -> None:
-        """Close the file and leave it to others; delete it if nothing is in it. Never raises."""
+        """Close the file and leave it to others; delete it if nothing in it is needed any more. Never raises."""
         if self._is_closed:
             return
         self._is_closed = True
-        await self.trim()
-        await self._log.close()
-        if self.rows or not self._is_known or not self._is_trimmed or self._late is not None:
-            self._claim.release()
-            return
-        try:
-            self._claim.remove()
-        except OSError as error:
-            log.warning("spill_not_removed", file=self.name, reason=error.strerror)
+        if self.rows:
+            await self.trim()
+        if self.rows or self._late is not None:
+            await self._file.release()
+        else:
+            await self._file.remove(is_ours=self._is_known)
 
     async def _commit(self, rows: Sequence[NewRecord], weight: int) -> None:
+        self._writing = len(rows)
         try:
-            await self._log.append(rows)
+            await self._file.log.append(rows)
         except LogUnavailable:
             self._count(-len(rows), -weight)
             if not self.rows:
                 self._empty()
             self._failed_at = self._clock.monotonic()
             raise
+        finally:
+            self._writing = 0
         self._failed_at = None
+        self._is_known = True
+        self._file.grew()
 
-    def _settled(self, commit: "asyncio.Task[None]") -> None:
+    async def _renew(self) -> None:
+        if self._is_trimmed and await self._file.may_grow():
+            return
+        if await self._file.renew():
+            self._position, self._is_trimmed, self._is_told = 0, True, False
+
+    async def _is_done(self, work: "asyncio.Task[None]", within_s: float) -> bool:
+        """Wait for the disk, but no longer than ``within_s``; nothing else is begun before it has answered."""
+        self._begun += 1
+        work.add_done_callback(self._settled)
+        try:
+            await asyncio.wait([work], timeout=within_s)
+        finally:
+            if not work.done():
+                self._late = work
+        return work.done()
+
+    def _settled(self, work: "asyncio.Task[None]") -> None:
         self._ended += 1
         self._late = None
-        if not commit.cancelled():
-            commit.exception()  # its callers have gone
+        if not work.cancelled():
+            work.exception()  # who waited has gone
 
     def _count(self, rows: int, weight: int) -> None:
         self.rows += rows
-        self.bytes += weight
+        self._file.bytes += weight
 
     def _empty(self) -> None:
-        self.rows, self.bytes, self.oldest_at = 0, 0, None
-
-    def _disk_has_room(self) -> bool:
-        found = os.statvfs(self._claim.path.parent)
-        return found.f_bavail * found.f_frsize >= ROOM_BYTES
+        self.rows, self._file.bytes, self.oldest_at = 0, 0, None

@@ -12,6 +12,7 @@ file is deleted only by its holder, and last; whoever then holds the lock of a d
 =========================  =====================================================================================
 """
 
+import contextlib
 import fcntl
 import itertools
 import os
@@ -26,8 +27,11 @@ from shared.eventlog.sqlite.place import network_file_system
 
 REJECTED: Final = "spill_rejected.db"
 
-_BESIDE: Final = ("-wal", "-shm", ".setup.lock", "")
-"""What SQLite and the log put beside a file; the file itself last."""
+_FILES: Final = ("", "-wal", "-shm", "-journal", ".setup.lock")
+"""
+A file, and what SQLite and the log put beside it. The file comes first: without its write-ahead log it may be of no
+use, whereas a crash behind it leaves a lock without a file, and that is cleared away.
+"""
 
 _LOCK: Final = ".lock"
 
@@ -46,11 +50,32 @@ class Claim:
         os.close(self.lock)
 
     def remove(self) -> None:
-        """Delete the file, of which nothing is needed any more, and let go of it."""
-        for suffix in _BESIDE:
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        """
+        Delete the file, of which nothing is needed any more, and let go of it.
+
+        Raises:
+            OSError: It cannot be deleted. It stays ours: others would forward what is in it once more.
+        """
+        self.clear()
         _lock_file(self.path).unlink(missing_ok=True)
         os.close(self.lock)
+
+    def clear(self) -> None:
+        """
+        Delete the file, and keep its name for a new one. That needs no room on the disk.
+
+        Raises:
+            OSError: It cannot be deleted.
+        """
+        for suffix in _FILES:
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    def is_blank(self) -> bool:
+        """Say whether there is nothing: no file, or one that nobody had the room to begin."""
+        try:
+            return not self.path.stat().st_size
+        except FileNotFoundError:
+            return True
 
 
 class SpillFolder:
@@ -99,9 +124,13 @@ class SpillFolder:
                 claim = _claim(path)
             except OSError:  # not ours to open, or the folder is gone
                 continue
-            if claim is not None and path.exists():
+            if claim is None:
+                continue
+            if not claim.is_blank():
                 yield claim
-            elif claim is not None:  # only a lock is there: its holder died between the two, or has just drained it
+                continue
+            # Its holder died before it wrote anything, or while it deleted the file, or has just drained it.
+            with contextlib.suppress(OSError):
                 claim.remove()
 
 

@@ -1,10 +1,11 @@
-"""Whatever a log does and whenever a gateway ends: nothing accepted is lost, and every card keeps its order."""
+"""Whatever log and disk do and whenever a gateway ends: nothing accepted is lost, every card keeps its order."""
 
 import asyncio
 import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.core.errors import LogUnavailable
+from shared.eventlog.sqlite.file import Disk
 from tests.support.spilling import Mood, UnreliableLog, Way, a_way, row, spills_in, until
 
 CARDS = ("om_1", "om_2", "om_3")
@@ -26,10 +28,22 @@ steps = st.lists(
         st.tuples(st.just("once"), st.sampled_from(get_args(Mood))),
         st.tuples(st.just("wait"), st.sampled_from((0.0, 0.002, 0.02, 0.06))),
         st.tuples(st.just("late"), st.none()),
+        st.tuples(st.just("free"), st.sampled_from((0, 1 << 20, 1 << 30))),
         st.tuples(st.just("end"), st.sampled_from((0.0, 2.0))),
     ),
     max_size=40,
 )
+
+
+@dataclass(kw_only=True)
+class Room:
+    """How many bytes the disk has free: none, enough to delete, or more than enough."""
+
+    free: int = 1 << 30
+
+    def disk(self) -> Disk:
+        """Return the disk."""
+        return Disk(free=lambda: self.free)
 
 
 class People:
@@ -63,22 +77,25 @@ class People:
 
 
 async def _play(script: Sequence[Step], folder: Path) -> None:
-    log, people = UnreliableLog(), People()
+    log, people, room = UnreliableLog(), People(), Room()
     left = list(script)
     for gateway in itertools.count():
-        flush_s = await _one_gateway(gateway, left, log, people, folder)
+        flush_s = await _one_gateway(gateway, left, log, people, folder=folder, room=room)
+        # Of what was under way at an abrupt end nobody can know; nor, on a full disk, of what had been forwarded.
+        calls = log.calls[-3:] if room.free else log.calls
+        log.doubtful |= {record.value for call in calls for record in call}
         if flush_s is None:
             break
-        # Of what was under way at an abrupt end nobody can know.
-        log.doubtful |= {record.value for call in log.calls[-3:] for record in call}
-    await _recovered(log, folder)
+    await _recovered(log, folder, room)
     await _judge(log, people)
 
 
-async def _one_gateway(number: int, left: list[Step], log: UnreliableLog, people: People, folder: Path) -> float | None:
+async def _one_gateway(
+    number: int, left: list[Step], log: UnreliableLog, people: People, *, folder: Path, room: Room
+) -> float | None:
     """Run one gateway until the script ends it, and return how; ``None`` at the end of the script."""
     flush_s = 2.0
-    async with a_way(log, folder, flush_s=0.0) as way:
+    async with a_way(log, folder, flush_s=0.0, disk=room.disk()) as way:
         while left:
             match left.pop(0):
                 case ("click", str(card)):
@@ -89,6 +106,8 @@ async def _one_gateway(number: int, left: list[Step], log: UnreliableLog, people
                     log.next_moods.append(mood)  # type: ignore[arg-type]  # likewise
                 case ("wait", float(seconds)):
                     await asyncio.sleep(seconds)
+                case ("free", int(free)):
+                    room.free = free
                 case ("late", _):
                     await log.deliver_late()
                 case ("end", float(flush_s)):
@@ -100,12 +119,12 @@ async def _one_gateway(number: int, left: list[Step], log: UnreliableLog, people
     return None
 
 
-async def _recovered(log: UnreliableLog, folder: Path) -> None:
-    """Let the log be well, and the next gateway clear up."""
+async def _recovered(log: UnreliableLog, folder: Path, room: Room) -> None:
+    """Let the log be well, and the next gateway clear up, however much room there is."""
     log.mood = "well"
     log.next_moods.clear()
     log.released.set()
-    async with a_way(log, folder) as way:
+    async with a_way(log, folder, disk=room.disk()) as way:
         await until(lambda: len(spills_in(folder)) == 1)
         await way.append(b"om_1 9999 000000")
         assert not way.detour.is_open

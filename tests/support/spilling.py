@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from gateway.orphans import Orphans
 from gateway.rejected import Rejected
 from gateway.spill import Bounds, Spill
 from gateway.spill_folder import SpillFolder
+from gateway.spilled import SpillUnreadable
 from shared.clock import Clock, SystemClock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.memory import MemoryLog
@@ -135,10 +136,11 @@ async def a_way(
     """Run it; ``flush_s`` is what its end may take to write what waits: 0 is the nearest thing to a crash."""
     clock, metrics, spills = HurriedClock(), Metrics(*GATEWAY_METRICS), SpillFolder(folder)
     spill = Spill(spills.claim_new(clock), bounds, clock=clock, disk=disk)
-    await spill.open()
-    rejected = Rejected(spills.rejected, clock=clock, metrics=metrics)
+    with suppress(SpillUnreadable):  # as at every start
+        await spill.open()
+    rejected = Rejected(spills.rejected, clock=clock, metrics=metrics, disk=disk)
     detour = Detour(log, spill, rejected, clock=clock, metrics=metrics, turn_s=turn_s, spill_s=spill_s, forward_s=0.1)
-    orphans = Orphans(spills, log, rejected, clock=clock, metrics=metrics)
+    orphans = Orphans(spills, log, rejected, clock=clock, metrics=metrics, disk=disk)
     appender = Appender(log, clock=clock, metrics=metrics, detour=detour, budget_s=budget_s)
     detour.start()
     orphans.start()

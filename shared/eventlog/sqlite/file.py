@@ -8,6 +8,7 @@ https://www.sqlite.org/pragma.html#pragma_synchronous.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -75,10 +76,23 @@ class Disk:
     Attributes:
         max_pages: No file grows larger than so many pages of 4 KiB; after that the disk is full.
         before_commit: Called in the writing thread before each commit of records; may sleep, or raise `OSError`.
+        free: Returns how many bytes are free. Where none are, nothing can be written, be it to make a file, to append
+            or to delete; only whole files can be deleted.
     """
 
     max_pages: int | None = None
     before_commit: Callable[[], None] | None = None
+    free: Callable[[], int] | None = None
+
+    def check(self) -> None:
+        """
+        Find out whether something can be written now.
+
+        Raises:
+            OSError: It is full.
+        """
+        if self.free is not None and not self.free():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 REAL: Final = Disk()
@@ -93,7 +107,7 @@ class Size:
     bytes: int
 
 
-def connect(path: Path, *, partitions: int, busy_ms: int, max_pages: int | None = None) -> sqlite3.Connection:
+def connect(path: Path, *, partitions: int, busy_ms: int, disk: Disk = REAL) -> sqlite3.Connection:
     """
     Open a topic's file for this thread, making it first if it is not there.
 
@@ -101,6 +115,7 @@ def connect(path: Path, *, partitions: int, busy_ms: int, max_pages: int | None 
         LogUnavailable: It is not a log of ours, is of a newer Cardwire, has another number of partitions, or lies on
             a network file system.
         sqlite3.Error: SQLite cannot open or make it.
+        OSError: Its disk cannot be written to.
     """
     kind = network_file_system(path)
     if kind is not None:
@@ -111,11 +126,12 @@ def connect(path: Path, *, partitions: int, busy_ms: int, max_pages: int | None 
     connection = sqlite3.connect(path, isolation_level=None, timeout=busy_ms / 1000, check_same_thread=False)
     try:
         if _application_id(connection) != APPLICATION_ID:
+            disk.check()
             with _setting_up(path):
                 _set_up(connection, path, partitions)
         connection.execute("PRAGMA synchronous = FULL")
-        if max_pages is not None:
-            connection.execute(f"PRAGMA max_page_count = {max_pages:d}")
+        if disk.max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {disk.max_pages:d}")
         _check(connection, path, partitions)
     except BaseException:
         connection.close()

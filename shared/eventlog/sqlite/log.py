@@ -82,10 +82,8 @@ class SqliteLog:
         self._max_record_bytes = max_record_bytes
         self._append_timeout_s = append_timeout_s
         self._busy_ms = busy_ms
-        self._max_pages = disk.max_pages
-        self._writer = Writer(
-            self._connect, clock=clock or SystemClock(), retention_ms=retention_ms, before_commit=disk.before_commit
-        )
+        self._disk = disk
+        self._writer = Writer(self._connect, clock=clock or SystemClock(), retention_ms=retention_ms, disk=disk)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-log-reader")
         self._open: dict[str, sqlite3.Connection] = {}
         self._consumers: set[SqliteConsumer] = set()
@@ -178,7 +176,7 @@ class SqliteLog:
     def _connect(self, topic: str) -> sqlite3.Connection:
         path = self._file(topic)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return file.connect(path, partitions=self._partitions, busy_ms=self._busy_ms, max_pages=self._max_pages)
+        return file.connect(path, partitions=self._partitions, busy_ms=self._busy_ms, disk=self._disk)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -7,6 +7,7 @@ them all: under load the cost is shared, and a lone append waits for nobody.
 
 import asyncio
 import contextlib
+import errno
 import queue
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ from shared.core.errors import LogUnavailable
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord
 from shared.eventlog.sqlite import file
+from shared.eventlog.sqlite.file import REAL, Disk
 
 COMMIT_RECORDS: Final = 2_000
 """Records after which a commit waits for no more callers: more would only lengthen everybody's wait."""
@@ -26,6 +28,9 @@ COMMIT_RECORDS: Final = 2_000
 PRUNE_EVERY_MS: Final = 60_000
 PRUNE_RECORDS: Final = 500
 """Few at a time, so that no append waits long: 500 a minute are more than 8/s, day and night, for each topic."""
+
+_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""No room for a page, or for the index of the write-ahead log."""
 
 Connect = Callable[[str], sqlite3.Connection]
 
@@ -46,6 +51,10 @@ class Job:
     done: "asyncio.Future[None]"
 
 
+class LogFull(LogUnavailable):
+    """The disk has no room for what was to be written."""
+
+
 class Writer:
     """
     A thread that commits what is handed to `write`, in the order it was handed over.
@@ -54,11 +63,9 @@ class Writer:
         listeners: Called in the writer's thread after each commit.
     """
 
-    def __init__(
-        self, connect: Connect, *, clock: Clock, retention_ms: int, before_commit: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, connect: Connect, *, clock: Clock, retention_ms: int, disk: Disk = REAL) -> None:
         self.listeners: set[Callable[[], None]] = set()
-        self._before_commit = before_commit
+        self._disk = disk
         self._connect = connect
         self._clock = clock
         self._retention_ms = retention_ms
@@ -122,8 +129,10 @@ class Writer:
     def _commit(self, topic: str, jobs: Sequence[Job]) -> None:
         try:
             connection = self._connection(topic)
-            if self._before_commit is not None and any(job.records for job in jobs):
-                self._before_commit()
+            if any(job.records for job in jobs):
+                self._disk.check()
+                if self._disk.before_commit is not None:
+                    self._disk.before_commit()
             file.append(connection, (record for job in jobs for record in job.records), now=self._clock.now())
         except (sqlite3.Error, OSError, LogUnavailable) as error:
             self._drop(topic)
@@ -137,7 +146,9 @@ class Writer:
     def _forget(self, job: Job, partition: int, before: int) -> None:
         """In a transaction of its own: where there is no room to delete, that is no append's fault."""
         try:
-            file.forget(self._connection(job.topic), partition, before=before)
+            connection = self._connection(job.topic)
+            self._disk.check()
+            file.forget(connection, partition, before=before)
         except (sqlite3.Error, OSError, LogUnavailable) as error:
             self._drop(job.topic)
             _finish([job], unavailable(job.topic, error))
@@ -171,7 +182,18 @@ def unavailable(topic: str, error: Exception) -> LogUnavailable:
     """Return ``error`` as what it means to a caller: the log did not take, or give, records."""
     if isinstance(error, LogUnavailable):
         return error
-    return LogUnavailable(f"the SQLite log of {topic}: {error}")
+    kind = LogFull if _is_full(error) else LogUnavailable
+    return kind(f"the SQLite log of {topic}: {error}")
+
+
+def _is_full(error: Exception) -> bool:
+    match error:
+        case OSError():
+            return error.errno in {errno.ENOSPC, errno.EDQUOT}
+        case sqlite3.Error():
+            return getattr(error, "sqlite_errorcode", None) in _FULL
+        case _:
+            return False
 
 
 def _seen(done: "asyncio.Future[None]") -> None:
@@ -196,4 +218,4 @@ def _settle(futures: Iterable["asyncio.Future[None]"], error: LogUnavailable | N
         if error is None:
             future.set_result(None)
         else:
-            future.set_exception(LogUnavailable(*error.args))  # each caller's own: raising it writes into it
+            future.set_exception(type(error)(*error.args))  # each caller's own: raising it writes into it

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cardwire.cli.light import load_structlog
+
 cli = typer.Typer(
     name="cardwire",
     help="Durable, event-sourced card interactions for Feishu and Lark.",
@@ -75,6 +77,7 @@ def gateway(
     group: GroupOption = None,
 ) -> None:
     """Receive callbacks, record them, answer them."""
+    load_structlog()
     from cardwire.cli.processes import run_gateway
 
     given = {"CARDWIRE_APP": app, "CARDWIRE_PORT": _text(port), "CARDWIRE_PROCESSES": _text(processes)}
@@ -84,6 +87,7 @@ def gateway(
 @cli.command()
 def worker(app: AppOption = None, parent: ParentOption = None) -> None:
     """Decide what was recorded, and update cards and chats."""
+    load_structlog()
     from cardwire.cli.processes import run_worker
 
     run_worker(_process(app, None, parent), parent=parent)

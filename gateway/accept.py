@@ -14,11 +14,11 @@ Guarantees
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from gateway.admission import Admits, Admitted, CallbackHeaders, Illegible, Verification
 from gateway.answer import Answers
@@ -30,6 +30,7 @@ from shared.core.errors import CallbackRejected, LogUnavailable, RecordRefused
 from shared.core.events import CARD_ACTIONS, Answer, InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
+from shared.core.value import Value
 from shared.eventlog.port import NewRecord, Topics
 from shared.feishu.answer import NOTHING, challenge, not_recorded, render, status_of
 from shared.feishu.callback import APP_TICKET, UnreadableCallback
@@ -49,8 +50,7 @@ Outcome = Literal["recorded", "not_recorded", "answered", "parked", "ignored", "
 log = structlog.get_logger("cardwire.gateway")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(Value, frozen=True, kw_only=True):
     """
     A request as a front end received it.
 
@@ -59,13 +59,12 @@ class Arrival:
         started: When the request began, by the clock's `monotonic`: budgets count from here.
     """
 
-    body: bytes = field(repr=False)
+    body: bytes
     headers: CallbackHeaders
     started: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Value, frozen=True, kw_only=True):
     """
     What the front end is to write; then it calls `Gate.answered`.
 
@@ -79,11 +78,11 @@ class Reply:
     """
 
     status: int
-    body: bytes = field(repr=False)
+    body: bytes
     outcome: Outcome
     kind: str = "unknown"
     received: InteractionReceived | None = None
-    later: NewRecord | None = field(default=None, repr=False)
+    later: NewRecord | None = None
     cause: str | None = None
     hint: str | None = None
     request_id: str | None = None

@@ -20,12 +20,12 @@ Several keys may be active, while they are being changed. Whatever names another
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, assert_never
 
 from gateway.credentials import Credentials
 from shared.core.errors import CallbackRejected
 from shared.core.json_text import EpochMs
+from shared.core.value import Value
 from shared.feishu.callback import (
     Callback,
     CardAction,
@@ -68,8 +68,7 @@ Cause = Literal[
 _SECONDS: Final = re.compile(r"[0-9]{10}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackHeaders:
+class CallbackHeaders(Value, frozen=True, kw_only=True):
     """
     The headers that matter, as received; ``None`` where absent.
 
@@ -77,15 +76,14 @@ class CallbackHeaders:
         message_id: Of a frame of the long connection; a request has none.
     """
 
-    signature: str | None = field(default=None, repr=False)
+    signature: str | None = None
     timestamp: str | None = None
-    nonce: str | None = field(default=None, repr=False)
+    nonce: str | None = None
     request_id: str | None = None
     message_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(Value, frozen=True, kw_only=True):
     """
     A callback that the platform made.
 
@@ -96,19 +94,17 @@ class Admitted:
     """
 
     callback: Interactive
-    signature: str | None = field(default=None, repr=False)
+    signature: str | None = None
     signed_at: EpochMs | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Verification(Value, frozen=True, kw_only=True):
     """The console wants its challenge back."""
 
-    challenge: str = field(repr=False)
+    challenge: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Illegible:
+class Illegible(Value, frozen=True, kw_only=True):
     """A body that was correctly signed and cannot be read: an honest click in a shape that we do not know."""
 
     reason: str

@@ -7,11 +7,11 @@ Guarantees
 """
 
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from gateway.spilled import FOR_TOPIC, Spilled, weight_of
 from shared.clock import Clock

@@ -1,7 +1,9 @@
 """A record in the spill: whole, and the topic that it is for and when it came stand in two headers before its own."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from shared.core.errors import LogUnavailable
 from shared.core.json_text import EpochMs

@@ -27,6 +27,7 @@ from typing import Final, Protocol
 
 from shared.core.codec import Encoded
 from shared.core.json_text import EpochMs
+from shared.core.value import Value
 
 PARTITIONS: Final = 12
 """Partitions per topic: divides by 1, 2, 3, 4, 6 and 12 workers. Chosen once; growing would re-map keys."""
@@ -75,13 +76,12 @@ TOPICS: Final = Topics()
 """The topics of a deployment that shares its log with nobody."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRecord:
+class NewRecord(Value, frozen=True, kw_only=True):
     """A record to append. ``headers`` keep order and duplicates; ``timestamp`` is the event's time (ms)."""
 
     topic: str
     key: str
-    value: bytes = field(repr=False)
+    value: bytes
     headers: tuple[tuple[str, bytes], ...]
     timestamp: EpochMs
 

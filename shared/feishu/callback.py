@@ -7,12 +7,12 @@ click is still a click. Only a body whose kind cannot be told is unreadable.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import ClassVar, Final, TypeVar
 
 from shared.core.events import Action, InteractionKind, Operator
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
+from shared.core.value import Value
 from shared.feishu.members import Members, TooDeep, boolean, exact, members, string, strings, utf8
 from shared.feishu.tokens import less_tokens
 from shared.feishu.usual import Click, text_of, usual_click
@@ -22,23 +22,20 @@ class UnreadableCallback(ValueError):
     """The body is not JSON, or not one of the platform's shapes. The text quotes nothing from the body."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encrypted:
+class Encrypted(Value, frozen=True, kw_only=True):
     """A body whose content must be decrypted first: parse the plaintext again."""
 
-    encrypt: str = field(repr=False)
+    encrypt: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Challenge:
+class Challenge(Value, frozen=True, kw_only=True):
     """URL verification: the console wants `challenge` back. `token` is the Verification Token."""
 
-    challenge: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)
+    challenge: str
+    token: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
+class _Facts(Value, frozen=True, kw_only=True):
     """
     What a callback tells, each where its kind has it.
 
@@ -52,47 +49,43 @@ class _Facts:
     """
 
     event_id: EventId | None = None
-    token: str | None = field(default=None, repr=False)
+    token: str | None = None
     app_id: AppId | None = None
     tenant_key: TenantKey | None = None
     created: str | None = None
-    operator: Operator = field(default_factory=Operator, repr=False)
+    operator: Operator = Operator()
     message_id: MessageId | None = None
     chat_id: ChatId | None = None
     host: str | None = None
     delivery_type: str | None = None
-    url: str | None = field(default=None, repr=False)
-    action: Action = field(default_factory=Action, repr=False)
+    url: str | None = None
+    action: Action = Action()
     event_type: str | None = None
-    card_token: str | None = field(default=None, repr=False)
-    preview_token: str | None = field(default=None, repr=False)
-    app_ticket: str | None = field(default=None, repr=False)
-    text: JsonText = field(repr=False)
+    card_token: str | None = None
+    preview_token: str | None = None
+    app_ticket: str | None = None
+    text: JsonText
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardAction(_Facts):
+class CardAction(_Facts, frozen=True, kw_only=True):
     """Somebody used a card: ``card.action.trigger``."""
 
     kind: ClassVar[InteractionKind] = "card_action"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegacyCardAction(_Facts):
+class LegacyCardAction(_Facts, frozen=True, kw_only=True):
     """Somebody used a card: the flat ``card.action.trigger_v1``, which has neither an id nor the app's id."""
 
     kind: ClassVar[InteractionKind] = "card_action_v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkPreview(_Facts):
+class LinkPreview(_Facts, frozen=True, kw_only=True):
     """A client wants to show a link: ``url.preview.get``. Without a message while the link is being typed."""
 
     kind: ClassVar[InteractionKind] = "link_preview"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscribedEvent(_Facts):
+class SubscribedEvent(_Facts, frozen=True, kw_only=True):
     """Something that the app subscribed to happened, in either envelope; `event_type` says what."""
 
     kind: ClassVar[InteractionKind] = "event"

@@ -8,8 +8,9 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from gateway.admission import Admission, Admitted, CallbackHeaders, Illegible, Verification
 from gateway.credentials import Credentials

@@ -3,9 +3,9 @@
 import ast
 import inspect
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 import gateway.admission
 import shared.feishu.signature

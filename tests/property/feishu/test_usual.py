@@ -1,11 +1,11 @@
 """The quick way to read a click gives what the thorough way gives."""
 
-import dataclasses
 import json
 from contextlib import suppress
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.feishu.callback import CardAction, UnreadableCallback, parse
 from shared.feishu.usual import usual_click
@@ -74,7 +74,7 @@ def test_what_is_read_at_one_go_is_what_is_read_member_by_member(body: str) -> N
         thorough = parse(f'{body[:-1]},"type":0}}'.encode())
         if isinstance(quick, CardAction) and isinstance(thorough, CardAction):
             assert tolerant(f'{quick.text[:-1]},"type":0}}') == tolerant(thorough.text)
-            assert quick == dataclasses.replace(thorough, text=quick.text)
+            assert quick == replace(thorough, text=quick.text)
         else:
             assert type(quick) is type(thorough)
 

@@ -1,10 +1,10 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.spill import Bounds, Spill
 from gateway.spill_folder import Claim, SpillFolder

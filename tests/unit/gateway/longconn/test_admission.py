@@ -1,7 +1,7 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.admission import Admitted, CallbackHeaders, Illegible
 from gateway.longconn.admission import FrameAdmission

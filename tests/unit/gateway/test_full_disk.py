@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.forward import MOST
 from gateway.rejected import MOST_WAITING, Rejected
 from gateway.spill import Spill
 from gateway.spill_folder import SpillFolder
@@ -123,16 +124,16 @@ async def test_what_a_crashed_gateway_left_on_a_full_disk_is_forwarded_once(tmp_
 async def test_a_file_that_cannot_be_read_on_is_not_forwarded_again_from_its_beginning(tmp_path: Path) -> None:
     """While nothing can be deleted from it, how far we got is known to us alone: it is not let go of."""
     log, disk = UnreliableLog(), FillingDisk(free=0)
-    values = [b"%d" % n for n in range(600)]
+    values = [b"%d" % n for n in range(4 * MOST + 50)]
     async with left_behind(tmp_path, values) as orphan:
         stranger = SqliteLog(orphan, topics=Topics(interactions="spill"), partitions=1)
         await stranger.append([NewRecord(topic="spill", key="k", value=b"no gateway's", headers=(), timestamp=0)])
         await stranger.close()
         async with a_way(log, tmp_path, disk=disk.disk()) as way:
-            await until(lambda: way.metrics.value(SPILLED, "forwarded") == 512)
+            await until(lambda: way.metrics.value(SPILLED, "forwarded") == 4 * MOST)
             await asyncio.sleep(0.5)  # two looks
-            assert 512 == way.metrics.value(SPILLED, "forwarded")
-    assert values[:512] == await log.values()
+            assert 4 * MOST == way.metrics.value(SPILLED, "forwarded")
+    assert values[: 4 * MOST] == await log.values()
     assert [orphan] == spills_in(tmp_path)
 
 

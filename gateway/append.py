@@ -70,7 +70,7 @@ STUCK_S: Final = 2.5
 log = structlog.get_logger("cardwire.gateway")
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     record: NewRecord
     started: float
@@ -137,7 +137,7 @@ class Appender:
         if left <= 0 or self._closing or self._in_flight >= MAX_WAITING:
             raise LogUnavailable("no time or no room left for an append")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(record=record, started=started, done=loop.create_future())
+        waiting = _Waiting(record, started, loop.create_future())
         self._waiting.append(waiting)
         self._work.set()
         self._clicks.set()

@@ -15,10 +15,8 @@ from shared.core.events import Action, Operator
 from shared.core.ids import OpenId
 from shared.core.json_text import JsonText
 from shared.feishu.members import exact
-from shared.feishu.tokens import TOKENS
 
 _NULL: Final = Raw(b"null")
-_TOKENS: Final = tuple(f'"{name}"'.encode() for name in TOKENS)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -123,17 +121,19 @@ def text_of(click: Click, body: bytes) -> JsonText | None:
     """
     if b"\\" in body:
         return None
-    tokens = (
+    context = click.event.context
+    for name, value in (
         ("token", click.header.token),
         ("token", click.event.token),
-        ("preview_token", click.event.context.preview_token),
-    )
-    for name, value in tokens:
+        ("preview_token", context.preview_token),
+    ):
         if value is not None:
             member = f'"{name}":"{value}"'.encode()
             less = body.replace(member + b",", b"", 1)
             body = less if less is not body else body.replace(b"," + member, b"", 1)
-    return None if any([name in body for name in _TOKENS]) else JsonText(body.decode())  # noqa: C419 -- a list is faster
+    if b'token"' in body or b'"app_ticket"' in body:
+        return None
+    return JsonText(body.decode())
 
 
 def usual_click(body: bytes) -> Click | None:

@@ -1,5 +1,6 @@
 """The admin port, the same for every process: ``/healthz``, ``/readyz`` and ``/metrics``."""
 
+import errno
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -41,7 +42,7 @@ async def serve_admin(host: str, port: int, probes: Probes) -> AsyncIterator[str
     Serve the admin port until the block is left, and tell its address, as ``http://127.0.0.1:9101``.
 
     Raises:
-        ConfigError: The port is taken; the text names CARDWIRE_ADMIN_PORT.
+        ConfigError: The port is taken, or the host is none of this machine; the text names the setting.
     """
     runner = web.AppRunner(_application(probes), access_log=None)
     await runner.setup()
@@ -49,15 +50,21 @@ async def serve_admin(host: str, port: int, probes: Probes) -> AsyncIterator[str
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise ConfigError(
-                f"CARDWIRE_ADMIN_PORT: cannot listen on {host}:{port} ({error.strerror or 'address in use'}); "
-                "expected a free port, for example CARDWIRE_ADMIN_PORT=9109"
-            ) from error
+            raise _refusal(error, host, port) from error
         bound = runner.addresses[0]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         yield f"http://{shown}:{bound[1]}"
     finally:
         await runner.cleanup()
+
+
+def _refusal(error: OSError, host: str, port: int) -> ConfigError:
+    where = f"cannot listen on {host}:{port} ({error.strerror or 'unknown address'})"
+    if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        return ConfigError(f"CARDWIRE_ADMIN_PORT: {where}; expected a free port, for example CARDWIRE_ADMIN_PORT=9109")
+    return ConfigError(
+        f"CARDWIRE_ADMIN_HOST: {where}; expected an address of this machine, for example CARDWIRE_ADMIN_HOST=0.0.0.0"
+    )
 
 
 def _application(probes: Probes) -> web.Application:

@@ -9,7 +9,9 @@ Guarantees
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -19,47 +21,108 @@ from shared.core.errors import ConfigError
 REREAD_S: Final = 3.0
 """Short enough to wait for at a console, long enough to cost nothing."""
 
+WITHIN_S: Final = 1.0
+"""How long whoever asked for a reading out of turn waits for it."""
+
 S = TypeVar("S")
 
 log = structlog.get_logger("cardwire")
 
 
-@asynccontextmanager
-async def rereading(
-    read: Callable[[], S], known: S, renew: Callable[[S], None], *, clock: Clock, every_s: float = REREAD_S
-) -> AsyncIterator[None]:
+class Rereading:
     """
-    Read settings again and again until the block is left.
+    Settings that are read again and again, one reading after the other.
 
     Args:
         read: Reads them; may block. Raises `ConfigError`.
         known: What is in force.
         renew: Told what was read, whenever it differs from what was read before.
+        every_s: The period.
+        within_s: How long `now` waits.
     """
-    task = asyncio.create_task(_keep_reading(read, known, renew, clock, every_s), name="cardwire-reread")
+
+    def __init__(
+        self,
+        read: Callable[[], S],
+        known: S,
+        renew: Callable[[S], None],
+        *,
+        clock: Clock,
+        every_s: float,
+        within_s: float,
+    ) -> None:
+        self._once = partial(_once, _State(known=known), read, renew)
+        self._clock, self._every_s, self._within_s = clock, every_s, within_s
+        self._asked: float | None = None
+        self._asking: asyncio.Task[None] | None = None
+
+    async def keep(self) -> None:
+        """Read them for ever."""
+        while True:
+            await self._clock.sleep(self._every_s)
+            await self._once()
+
+    async def now(self) -> None:
+        """
+        Read them out of turn, before something is decided for good by them: at most once in a period.
+
+        Returns when they are read, or after ``within_s``, if the disk takes so long; never raises.
+        """
+        at = self._clock.monotonic()
+        if self._asked is not None and at - self._asked < self._every_s:
+            return
+        self._asked = at
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._once(), name="cardwire-reread-now")
+        await asyncio.wait({self._asking}, timeout=self._within_s)
+
+    async def end(self) -> None:
+        """Leave a reading out of turn alone."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class _State(Generic[S]):
+    known: S
+    problem: str | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@asynccontextmanager
+async def rereading(
+    read: Callable[[], S],
+    known: S,
+    renew: Callable[[S], None],
+    *,
+    clock: Clock,
+    every_s: float = REREAD_S,
+    within_s: float = WITHIN_S,
+) -> AsyncIterator[Rereading]:
+    """Read settings again and again until the block is left; its arguments are those of `Rereading`."""
+    reading = Rereading(read, known, renew, clock=clock, every_s=every_s, within_s=within_s)
+    task = asyncio.create_task(reading.keep(), name="cardwire-reread")
     try:
-        yield
+        yield reading
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        await reading.end()
 
 
-async def _keep_reading(
-    read: Callable[[], S], known: S, renew: Callable[[S], None], clock: Clock, every_s: float
-) -> None:
-    problem: str | None = None
-    while True:
-        await clock.sleep(every_s)
+async def _once(state: _State[S], read: Callable[[], S], renew: Callable[[S], None]) -> None:
+    async with state.turn:  # or what was read earlier could be told later
         try:
             found = await asyncio.to_thread(read)
-            if found != known:
+            if found != state.known:
                 renew(found)
                 log.info("settings_reread")
-            known = found
+            state.known = found
         except Exception as error:  # noqa: BLE001 -- whatever it is, what is in force stays so
             told = str(error) if isinstance(error, ConfigError) else type(error).__name__
-            if told != problem:
+            if told != state.problem:
                 log.warning("settings_kept", reason=told)
-            problem = told
+            state.problem = told
         else:
-            problem = None
+            state.problem = None

@@ -158,7 +158,8 @@ async def serve(
         )
         if reread is not None:
             renew = partial(_renew, platform=platform, consume=stages.consume)
-            await stack.enter_async_context(rereading(reread, settings, renew, clock=clock))
+            reading = await stack.enter_async_context(rereading(reread, settings, renew, clock=clock))
+            stages.consume.reread = reading.now
         running = RunningWorker(stages, event_log, clock, meter)
         stack.push_async_callback(running.stop)
         probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=meter.metrics)

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Callable
 
 import structlog.testing
@@ -90,3 +91,45 @@ async def test_nothing_is_read_after_the_end() -> None:
     clock.advance(REREAD_S)
     await asyncio.sleep(0.01)
     assert 0 == source.reads
+
+
+async def test_who_decides_for_good_reads_out_of_turn_once_in_a_period() -> None:
+    """At once, without the clock; not for each of many; and again in the next period."""
+    source, clock, renewed = Source(), ManualClock(), list[str]()
+    async with rereading(source.read, "first", renewed.append, clock=clock) as reading:
+        source.holds = "second"
+        await reading.now()
+        assert ["second"] == renewed
+        source.holds = "third"
+        await reading.now()
+        assert (["second"], 1) == (renewed, source.reads)
+        clock.advance(REREAD_S)
+        await reading.now()
+        assert ["second", "third"] == renewed
+
+
+async def test_a_reading_out_of_turn_never_raises() -> None:
+    """What is in force stays so, and one line says why."""
+    source, renewed = Source(), list[str]()
+    source.holds = ConfigError("no file")
+    with structlog.testing.capture_logs() as lines:
+        async with rereading(source.read, "first", renewed.append, clock=ManualClock()) as reading:
+            await reading.now()
+    assert ([], ["settings_kept"]) == (renewed, [line["event"] for line in lines])
+
+
+async def test_a_disk_that_hangs_holds_up_nobody_for_long() -> None:
+    """Whoever asked goes on with what is in force; what is read in the end counts from then on."""
+    answers, renewed = threading.Event(), list[str]()
+
+    def read() -> str:
+        answers.wait(10)
+        return "second"
+
+    async with rereading(read, "first", renewed.append, clock=ManualClock(), within_s=0.01) as reading:
+        await reading.now()
+        assert [] == renewed
+        answers.set()
+        async with asyncio.timeout(5):
+            while not renewed:  # noqa: ASYNC110 -- a thread reads
+                await asyncio.sleep(0)

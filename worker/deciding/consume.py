@@ -17,12 +17,14 @@ from shared.app.app import App
 from shared.clock import Clock
 from shared.core.callers import NOBODY, Callers
 from shared.core.errors import LedgerUnavailable, LogUnavailable, NewerThanUs
+from shared.core.events import RequestReceived
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Consumer, EventLog, Polled, Topics
 from worker.deciding.batch import Batch, Taken, take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
+from worker.deciding.grant import is_against
 from worker.deciding.handlers import HandlerThreads
 from worker.deciding.telling import Telling
 from worker.deciding.wanted import wanted
@@ -57,6 +59,7 @@ class Consume:
 
     Attributes:
         callers: Who may ask for what; may be replaced at any time.
+        reread: Asked to bring ``callers`` up to date before a request is refused by them; never raises.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Consume:
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
         self._settle_ms = settle_ms
         self.callers = callers
+        self.reread: Callable[[], Awaitable[None]] = _nothing_to_read
         self._telling = Telling()
         self._next: dict[int, int] = {}
         self._stopping = asyncio.Event()
@@ -199,8 +203,18 @@ class Consume:
     async def _decide(self, rest: Sequence[Taken]) -> Draft:
         known: Known = await self._ledger.read(wanted(rest))
         batch = Batch(taken=rest)
+        if self._refuses_some(rest, known):
+            await self.reread()  # it is for good: by the lists as they are now
         callers = self.callers  # the same if it is decided again
         return await self._handlers.run(lambda call: decide(batch, known, self._apps, call, callers=callers))
+
+    def _refuses_some(self, rest: Sequence[Taken], known: Known) -> bool:
+        asked = (taken.fact for taken in rest if isinstance(taken.fact, RequestReceived))
+        against = [request for request in asked if is_against(self.callers, request)]
+        if not against:
+            return False
+        draft = Draft(known)
+        return not all(draft.is_claimed(request) for request in against)
 
     async def _parking(self, taken: Taken, reason: str) -> Draft:
         draft = Draft(Known(now=await self._ledger.now()))
@@ -246,6 +260,10 @@ class Consume:
         self.halted = newer
         log.error("consuming_halted", reason=str(newer))
         await self._stopping.wait()
+
+
+async def _nothing_to_read() -> None:
+    """Stand for a file of callers, where there is none that could change."""
 
 
 def _joined(first: Polled, second: Polled) -> Polled:

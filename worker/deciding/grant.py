@@ -53,6 +53,14 @@ def grant(
     return Verdict(result="refused", reason=refusal) if refusal else _granted(request, offset, chat_id)
 
 
+def is_against(callers: Callers, request: RequestReceived) -> bool:
+    """Say whether it is by these lists that a request is not done."""
+    if request.caller in {OURSELVES, COMMAND_LINE}:
+        return False
+    caller = callers.by_name.get(request.caller)
+    return caller is None or caller.refusal(request.app_id, request.effects) is not None
+
+
 def _granted(request: RequestReceived, offset: int, chat_id: ChatId | None) -> Verdict:
     try:
         planned = tuple(

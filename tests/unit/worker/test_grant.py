@@ -9,7 +9,7 @@ from shared.app.interaction import Interaction
 from shared.core.callers import Caller, Callers
 from shared.core.codec import decode
 from shared.core.decision import Card, Decision
-from shared.core.effects import Requestable, SendText, UpdateCard
+from shared.core.effects import RenameChat, Requestable, SendText, UpdateCard
 from shared.core.events import Event, RequestReceived, request_event_id
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import JsonText
@@ -18,7 +18,7 @@ from tests.unit.worker.test_decide import Direct, counting, decisions
 from worker.deciding.batch import take
 from worker.deciding.decide import LATE_MS, decide
 from worker.deciding.draft import REQUEST
-from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER
+from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER, is_against
 from worker.ledger.port import CardKey, CardRow, ClaimKey, FaceRow, Known, Write
 
 OTHER = MessageId("om_2")
@@ -186,3 +186,11 @@ def test_a_late_click_still_changes_other_cards() -> None:
     row = CardRow(app_id=APP, message_id=CARD, version=4, state=None, content=None, newest_at=NOW + LATE_MS + 1)
     write = written(click("e1"), app=telling(), known=Known(now=NOW, cards={CardKey(APP, CARD): row}))
     assert (["om_2", "om_3"], []) == ([each.message_id for each in handed_over(write)], list(write.effects))
+
+
+def test_the_lists_are_against_a_request_that_they_do_not_allow() -> None:
+    """Of a caller that is not there, or may not; never against our own, which is in no list."""
+    assert not is_against(CALLERS, asked())
+    assert is_against(Callers(), asked())
+    assert is_against(CALLERS, asked(RenameChat("n")))
+    assert not is_against(Callers(), asked(caller="worker"))

@@ -120,7 +120,7 @@ def _renew(
     settings: GatewaySettings, *, webhook: WebhookApps, connections: "Sequence[LongConnection]", requests: Requests
 ) -> None:
     webhook.renew(settings.apps)
-    requests.callers = settings.callers or NOBODY
+    requests.renew(settings.callers or NOBODY)
     secrets = {told.app_id: told.connection.app_secret for told in settings.apps}
     for connection in connections:
         if (secret := secrets.get(connection.app_id)) is not None:

@@ -43,6 +43,8 @@ log = structlog.get_logger("cardwire.gateway")
 class _Connection(web.RequestHandler):
     """Refuses what is not HTTP in our words: the library would answer with a page of its own, and its name."""
 
+    unreadable = REJECTED
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -54,17 +56,22 @@ class _Connection(web.RequestHandler):
         log.info("request_unreadable", status=status, error=type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("half of another answer is written")
-        refusal = response(status, REJECTED if status < 500 else UNAVAILABLE)  # noqa: PLR2004  5xx: ours
+        refusal = response(status, self.unreadable if status < 500 else UNAVAILABLE)  # noqa: PLR2004  5xx: ours
         refusal.force_close()
         return refusal
 
 
 class Server(web.Server):
-    """Ends connections on which nobody is let in: the library would keep each for an hour."""
+    """
+    Ends connections on which nobody is let in: the library would keep each for an hour.
 
-    def __init__(self, handle: Handle, *, idle_s: float) -> None:
+    Args:
+        unreadable: What is told to whoever sends what is not HTTP.
+    """
+
+    def __init__(self, handle: Handle, *, idle_s: float, unreadable: bytes = REJECTED) -> None:
         super().__init__(self._serve)
-        self._handle, self._idle_s = handle, idle_s
+        self._handle, self._idle_s, self._unreadable = handle, idle_s, unreadable
         self._strangers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._numbers, self._under_way = itertools.count(), set[int]()
 
@@ -90,6 +97,7 @@ class Server(web.Server):
             auto_decompress=False,
             lingering_time=LINGER_S,
         )
+        connection.unreadable = self._unreadable
         self._expect(connection)
         return connection
 

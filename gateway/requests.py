@@ -10,6 +10,7 @@ Guarantees
 Requests never take the room of callbacks: few are under way at once, and who is one too many is told to come back.
 """
 
+import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,8 +26,10 @@ from shared.core.codec import encode
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.core.events import RequestReceived
 from shared.core.ids import AppId
+from shared.core.settling import Settling
 from shared.eventlog.port import NewRecord, Topics
 from shared.observability.metrics import REQUESTS, Metrics
+from shared.reread import REREAD_S
 
 MAX_UNDER_WAY: Final = 256
 """Requests that may be under way at once: a sixteenth of the room that callbacks have."""
@@ -39,8 +42,15 @@ UNKNOWN: Final = "unknown"
 
 _UNAVAILABLE: Final = "the log did not take it in time: expected nothing else of you, send the same request_id again"
 _BUSY: Final = f"{MAX_UNDER_WAY} requests are under way: expected a pause, send the same request_id again in a second"
+_NEW: Final = (
+    "this is allowed here since {since} s, and workers may not know it yet: expected a pause, send the same request_id "
+    "again in {after} s"
+)
 _TOO_LARGE: Final = "the request is larger than the log takes: expected a smaller one, for example with a smaller card"
 _STRANGER: Final = "the token is missing or nobody's: expected one of a caller, for example Authorization: Bearer …"
+
+SETTLED_S: Final = 2 * REREAD_S
+"""How long what a caller was newly allowed is kept back: each worker has read of it by then."""
 
 log = structlog.get_logger("cardwire.gateway")
 
@@ -55,12 +65,14 @@ class Answer:
         told: The body's one member: the request's ``id``, or the ``error``.
         outcome: For metric and log line.
         received: What was asked for, as far as it could be read.
+        after_s: In how many seconds to send it again, where that helps.
     """
 
     status: int
     told: dict[str, str]
     outcome: Outcome
     received: RequestReceived | None = field(default=None, repr=False)
+    after_s: int = 1
 
     @classmethod
     def refused(
@@ -75,10 +87,8 @@ class Requests:
     Takes requests in.
 
     Args:
+        callers: Who may ask for what.
         apps: Those that this gateway knows.
-
-    Attributes:
-        callers: Who may ask for what; may be replaced at any time.
     """
 
     def __init__(
@@ -91,14 +101,18 @@ class Requests:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self.callers = callers
+        self._settling = Settling.from_start(callers)
         self._apps, self._appender, self._topics, self._clock, self._metrics = apps, appender, topics, clock, metrics
         self._under_way = 0
+
+    def renew(self, callers: Callers) -> None:
+        """Replace the callers: what they may no longer do counts at once, what they may now after `SETTLED_S`."""
+        self._settling = self._settling.then(callers, at=self._clock.monotonic())
 
     def who(self, authorization: str | None) -> Caller | None:
         """Return who calls, by the header ``Authorization``."""
         scheme, _, token = (authorization or "").partition(" ")
-        return self.callers.who(token.strip()) if scheme.lower() == "bearer" else None
+        return self._settling.callers.who(token.strip()) if scheme.lower() == "bearer" else None
 
     @contextmanager
     def room(self) -> Iterator[bool]:
@@ -119,7 +133,8 @@ class Requests:
         received = requested.by(caller.name, self._clock.now())
         if refusal := self._refusal(caller, requested):
             return Answer.refused(403, refusal, received=received)
-        return await self._record(received)
+        known_s = self._clock.monotonic() - self._settling.newest(caller, requested.app_id, requested.effects)
+        return await self._record(received) if known_s >= SETTLED_S else _too_new(known_s, received)
 
     def answered(self, caller: Caller | None, answer: Answer, *, started: float) -> None:
         """Take note of an answer: the count, and the one log line."""
@@ -155,6 +170,12 @@ class Requests:
         except RecordRefused:
             return Answer.refused(413, _TOO_LARGE, received=received)
         return Answer(status=202, told={"id": received.event_id}, outcome="accepted", received=received)
+
+
+def _too_new(known_s: float, received: RequestReceived) -> Answer:
+    after_s = math.ceil(SETTLED_S - known_s)
+    why = _NEW.format(since=math.floor(known_s), after=after_s)
+    return Answer(status=503, told={"error": why}, outcome="not_recorded", received=received, after_s=after_s)
 
 
 def stranger() -> Answer:

@@ -22,6 +22,7 @@ _BODY: Final = {
     408: "the body was not received within 2 s: expected it at once, in one piece",
 }
 _INCOMPLETE: Final = "the body is incomplete: expected as many bytes as Content-Length says"
+_NO_HTTP: Final = f"this is no HTTP that can be read: expected POST {PATH}, for example sent by curl"
 _OURS: Final = "Cardwire could not take it: expected nothing else of you, send the same request_id again"
 
 log = structlog.get_logger("cardwire.gateway")
@@ -37,7 +38,7 @@ class RequestsHttp:
 
     def server(self) -> Server:
         """Return a server of it, to be bound."""
-        return Server(self._handle, idle_s=self._stranger_s)
+        return Server(self._handle, idle_s=self._stranger_s, unreadable=_bytes({"error": _NO_HTTP}))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path != PATH:
@@ -77,7 +78,7 @@ def _told(answer: Answer) -> web.Response:
         case 401:
             told.headers["WWW-Authenticate"] = "Bearer"
         case 429 | 503:
-            told.headers["Retry-After"] = "1"
+            told.headers["Retry-After"] = str(answer.after_s)
         case 408 | 413:
             told.force_close()
         case _:
@@ -86,4 +87,8 @@ def _told(answer: Answer) -> web.Response:
 
 
 def _json(status: int, body: dict[str, str]) -> web.Response:
-    return response(status, json.dumps(body, ensure_ascii=False).encode())
+    return response(status, _bytes(body))
+
+
+def _bytes(body: dict[str, str]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()

@@ -269,6 +269,42 @@ async def test_the_worker_reads_the_file_of_callers_again(either_ledger: Stack, 
         await running.check()
 
 
+async def test_the_worker_refuses_nothing_by_an_old_file(either_ledger: Stack, tmp_path: Path) -> None:
+    """A caller that was added a moment ago is done for at once, by the file as it is then."""
+    async with asking(either_ledger, tmp_path, workers=0) as (running, _):
+        env = {**running.env, "LARK_DOMAIN": running.simulator.url}
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        async with running.worker(reread=rereader(WorkerSettings, env)) as worker:
+            await worker.ready()
+            write_callers(tmp_path / "callers.toml", {CALLER: table(), "cron": table(token="the-token-of-cron")})
+            await running.append(_forged("cron", message_id))
+            await running.quiet()
+            assert ["decided"] == [decided.result for decided in await running.decisions()]
+        await running.check()
+
+
+@pytest.mark.slow
+async def test_the_first_request_of_a_new_caller_that_is_accepted_is_done(tmp_path: Path) -> None:
+    """Added while gateway and worker run, each with its own clock: 401, then 503, then 202; the text is sent."""
+    async with asking(files(tmp_path), tmp_path, workers=0) as (running, _), aiohttp.ClientSession() as client:
+        env = {**running.env, "LARK_DOMAIN": running.simulator.url, "CARDWIRE_REQUESTS_PORT": "0"}
+        text = request({**TEXT, "to": await running.chat()})
+        gateway = serve(GatewaySettings.load(env), app_of_stories(), reread=rereader(GatewaySettings, env))
+        async with gateway as taking, running.worker(reread=rereader(WorkerSettings, env)) as worker:
+            await worker.ready()
+            write_callers(tmp_path / "callers.toml", {"cron": table(token="the-token-of-cron")})
+            program, told = Program(url=taking.requests_url, client=client, token="the-token-of-cron"), [0]
+            async with asyncio.timeout(30):
+                while told[-1] != 202:
+                    told.append((await program.post(text))[0])
+                    await asyncio.sleep(0.05)
+            await running.quiet()
+        assert [0, 401, 503, 202] == [status for status, _ in itertools.groupby(told)]
+        assert ["decided"] == [decided.result for decided in await running.decisions()]
+        assert 1 == len(running.calls(SEND))
+        await running.check()
+
+
 @pytest.mark.slow
 async def test_what_was_accepted_outlives_a_gateway_that_is_killed(tmp_path: Path) -> None:
     """202 means recorded: SIGKILL right after it, then a worker decides the request."""
@@ -334,6 +370,7 @@ async def test_a_slow_or_broken_body_is_told_as_such(tmp_path: Path) -> None:
     assert "413" in await _raw(port, b"Content-Length: 300000\r\n\r\n")
     assert "400" in await _raw(port, b"Transfer-Encoding: chunked\r\n\r\nplanted\r\n")
     assert "401" in await _raw(port, b"Content-Length: 10\r\n\r\n{", token="nobody's"), "before the body was read"
+    assert "this is no HTTP that can be read: expected POST /v1/requests" in await _all_of(port, b"planted\r\n\r\n")
     await runner.cleanup()
     assert [] == log.appends
 
@@ -345,6 +382,15 @@ async def _raw(port: int, rest: bytes, *, token: str = TOKEN) -> str:
     line = (await asyncio.wait_for(reader.readline(), 10)).decode()
     writer.close()
     return line
+
+
+async def _all_of(port: int, sent: bytes) -> str:
+    """Send bytes; return all that is answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    answer = (await asyncio.wait_for(reader.read(), 10)).decode()
+    writer.close()
+    return answer
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -39,9 +40,14 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-async def requests(log: TestableLog, metrics: Metrics) -> AsyncIterator[Requests]:
+def clock() -> ManualClock:
+    """The gateway's clock."""
+    return ManualClock(7)
+
+
+@pytest.fixture
+async def requests(log: TestableLog, metrics: Metrics, clock: ManualClock) -> AsyncIterator[Requests]:
     """Requests of one caller."""
-    clock = ManualClock(7)
     appender = Appender(log, clock=clock, metrics=metrics)
     appender.start()
     yield Requests(
@@ -84,6 +90,32 @@ async def test_what_a_caller_may_not_ask_for_is_not_recorded(
     assert (400 if "JSON" in line else 403, "refused") == (answer.status, answer.outcome)
     assert answer.told["error"].startswith(line)
     assert [] == await log.all(TOPICS.interactions)
+
+
+async def test_what_is_newly_allowed_is_kept_back_until_workers_know(
+    requests: Requests, log: TestableLog, clock: ManualClock
+) -> None:
+    """503 with the time to wait, nothing recorded; then 202. What was allowed before is not held up."""
+    wider = replace(BILLING, effects=BILLING.effects | {"RenameChat"})
+    rename = b'{"request_id":"r2","app_id":"cli_a","effects":[{"kind":"RenameChat","name":"n","chat_id":"oc_1"}]}'
+    requests.renew(Callers(by_name={"billing": wider}))
+    clock.advance(1.5)
+    early = await requests.accept(wider, rename)
+    assert (503, "not_recorded", 5) == (early.status, early.outcome, early.after_s)
+    assert (
+        "this is allowed here since 1 s, and workers may not know it yet: expected a pause, send the same request_id "
+        "again in 5 s"
+    ) == early.told["error"]
+    assert [] == await log.all(TOPICS.interactions)
+    assert 202 == (await requests.accept(wider, TEXT)).status
+    clock.advance(early.after_s)
+    assert 202 == (await requests.accept(wider, rename)).status
+
+
+async def test_what_is_no_longer_allowed_counts_at_once(requests: Requests) -> None:
+    """A token that is taken away is nobody's."""
+    requests.renew(Callers())
+    assert requests.who("Bearer tok-planted") is None
 
 
 async def test_a_log_that_is_away_is_told_as_such(requests: Requests, log: TestableLog) -> None:

@@ -41,7 +41,7 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None, group: int | None
     from gateway.settings import GatewaySettings
 
     settings = GatewaySettings.load(env)
-    configure_logs(settings.observability.level, settings.observability.format, in_batches=True)
+    configure_logs(settings.observability.level, settings.observability.format)
     handlers = load_apps(settings.apps)
     if settings.processes > 1:
         run_group(settings, env, parent=parent)

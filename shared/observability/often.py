@@ -13,8 +13,8 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
-from shared.observability.batches import Batches
 from shared.observability.redact import is_suspect
+from shared.observability.sink import Sink
 
 _ENCODER: Final = msgspec.json.Encoder()
 _log = structlog.get_logger("cardwire")
@@ -32,22 +32,22 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
 
 
 class Often:
-    """Where declared lines go: with all others, unless a process writes JSON in batches."""
+    """Where declared lines go: with all others, unless a process writes JSON."""
 
     def __init__(self) -> None:
-        self._batches: Batches | None = None
+        self._sink: Sink | None = None
 
-    def use(self, batches: Batches | None) -> None:
+    def use(self, sink: Sink | None) -> None:
         """Write JSON there from now on."""
-        self._batches = batches
+        self._sink = sink
 
     def write(self, line: Line) -> None:
-        """Write a line; one that is more than information at once, others soon."""
-        if self._batches is None or line.level != "info" or not self._wrote(line, self._batches):
+        """Write a line."""
+        if self._sink is None or line.level != "info" or not self._wrote(line, self._sink):
             told = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
             (_log.info if told.pop("level") == "info" else _log.warning)(line.__struct_config__.tag, **told)
 
-    def _wrote(self, line: Line, batches: Batches) -> bool:
+    def _wrote(self, line: Line, sink: Sink) -> bool:
         """Write a line as it is, unless it takes a closer look."""
         try:
             text = _ENCODER.encode(line).decode()
@@ -55,7 +55,7 @@ class Often:
             return False
         if is_suspect(text):
             return False
-        batches.write(f'{text[:-1]},"level":"info","at":"{_now()}"}}\n')
+        sink.write(f'{text[:-1]},"level":"info","at":"{_now()}"}}\n')
         return True
 
 

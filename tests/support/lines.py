@@ -7,7 +7,16 @@ from contextlib import contextmanager
 
 import structlog
 
-from shared.observability import configure_logs
+from shared.observability import configure_logs, flush_logs
+
+
+class Stream(io.StringIO):
+    """What was logged, up to the moment when it is asked for."""
+
+    def getvalue(self) -> str:
+        """Return it."""
+        flush_logs()
+        return super().getvalue()
 
 
 @contextmanager
@@ -19,7 +28,7 @@ def lines_at_debug(*, turned_up: Sequence[str] = ()) -> Iterator[io.StringIO]:
         turned_up: Loggers of libraries that are made to say all that they can.
     """
     root = logging.getLogger()
-    handlers, level, stream = root.handlers, root.level, io.StringIO()
+    handlers, level, stream = root.handlers, root.level, Stream()
     levels = {name: logging.getLogger(name).level for name in turned_up}
     configure_logs("debug", "json", stream=stream)
     for name in turned_up:
@@ -29,5 +38,6 @@ def lines_at_debug(*, turned_up: Sequence[str] = ()) -> Iterator[io.StringIO]:
     finally:
         for name, before in levels.items():
             logging.getLogger(name).setLevel(before)
+        flush_logs()
         structlog.reset_defaults()
         root.handlers, root.level = handlers, level

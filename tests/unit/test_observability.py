@@ -1,5 +1,4 @@
 import asyncio
-import io
 import json
 import logging
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from shared.core.ids import AppId, EventId, TenantKey
 from shared.core.secret import Secret
 from shared.observability import Metric, Metrics, configure_logs, redact
 from shared.observability.metrics import GATEWAY_METRICS, WORKER_METRICS
+from tests.support.lines import Stream
 
 PLANTED = "planted-4711"
 
@@ -25,7 +25,7 @@ PLANTED = "planted-4711"
 class Lines:
     """What was written, by the line."""
 
-    def __init__(self, stream: io.StringIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     @property
@@ -45,7 +45,7 @@ def lines() -> Iterator[Lines]:
     """Configure log lines as a process does, for the length of a test."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    stream = io.StringIO()
+    stream = Stream()
     configure_logs("debug", "json", stream=stream)
     yield Lines(stream)
     structlog.reset_defaults()
@@ -156,24 +156,26 @@ class TestLines:
 
     def test_on_a_terminal_a_line_is_text(self) -> None:
         """For people; what must not be seen is hidden there too."""
-        stream = io.StringIO()
+        stream = Stream()
         configure_logs("info", "text", stream=stream)
         structlog.get_logger().info("card_updated", event_id="ev1", token=PLANTED)
+        written = stream.getvalue()
         structlog.reset_defaults()
         logging.getLogger().handlers.clear()
-        assert "card_updated" in stream.getvalue()
-        assert "event_id=ev1" in stream.getvalue()
-        assert PLANTED not in stream.getvalue()
+        assert "card_updated" in written
+        assert "event_id=ev1" in written
+        assert PLANTED not in written
 
     def test_less_important_lines_are_not_written(self) -> None:
         """The level counts."""
-        stream = io.StringIO()
+        stream = Stream()
         configure_logs("warning", "json", stream=stream)
         structlog.get_logger().info("quiet")
         structlog.get_logger().warning("loud")
+        written = stream.getvalue()
         structlog.reset_defaults()
         logging.getLogger().handlers.clear()
-        assert ["loud"] == [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+        assert ["loud"] == [json.loads(line)["event"] for line in written.splitlines()]
 
     def test_other_libraries_lines_are_written_alike(self, lines: Lines) -> None:
         """As JSON, from warnings on, with the same redaction."""
@@ -319,7 +321,7 @@ class TestMetrics:
 @pytest.mark.usefixtures("lines")
 def test_a_terminal_shows_where_an_exception_was_raised(logger: Any) -> None:
     """Text is for people, who see type and place of an exception there as well as in JSON."""
-    stream = io.StringIO()
+    stream = Stream()
     configure_logs("info", "text", stream=stream)
     try:
         int(PLANTED)

@@ -10,8 +10,7 @@ import pytest
 import structlog
 
 from gateway.accept import CallbackAnswered
-from shared.observability import configure_logs, redact
-from shared.observability.batches import MOST, PIECE, Batches
+from shared.observability import configure_logs, flush_logs, redact
 from shared.observability.often import often
 
 TOKEN: Final = "c-295ee57216a5dc9de90fefd0aadb4b1d"
@@ -35,6 +34,7 @@ class Pipe(io.StringIO):
     @property
     def lines(self) -> list[dict[str, Any]]:
         """What was written."""
+        flush_logs()
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
 
@@ -44,8 +44,9 @@ def pipe() -> Iterator[Pipe]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     stream = Pipe()
-    configure_logs("info", "json", stream=stream, in_batches=True)
+    configure_logs("info", "json", stream=stream)
     yield stream
+    flush_logs()
     often.use(None)
     structlog.reset_defaults()
     root.handlers, root.level = handlers, level
@@ -98,8 +99,8 @@ def test_lines_keep_their_order(pipe: Pipe) -> None:
     ]
 
 
-def test_a_warning_is_written_at_once(pipe: Pipe) -> None:
-    """It may be the last that is heard of the process."""
+def test_a_warning_is_one_there_too(pipe: Pipe) -> None:
+    """It goes the way of all other lines."""
     often.write(msgspec.structs.replace(LINE, level="warning", outcome="rejected", cause="signature_mismatch"))
     assert [("warning", "signature_mismatch")] == [(line["level"], line["cause"]) for line in pipe.lines]
 
@@ -109,6 +110,7 @@ def test_a_warning_is_written_at_once(pipe: Pipe) -> None:
 def test_a_secret_among_its_texts_is_cut_out(pipe: Pipe, member: str, text: str) -> None:
     """What strangers write into ids is as harmless here as in any other line."""
     often.write(msgspec.structs.replace(LINE, **{member: text}))
+    flush_logs()
     written = pipe.getvalue()
     assert not any(secret in written for secret in (TOKEN, "pa55", "def0", "abcdefgh1"))
     assert "***" in pipe.lines[0][member]
@@ -128,58 +130,7 @@ def test_redaction_hides_no_member_of_it() -> None:
 
 def test_less_important_lines_are_not_written(pipe: Pipe) -> None:
     """The level counts for these, too."""
-    configure_logs("warning", "json", stream=pipe, in_batches=True)
+    configure_logs("warning", "json", stream=pipe)
     often.write(LINE)
     structlog.get_logger().warning("loud")
     assert ["loud"] == [line["event"] for line in pipe.lines]
-
-
-def test_waiting_lines_are_bounded() -> None:
-    """A disk that is slower than the clicks slows them down, and costs no memory."""
-    out = io.StringIO()
-    batches = Batches(out, every_s=3600)
-    for _ in range(MOST - 1):
-        batches.write("x\n")
-    assert out.getvalue() == ""
-    batches.write("x\n")
-    assert MOST == out.getvalue().count("x\n")
-
-
-class Pieces(io.StringIO):
-    """A stream that keeps what it was given at one go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[str] = []
-
-    def write(self, text: str) -> int:
-        self.pieces.append(text)
-        return super().write(text)
-
-
-@pytest.mark.parametrize("letter", ["x", "收"])
-def test_lines_are_written_in_pieces_that_no_other_process_can_get_into(letter: str) -> None:
-    """Whole lines, as many as a pipe takes at one go; one that is longer alone."""
-    out = Pieces()
-    batches = Batches(out, every_s=3600)
-    lines = [f"{n}{letter * (5_000 if n == 50 else 100 + n)}\n" for n in range(100)]
-    for line in lines:
-        batches.write(line)
-    batches.flush()
-    assert "".join(lines) == out.getvalue()
-    assert all(piece.endswith("\n") for piece in out.pieces)
-    assert [lines[50]] == [piece for piece in out.pieces if len(piece.encode()) > PIECE]
-    assert len(out.pieces) < 20
-
-
-def test_lines_of_many_threads_are_all_written() -> None:
-    """None is lost between two who write at the same time."""
-    out = io.StringIO()
-    batches = Batches(out, every_s=0)
-    threads = [threading.Thread(target=lambda: [batches.write("x\n") for _ in range(2_000)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    batches.flush()
-    assert 8_000 == out.getvalue().count("x\n")

@@ -24,7 +24,7 @@ def main() -> None:
     """Run it until it is told to stop."""
     options = _options()
     settings = GatewaySettings.load(os.environ)
-    configure_logs(settings.observability.level, settings.observability.format, in_batches=True)
+    configure_logs(settings.observability.level, settings.observability.format)
 
     async def announce(running: RunningGateway) -> None:
         ready("gateway", callbacks=running.url, admin=running.admin_url)

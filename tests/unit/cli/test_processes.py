@@ -8,7 +8,7 @@ import structlog
 
 from cardwire.cli.processes import Broken, ended, ready
 from shared.core.errors import StartRefused
-from shared.observability import configure_logs
+from shared.observability import configure_logs, flush_logs
 
 
 class Failed:
@@ -29,6 +29,7 @@ def _logged_to(stream: io.StringIO) -> Iterator[None]:
     try:
         yield
     finally:
+        flush_logs()
         structlog.reset_defaults()
         root.handlers, root.level = handlers, level
 

@@ -154,14 +154,19 @@ class Detour:
             await self._opened.wait()
             await self._clock.sleep(self._breaker.pause_s)
             try:
-                await self._step()
-            except LogUnavailable as error:
-                self._breaker.failed()
-                self._tell(error)
+                await self._try_step()
             except Exception:
                 # Whatever it was, clicks must not stay on this disk because of it.
                 self._breaker.failed()
                 log.exception("spill_drain_failed")
+
+    async def _try_step(self) -> None:
+        try:
+            await self._step()
+        except LogUnavailable as error:
+            self._breaker.failed()
+            self._tell(error)
+        finally:
             self._measure()
 
     def _tell(self, error: LogUnavailable) -> None:

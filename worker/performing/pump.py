@@ -190,6 +190,8 @@ class Pump:
         self._meter.call(made.job.api, (made.now - made.started_at) / 1000)
 
     def _put(self, came_to: Result) -> None:
+        # First of all: a call whose settlement is not put is made again.
+        self._settler.put(came_to.settlement)
         for head, outcome in came_to.outcomes:
             self._meter.outcome(outcome, received_at=head.received_at)
             say = log.warning if outcome.status == "failed" else log.info
@@ -206,7 +208,6 @@ class Pump:
                 retry_at=outcome.retry_at,
                 log_id=outcome.log_id,
             )
-        self._settler.put(came_to.settlement)
 
     def _breaker(self, app_id: AppId) -> Breaker:
         return self._breakers.get(app_id, CLOSED)

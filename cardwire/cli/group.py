@@ -23,7 +23,6 @@ from typing import Final
 
 import aiohttp
 import structlog
-import typer
 
 from cardwire.cli.asking import Asking
 from cardwire.cli.supervise import Child, keep, running
@@ -32,6 +31,7 @@ from gateway.settings import GatewaySettings
 from shared.admin import Probes, serve_admin
 from shared.clock import Clock, SystemClock
 from shared.core.errors import ConfigError
+from shared.observability import say
 from shared.observability.metrics import GROUP_METRICS, PROCESSES_LOST, Metrics
 
 log = structlog.get_logger("cardwire")
@@ -176,4 +176,4 @@ def _admin_url(ready_line: str) -> str:
 
 
 def _tell(line: str) -> None:
-    typer.echo(f"cardwire: {line}", err=True)
+    say(f"cardwire: {line}")

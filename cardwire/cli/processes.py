@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,7 @@ import structlog
 import typer
 
 from cardwire.cli import process
+from cardwire.cli.refusals import going_on_if_broken
 from shared.app.load import load_apps
 from shared.core.errors import CardwireError, ConfigError
 from shared.observability import configure_logs
@@ -164,7 +166,8 @@ def ready(name: str, *, to: int | None = None, **addresses: str) -> None:
     """
     line = " ".join([name, "ready", *(f"{what}={address}" for what, address in addresses.items())])
     if to is None:
-        typer.echo(line)
+        with going_on_if_broken(sys.stdout):
+            typer.echo(line)
         return
     with os.fdopen(to, "w") as whoever:
         whoever.write(f"{line}\n")

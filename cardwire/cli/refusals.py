@@ -7,11 +7,13 @@ they can mend themselves.
 """
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TextIO
 
 from shared.core.errors import (
     CardwireError,
@@ -41,8 +43,19 @@ def told_in_lines() -> Iterator[None]:
         if told is None:
             raise
         for line in dict.fromkeys(line for one in told for line in _lines(one)):
-            sys.stderr.write(f"cardwire: {line}\n")
+            with going_on_if_broken(sys.stderr):
+                sys.stderr.write(f"cardwire: {line}\n")
         raise SystemExit(SETTINGS if any(isinstance(one, ConfigError) for one in told) else OUTSIDE) from error
+
+
+@contextmanager
+def going_on_if_broken(stream: TextIO) -> Iterator[None]:
+    """Go on where nothing can be printed; the stream then leads nowhere, or its rest would spoil the exit code."""
+    try:
+        yield
+    except OSError:
+        with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def warn_in_lines() -> None:

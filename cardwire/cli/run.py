@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-import typer
-
 from cardwire.cli import process
 from cardwire.cli.settings import RunSettings
 from cardwire.cli.supervise import Child, supervise
@@ -15,6 +13,7 @@ from gateway.settings import GatewaySettings
 from shared.app.load import load_apps
 from shared.clock import SystemClock
 from shared.core.errors import ConfigError
+from shared.observability import configure_logs, say
 from worker.settings import WorkerSettings
 
 LAST_PORT: Final = 65_535
@@ -30,6 +29,7 @@ def run_both(env: Mapping[str, str]) -> None:
     """
     env = with_files(env, Path.cwd())
     settings = check(env)
+    configure_logs(settings.observability.level, settings.observability.format)
     load_apps(settings.apps)
     make_folder(Path(RunSettings.load(env).data))
     children = [
@@ -106,4 +106,4 @@ def _child(name: str, env: Mapping[str, str]) -> Child:
 
 
 def _tell(line: str) -> None:
-    typer.echo(f"cardwire: {line}", err=True)
+    say(f"cardwire: {line}")

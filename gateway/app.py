@@ -23,7 +23,8 @@ from shared.core.secret import Secret
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.eventlog.sqlite.file import REAL, Disk
-from shared.observability.metrics import GATEWAY_METRICS, Metrics
+from shared.observability import log_lines_lost
+from shared.observability.metrics import GATEWAY_METRICS, LOG_LINES_LOST, Metrics
 from shared.reread import rereading
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ async def serve(
     clock = clock or SystemClock()
     topics = Topics.prefixed(settings.log.topic_prefix)
     metrics = Metrics(*GATEWAY_METRICS)
+    metrics.follow(LOG_LINES_LOST, log_lines_lost)
     async with AsyncExitStack() as stack:
         if event_log is None:
             event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)

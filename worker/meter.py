@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from shared.core.events import EffectOutcome
 from shared.core.json_text import EpochMs
+from shared.observability import log_lines_lost
 from shared.observability.metrics import (
     BREAKER_OPEN,
     BUDGET_WAIT_SECONDS,
@@ -12,6 +13,7 @@ from shared.observability.metrics import (
     DECISIONS,
     EFFECTS,
     FENCED,
+    LOG_LINES_LOST,
     LOST,
     MARKS_SEEN,
     OUTBOX,
@@ -27,6 +29,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.metrics = Metrics(*WORKER_METRICS)
+        self.metrics.follow(LOG_LINES_LOST, log_lines_lost)
 
     def decided(self, results: Mapping[str, int], *, marks: int) -> None:
         """Count a committed batch: how many inputs came to which result, and how many marks it had."""

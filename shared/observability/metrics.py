@@ -177,6 +177,13 @@ LAST_FRAME_AGE: Final = Metric(
     together="smallest",
 )
 
+# Should be 0: a full disk, or somebody who stopped reading the lines.
+LOG_LINES_LOST: Final = Metric(
+    name="cardwire_log_lines_lost",
+    kind="counter",
+    meaning="Log lines of the process that nobody took: where they go to refused them, or stood still.",
+)
+
 GATEWAY_METRICS: Final = (
     CALLBACKS,
     REFUSALS,
@@ -196,6 +203,7 @@ GATEWAY_METRICS: Final = (
     LONG_CONNECTIONS_LOST,
     LAST_FRAME_AGE,
     PREVIEWS_LOST,
+    LOG_LINES_LOST,
 )
 """What the gateway's ``/metrics`` shows."""
 
@@ -296,6 +304,7 @@ WORKER_METRICS: Final = (
     RELAYED,
     STUCK_THREADS,
     BREAKER_OPEN,
+    LOG_LINES_LOST,
 )
 """What the worker's ``/metrics`` shows."""
 
@@ -337,7 +346,7 @@ class Metrics:
         numbers[labels] = value
 
     def follow(self, metric: Metric, value: Callable[[], float], *labels: str) -> None:
-        """Let a gauge show what a function returns whenever it is looked at."""
+        """Let a gauge or a counter show what a function returns whenever it is looked at."""
         _first(metric, labels)
         self._live[metric.name].followed[labels] = value
 
@@ -368,7 +377,7 @@ class _Series(Collector):
     Attributes:
         numbers: Of counters and gauges; of histograms the sums.
         counts: Of histograms, how many measurements fell into each bucket, the last of which has no end.
-        followed: Of gauges, those that are asked for.
+        followed: Those that are asked for.
     """
 
     def __init__(self, metric: Metric) -> None:
@@ -380,11 +389,16 @@ class _Series(Collector):
             self.numbers[()] = 0
             self.counts[()] = [0] * (len(metric.buckets) + 1)
 
+    def current(self) -> Iterator[tuple[tuple[str, ...], float]]:
+        """Return the numbers of all series, having asked for those that are asked for."""
+        yield from ((labels, number) for labels, number in self.numbers.items() if labels not in self.followed)
+        yield from ((labels, value()) for labels, value in self.followed.items())
+
 
 class _Counters(_Series):
     def collect(self) -> Iterator[PrometheusMetric]:
         family = CounterMetricFamily(self.metric.name, self.metric.meaning, labels=self.metric.labels)
-        for labels, number in self.numbers.items():
+        for labels, number in self.current():
             family.add_metric(labels, number)
         yield family
 
@@ -392,11 +406,8 @@ class _Counters(_Series):
 class _Gauges(_Series):
     def collect(self) -> Iterator[PrometheusMetric]:
         family = GaugeMetricFamily(self.metric.name, self.metric.meaning, labels=self.metric.labels)
-        for labels, number in self.numbers.items():
-            if labels not in self.followed:
-                family.add_metric(labels, number)
-        for labels, value in self.followed.items():
-            family.add_metric(labels, value())
+        for labels, number in self.current():
+            family.add_metric(labels, number)
         yield family
 
 

@@ -308,7 +308,7 @@ class TestMetrics:
 
     def test_every_number_says_what_it_is(self) -> None:
         """Names are ours and unique, meanings are sentences, histograms have buckets in order."""
-        every = [*GATEWAY_METRICS, *WORKER_METRICS]
+        every = {*GATEWAY_METRICS, *WORKER_METRICS}
         assert len(every) == len({metric.name for metric in every})
         for metric in every:
             assert metric.name.startswith("cardwire_")

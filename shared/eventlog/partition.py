@@ -13,8 +13,9 @@ _SEED: Final = 0x9747B28C
 _MIX: Final = 0x5BD1E995
 _MASK: Final = 0xFFFFFFFF
 
-_REMEMBERED: Final = 16_384
-"""Keys whose partition is remembered: a card is clicked more than once, and hashing costs microseconds."""
+_REMEMBERED: Final = 4_096
+"""Keys whose partition is remembered: a click is followed by its mark, a card is clicked more than once, and hashing
+costs microseconds. Four times as many take some megabytes."""
 
 
 def murmur2(data: bytes) -> int:

@@ -69,6 +69,7 @@ def test_a_test_fails_in_whose_time_a_secret_is_told(
 ) -> None:
     """Printed, logged, read back, or said by a child; the report does not repeat it."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("CI", raising=False)  # there pytest writes its summary in full, so each line is there twice
     pytester.makepyfile(TESTS)
     ran = pytester.runpytest_subprocess("-p", "tests.support.leaks", "-p", "no:cacheprovider", "--show-capture=no")
     ran.assert_outcomes(passed=2, failed=6, errors=1)

@@ -49,14 +49,15 @@ async def test_a_burst_on_many_cards_uses_the_limits_and_exceeds_none(tmp_path: 
 async def test_clicks_and_requests_share_the_limits(either_ledger: Stack) -> None:
     """A click names its organisation and a program does not: together they stay within what one app may call."""
 
-    async def attempt(_number: int) -> None:
+    async def attempt(number: int) -> None:
         clock = clock_of_now()
         async with world(either_ledger, app_of_stories(), clock=clock, limits=str(HALF)) as running:
             running.busy.patience_s = PATIENCE_S
             chat_id = await running.chat()
             cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(160)]
             asked = [update_of(card, clock.now()) for card in cards[::2]]
-            await running.append(*clicks(cards[1::2], COUNT, chat_id, clock.now()), *asked)
+            told = clicks(cards[1::2], COUNT, chat_id, clock.now(), prefix=f"try-{number}")
+            await running.append(*told, *asked)
             await running.quiet()
             times = [call.at_ms for call in running.calls(PATCH)]
             assert len(cards) == len(times)

@@ -36,6 +36,23 @@ TOKEN_LIFE_S: Final = 2 * 60 * 60
 CARD_TOKEN_VALID_MS: Final = 30 * 60 * 1000
 CARD_TOKEN_USES: Final = 2
 
+# "Cards as entities": a card that CardKit changes in part.
+ENTITY_VALID_MS: Final = 14 * DAY_MS
+STREAMING_MS: Final = 10 * 60 * 1000
+"""After so long streaming ends by itself, counted from when it was last switched on."""
+CARDKIT_UUID_CHARS: Final = 64
+LAST_SEQUENCE: Final = 2**31 - 1
+CARD_ELEMENTS: Final = 200
+"""Elements and components of one 2.0 card, nested ones included."""
+STREAMED_CHARS: Final = 100_000
+ELEMENT_ID_CHARS: Final = 20
+
+# "Refreshing link previews".
+PREVIEW_TOKENS: Final = 10
+PREVIEW_PEOPLE: Final = 100
+PREVIEW_REFRESH_MS: Final = 5_000
+"""One token is refreshed once in this time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRate:
@@ -43,6 +60,9 @@ class ApiRate:
 
     per_second: float = 50
     per_minute: float = 1000
+
+
+PREVIEW_REFRESHES: Final = "im.v2.url_preview.batch_update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +75,19 @@ class Limits:
         per_message: Updates of one message in a second.
         per_chat: Sends to one chat in a second, shared by all bots in it.
         per_user: Sends to one person in a second.
+        per_entity: CardKit calls about one card in a second.
+        per_chat_ephemeral: Ephemeral cards to one chat in a second.
     """
 
     api: ApiRate = ApiRate()
-    apis: Mapping[str, ApiRate] = field(default_factory=dict)
+    apis: Mapping[str, ApiRate] = field(
+        default_factory=lambda: {PREVIEW_REFRESHES: ApiRate(per_second=5, per_minute=5 * 60)}
+    )
     per_message: float = 5
     per_chat: float = 5
     per_user: float = 5
+    per_entity: float = 10
+    per_chat_ephemeral: float = 40
 
     def of(self, api: str) -> ApiRate:
         """Return the limits of an API, by its budget name (``im.v1.message.patch``)."""
@@ -76,6 +102,8 @@ class Limits:
             per_message=self.per_message * factor,
             per_chat=self.per_chat * factor,
             per_user=self.per_user * factor,
+            per_entity=self.per_entity * factor,
+            per_chat_ephemeral=self.per_chat_ephemeral * factor,
         )
 
     def unlimited(self) -> "Limits":

@@ -28,7 +28,7 @@ class ApiServer:
             case None | "delay":
                 return _response(self._openapi.call(call))
             case "429":
-                refused = Refused(FREQUENCY_LIMIT, wait_s=1, quota=0)
+                refused = Refused(FREQUENCY_LIMIT, wait_s=faulty.reset_s, quota=0)
                 return _response(self._openapi.refuse(call, refused, fault="429"))
             case "500":
                 return _response(self._openapi.refuse(call, Refused(INTERNAL_ERROR), fault="500"))

@@ -33,7 +33,7 @@ class FaultRule:
     Attributes:
         path: Which paths: a pattern with ``*`` and ``?``, of the OpenAPI or of the receiver's address.
         p: How probable it is, from 0 to 1.
-        ms: How long a delay lasts.
+        ms: How long a delay lasts, or what a 429 tells to wait: whole seconds, at least one.
     """
 
     path: str
@@ -44,10 +44,11 @@ class FaultRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faulty:
-    """What befalls one call: a delay, and at most one other fault."""
+    """What befalls one call: a delay, and at most one other fault; a 429 says to come back after ``reset_s``."""
 
     delay_ms: int = 0
     kind: FaultKind | None = None
+    reset_s: int = 1
 
 
 HARMLESS = Faulty()
@@ -71,15 +72,15 @@ class Faults:
         """Return what befalls this call. Delays add up; of the other kinds, the first rule that fires counts."""
         if not self._rules:
             return HARMLESS
-        delay_ms, kind = 0, None
+        delay_ms, kind, reset_s = 0, None, 1
         for index, rule in enumerate(self._rules):
             if rule.kind not in kinds or not fnmatchcase(path, rule.path) or not self._fires(index, rule, method, path):
                 continue
             if rule.kind == "delay":
                 delay_ms += rule.ms
             elif kind is None:
-                kind = rule.kind
-        return Faulty(delay_ms=delay_ms, kind=kind)
+                kind, reset_s = rule.kind, max(1, -(-rule.ms // 1000))
+        return Faulty(delay_ms=delay_ms, kind=kind, reset_s=reset_s)
 
     def _fires(self, index: int, rule: FaultRule, method: str, path: str) -> bool:
         key = (index, f"{method} {path}")

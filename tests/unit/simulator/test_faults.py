@@ -1,5 +1,7 @@
 from collections import Counter
 
+import pytest
+
 from simulator.faults import HARMLESS, ON_CALLBACKS, FaultRule, Faults, Faulty
 
 PATHS = [f"/open-apis/im/v1/messages/om_{n}" for n in range(200)]
@@ -55,6 +57,12 @@ def test_delays_add_up_and_the_first_other_fault_counts() -> None:
         FaultRule(path="*", kind="delay", p=1, ms=30),
     )
     assert Faulty(delay_ms=50, kind="500") == made.meet("GET", "/x")
+
+
+@pytest.mark.parametrize(("ms", "reset_s"), [(0, 1), (1_000, 1), (4_200, 5)])
+def test_a_429_tells_how_long_to_wait(ms: int, reset_s: int) -> None:
+    """In whole seconds, as the platform's header, and never less than one."""
+    assert Faulty(kind="429", reset_s=reset_s) == faults(FaultRule(path="*", kind="429", p=1, ms=ms)).meet("GET", "/x")
 
 
 def test_callbacks_meet_only_what_happens_on_the_way() -> None:

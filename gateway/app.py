@@ -1,19 +1,20 @@
 """The gateway, put together: the only module of it that knows which back ends there are."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.append import Appender
 from gateway.apps import Gates, WebhookApps, in_words_of
-from gateway.around import spilling
 from gateway.credentials import style_of
-from gateway.listen import Site, listening
-from gateway.requests import Requests
-from gateway.requests_http import RequestsHttp
+from gateway.listening.site import Site, listening
+from gateway.requests.accept import Requests
+from gateway.requests.http import RequestsHttp
 from gateway.running import RunningGateway
 from gateway.settings import GatewayApp, GatewaySettings
+from gateway.spill.around import spilling
 from gateway.webhook import Webhook
 from shared.admin import Probes, serve_admin
 from shared.app.load import Handlers, of_each
@@ -56,66 +57,112 @@ async def serve(
         event_log: Instead of the one that ``settings`` name.
         clock: Instead of the machine's.
         spill_disk: What the spill's disk is like, where that is to be tried out.
-        share_ports: Other processes listen on the port for callbacks as well: see `gateway.ports`.
+        share_ports: Other processes listen on the port for callbacks as well: see `gateway.listening.ports`.
 
     Raises:
         ConfigError: A port is taken, the settings do not allow to tell the platform from anybody else, or the
             platform will not let us open a long connection.
     """
-    clock = clock or SystemClock()
-    topics = Topics.prefixed(settings.log.topic_prefix)
-    metrics = Metrics(*GATEWAY_METRICS)
-    metrics.follow(LOG_LINES_LOST, log_lines_lost)
+    common = _Common(settings=settings, clock=clock or SystemClock(), share_ports=share_ports)
     async with AsyncExitStack() as stack:
-        if event_log is None:
-            event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
-            stack.push_async_callback(event_log.close)
-        detour = await stack.enter_async_context(
-            spilling(settings.spill, settings.log.url, event_log, clock=clock, metrics=metrics, disk=spill_disk)
-        )
-        appender = Appender(event_log, clock=clock, metrics=metrics, detour=detour)
+        appender = await stack.enter_async_context(_appender(common, event_log, spill_disk))
+        running = RunningGateway(appender, common.metrics)
+        running.admin_url = await stack.enter_async_context(_admin(running, settings))
         appender.start()
-        running = RunningGateway(appender, metrics)
-        probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=metrics)
-        running.admin_url = await stack.enter_async_context(
-            serve_admin(settings.admin_host, settings.admin_port, probes)
-        )
         stack.push_async_callback(appender.close)
-        gates = Gates(
-            handlers=of_each(handlers, settings.apps),
-            appender=appender,
-            topics=topics,
-            clock=clock,
-            metrics=metrics,
-            keep_callback=settings.keep_callback,
-        )
+        gates = _gates(common, appender, handlers)
         stack.callback(gates.close)
-        webhook = WebhookApps(settings.apps, gates.gate)
-        if webhook.routes:
-            site = Site(host=settings.host, port=settings.port, what="", share=share_ports)
-            server = Webhook(webhook.routes, clock=clock).server()
-            running.url = await stack.enter_async_context(listening(server, site))
-        requests = Requests(
-            callers=settings.callers or NOBODY,
-            apps=frozenset(told.app_id for told in settings.apps),
-            appender=appender,
-            topics=topics,
-            clock=clock,
-            metrics=metrics,
-        )
-        if (port := settings.requests.port) is not None:
-            site = Site(host=settings.requests.host, port=port, what="REQUESTS_", share=share_ports)
-            server = RequestsHttp(requests, clock=clock).server()
-            running.requests_url = await stack.enter_async_context(listening(server, site))
+        webhook, requests = WebhookApps(settings.apps, gates.gate), _requests(common, appender)
+        running.url = await stack.enter_async_context(_webhook(common, webhook))
+        running.requests_url = await stack.enter_async_context(_requested(common, requests))
         for told in settings.apps:
             if told.callbacks.delivery != "webhook":
                 connecting = _connected(told, gates, proxy=settings.outbound.proxy)
                 running.connections.append(await stack.enter_async_context(connecting))
         if reread is not None:
             renew = partial(_renew, webhook=webhook, connections=running.connections, requests=requests)
-            await stack.enter_async_context(rereading(reread, settings, renew, clock=clock))
+            await stack.enter_async_context(rereading(reread, settings, renew, clock=common.clock))
         stack.callback(running.stop)
         yield running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """What all parts go by."""
+
+    settings: GatewaySettings
+    clock: Clock
+    share_ports: bool
+    metrics: Metrics = field(default_factory=lambda: Metrics(*GATEWAY_METRICS))
+
+    @property
+    def topics(self) -> Topics:
+        return Topics.prefixed(self.settings.log.topic_prefix)
+
+
+@asynccontextmanager
+async def _appender(common: _Common, event_log: EventLog | None, spill_disk: Disk) -> AsyncIterator[Appender]:
+    """Open the way to the log: ours, if none is given, and the spill beside it."""
+    settings, clock, metrics = common.settings, common.clock, common.metrics
+    async with AsyncExitStack() as stack:
+        if event_log is None:
+            event_log = open_log(settings.log.url, topics=common.topics, kafka=settings.log.kafka)
+            stack.push_async_callback(event_log.close)
+        detour = await stack.enter_async_context(
+            spilling(settings.spill, settings.log.url, event_log, clock=clock, metrics=metrics, disk=spill_disk)
+        )
+        yield Appender(event_log, clock=clock, metrics=metrics, detour=detour)
+
+
+def _admin(running: RunningGateway, settings: GatewaySettings) -> AbstractAsyncContextManager[str]:
+    running.metrics.follow(LOG_LINES_LOST, log_lines_lost)
+    probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=running.metrics)
+    return serve_admin(settings.admin_host, settings.admin_port, probes)
+
+
+def _gates(common: _Common, appender: Appender, handlers: Handlers) -> Gates:
+    return Gates(
+        handlers=of_each(handlers, common.settings.apps),
+        appender=appender,
+        topics=common.topics,
+        clock=common.clock,
+        metrics=common.metrics,
+        keep_callback=common.settings.keep_callback,
+    )
+
+
+@asynccontextmanager
+async def _webhook(common: _Common, apps: WebhookApps) -> AsyncIterator[str]:
+    """Listen for callbacks, if any come by webhook; give the URL."""
+    if not apps.routes:
+        yield ""
+        return
+    site = Site(host=common.settings.host, port=common.settings.port, what="", share=common.share_ports)
+    async with listening(Webhook(apps.routes, clock=common.clock).server(), site) as url:
+        yield url
+
+
+def _requests(common: _Common, appender: Appender) -> Requests:
+    return Requests(
+        callers=common.settings.callers or NOBODY,
+        apps=frozenset(told.app_id for told in common.settings.apps),
+        appender=appender,
+        topics=common.topics,
+        clock=common.clock,
+        metrics=common.metrics,
+    )
+
+
+@asynccontextmanager
+async def _requested(common: _Common, requests: Requests) -> AsyncIterator[str]:
+    """Listen for requests, if a port is set for them; give the URL."""
+    told = common.settings.requests
+    if told.port is None:
+        yield ""
+        return
+    site = Site(host=told.host, port=told.port, what="REQUESTS_", share=common.share_ports)
+    async with listening(RequestsHttp(requests, clock=common.clock).server(), site) as url:
+        yield url
 
 
 def _renew(

@@ -31,7 +31,7 @@ from typing import Final
 import structlog
 
 from gateway.bounded import append_within
-from gateway.detour import Detour
+from gateway.spill.detour import Detour
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog, NewRecord

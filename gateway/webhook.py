@@ -20,8 +20,8 @@ from aiohttp.abc import AbstractStreamWriter
 from gateway.accept import UNAVAILABLE, Arrival, Gate, rejected
 from gateway.admission import CallbackHeaders
 from gateway.apps import SHORT_PATHS
-from gateway.listening import BODY_S, SERVER, STRANGER_S, Server, read_body, response
-from gateway.starved import Starved
+from gateway.listening.server import BODY_S, SERVER, STRANGER_S, Server, read_body, response
+from gateway.listening.starved import Starved
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected
 

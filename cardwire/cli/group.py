@@ -1,9 +1,9 @@
 """
 `cardwire gateway --processes`: several gateways on one machine that look like one.
 
-They share the ports for callbacks and for requests (`gateway.ports`), and nothing else: each has a spill file and a
-long connection of its own. This process serves nobody who clicks. It reserves the ports, keeps the others running,
-prints one ready line when all of them have said theirs, and speaks for them on the admin port.
+They share the ports for callbacks and for requests (`gateway.listening.ports`), and nothing else: each has a spill
+file and a long connection of its own. This process serves nobody who clicks. It reserves the ports, keeps the others
+running, prints one ready line when all of them have said theirs, and speaks for them on the admin port.
 
 The first is started alone: what refuses one refuses all, and is told once.
 
@@ -26,7 +26,7 @@ import structlog
 
 from cardwire.cli.asking import Asking
 from cardwire.cli.supervise import Child, keep, running
-from gateway.ports import reserved, url_of
+from gateway.listening.ports import reserved, url_of
 from gateway.settings import GatewaySettings
 from shared.admin import Probes, serve_admin
 from shared.clock import Clock, SystemClock

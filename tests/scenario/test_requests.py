@@ -20,8 +20,8 @@ from aiohttp import web
 
 from gateway.app import serve
 from gateway.append import Appender
-from gateway.requests import Requests
-from gateway.requests_http import RequestsHttp
+from gateway.requests.accept import Requests
+from gateway.requests.http import RequestsHttp
 from gateway.settings import GatewaySettings
 from shared.clock import SystemClock
 from shared.core.effects import REQUESTABLE, UpdateCard

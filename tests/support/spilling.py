@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.append import Appender
-from gateway.detour import Detour
-from gateway.orphans import Orphans
-from gateway.rejected import Rejected
-from gateway.spill import Bounds, Spill
-from gateway.spill_folder import SpillFolder
-from gateway.spilled import SpillUnreadable
+from gateway.spill.detour import Detour
+from gateway.spill.folder import SpillFolder
+from gateway.spill.orphans import Orphans
+from gateway.spill.rejected import Rejected
+from gateway.spill.spill import Bounds, Spill
+from gateway.spill.spilled import SpillUnreadable
 from shared.clock import Clock, SystemClock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.memory import MemoryLog

@@ -16,13 +16,13 @@ from typing import Final
 
 import structlog
 
-from gateway.breaker import Breaker
-from gateway.detour import FORWARD_S
-from gateway.forward import Forwarder
-from gateway.rejected import Rejected
-from gateway.spill import Bounds, Spill
-from gateway.spill_folder import Claim, SpillFolder
-from gateway.spilled import SpillUnreadable
+from gateway.spill.breaker import Breaker
+from gateway.spill.detour import FORWARD_S
+from gateway.spill.folder import Claim, SpillFolder
+from gateway.spill.forward import Forwarder
+from gateway.spill.rejected import Rejected
+from gateway.spill.spill import Bounds, Spill
+from gateway.spill.spilled import SpillUnreadable
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import EventLog

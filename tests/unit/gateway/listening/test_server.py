@@ -4,8 +4,8 @@ from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
-from gateway.listen import Site, listening
-from gateway.listening import Server, read_body, response
+from gateway.listening.server import Server, read_body, response
+from gateway.listening.site import Site, listening
 from tests.support.spilling import until
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from gateway.ports import refusal, reserved, url_of
+from gateway.listening.ports import refusal, reserved, url_of
 from shared.core.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
-from gateway.spilled import FOR_TOPIC, Spilled, weight_of
+from gateway.spill.spilled import FOR_TOPIC, Spilled, weight_of
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics

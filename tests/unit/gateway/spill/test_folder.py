@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.spill_folder import Claim, SpillFolder
+from gateway.spill.folder import Claim, SpillFolder
 from shared.clock import ManualClock, SystemClock
 from shared.core.errors import ConfigError
 
@@ -40,7 +40,7 @@ def test_a_file_whose_process_was_killed_is_an_orphan(tmp_path: Path) -> None:
     """The system lets go of its lock, whatever it had no time for."""
     program = (
         "import sys, os, signal; from pathlib import Path\n"
-        "from gateway.spill_folder import SpillFolder; from shared.clock import SystemClock\n"
+        "from gateway.spill.folder import SpillFolder; from shared.clock import SystemClock\n"
         "SpillFolder(Path(sys.argv[1])).claim_new(SystemClock()).path.write_bytes(b'records')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -16,8 +16,8 @@ from typing import Final
 import structlog
 
 from gateway.bounded import at_most
-from gateway.spill_folder import Claim
-from gateway.spilled import TOPIC, WRAPPING
+from gateway.spill.folder import Claim
+from gateway.spill.spilled import TOPIC, WRAPPING
 from shared.clock import Clock
 from shared.eventlog.port import MAX_RECORD_BYTES, Topics
 from shared.eventlog.sqlite.file import REAL, Disk

@@ -1,4 +1,4 @@
-from gateway.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker
+from gateway.spill.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker
 
 
 def test_one_failure_opens_it_and_another_does_not_open_it_again() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from gateway.starved import Starved
+from gateway.listening.starved import Starved
 from shared.clock import ManualClock
 
 

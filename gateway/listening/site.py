@@ -7,8 +7,8 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.listening import BODY_S, Server
-from gateway.ports import refusal, url_of
+from gateway.listening.ports import refusal, url_of
+from gateway.listening.server import BODY_S, Server
 
 FINISH_S: Final = 3.0
 """How long requests under way may take to finish at the end: the platform waits no longer for any."""
@@ -24,7 +24,7 @@ class Site:
 
     Attributes:
         what: What stands behind ``CARDWIRE_`` in the names of the settings that say so.
-        share: Other processes listen there as well: see `gateway.ports`.
+        share: Other processes listen there as well: see `gateway.listening.ports`.
     """
 
     host: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.requested import MAX_EFFECTS, BadRequest, read_request
+from gateway.requests.body import MAX_EFFECTS, BadRequest, read_request
 from shared.core.codec import decode, encode
 from shared.core.effects import REQUESTABLE, RenameChat, SendCard, SendText, UpdateCard
 from tests.support.asking import request

@@ -8,13 +8,13 @@ from typing import Final
 import structlog
 
 from gateway.bounded import at_most
-from gateway.detour import Detour
-from gateway.orphans import Orphans
-from gateway.rejected import Rejected
 from gateway.settings import SpillSettings
-from gateway.spill import Bounds, Spill
-from gateway.spill_folder import SpillFolder
-from gateway.spilled import SpillUnreadable
+from gateway.spill.detour import Detour
+from gateway.spill.folder import SpillFolder
+from gateway.spill.orphans import Orphans
+from gateway.spill.rejected import Rejected
+from gateway.spill.spill import Bounds, Spill
+from gateway.spill.spilled import SpillUnreadable
 from shared.clock import Clock
 from shared.eventlog.port import EventLog
 from shared.eventlog.sqlite.file import REAL, Disk

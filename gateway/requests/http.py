@@ -10,8 +10,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from gateway.listening import BODY_S, STRANGER_S, Server, read_body, response
-from gateway.requests import Answer, Requests, busy, stranger
+from gateway.listening.server import BODY_S, STRANGER_S, Server, read_body, response
+from gateway.requests.accept import Answer, Requests, busy, stranger
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected
 

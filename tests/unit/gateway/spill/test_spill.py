@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gateway.spill import Bounds, Spill
-from gateway.spill_folder import Claim, SpillFolder
-from gateway.spilled import SpillUnreadable
+from gateway.spill.folder import Claim, SpillFolder
+from gateway.spill.spill import Bounds, Spill
+from gateway.spill.spilled import SpillUnreadable
 from shared.clock import ManualClock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import Topics

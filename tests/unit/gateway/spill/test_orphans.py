@@ -2,8 +2,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from gateway.spill import Spill
-from gateway.spill_folder import SpillFolder
+from gateway.spill.folder import SpillFolder
+from gateway.spill.spill import Spill
 from shared.clock import SystemClock
 from shared.core.errors import RecordRefused
 from shared.eventlog.memory import MemoryLog

@@ -26,10 +26,10 @@ from typing import Final
 import structlog
 
 from gateway.bounded import append_within, at_most
-from gateway.breaker import Breaker
-from gateway.forward import Forwarder
-from gateway.rejected import Rejected
-from gateway.spill import Spill
+from gateway.spill.breaker import Breaker
+from gateway.spill.forward import Forwarder
+from gateway.spill.rejected import Rejected
+from gateway.spill.spill import Spill
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import EventLog, NewRecord

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.bounded import append_within, at_most
-from gateway.rejected import Rejected
-from gateway.spill import Spill
-from gateway.spilled import Spilled, SpillUnreadable
+from gateway.spill.rejected import Rejected
+from gateway.spill.spill import Spill
+from gateway.spill.spilled import Spilled, SpillUnreadable
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.forward import MOST
-from gateway.rejected import MOST_WAITING, Rejected
-from gateway.spill import Spill
-from gateway.spill_folder import SpillFolder
-from gateway.spilled import Spilled
+from gateway.spill.folder import SpillFolder
+from gateway.spill.forward import MOST
+from gateway.spill.rejected import MOST_WAITING, Rejected
+from gateway.spill.spill import Spill
+from gateway.spill.spilled import Spilled
 from shared.clock import SystemClock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import NewRecord, Topics

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.append import Appender
-from gateway.requests import MAX_UNDER_WAY, Requests, busy, stranger
+from gateway.requests.accept import MAX_UNDER_WAY, Requests, busy, stranger
 from shared.clock import ManualClock
 from shared.core.callers import Caller, Callers, digest
 from shared.core.codec import decode

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.spill import Bounds
+from gateway.spill.spill import Bounds
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord
 from shared.eventlog.sqlite.file import Disk

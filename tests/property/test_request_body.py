@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.requested import BadRequest, Requested, read_request
+from gateway.requests.body import BadRequest, Requested, read_request
 from shared.core.codec import decode, encode
 from shared.core.effects import UpdateCard
 

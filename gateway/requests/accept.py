@@ -19,7 +19,7 @@ from typing import Final, Literal
 import structlog
 
 from gateway.append import Appender
-from gateway.requested import BadRequest, Requested, read_request
+from gateway.requests.body import BadRequest, Requested, read_request
 from shared.clock import Clock
 from shared.core.callers import Caller, Callers
 from shared.core.codec import encode

@@ -20,9 +20,9 @@ from typing import Final
 import structlog
 
 from gateway.bounded import at_most
-from gateway.spill_file import SpillFile
-from gateway.spill_folder import Claim
-from gateway.spilled import TOPIC, Spilled, SpillUnreadable, unwrapped, weight_of, wrapped
+from gateway.spill.file import SpillFile
+from gateway.spill.folder import Claim
+from gateway.spill.spilled import TOPIC, Spilled, SpillUnreadable, unwrapped, weight_of, wrapped
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.core.json_text import EpochMs

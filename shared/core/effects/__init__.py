@@ -1,0 +1,38 @@
+"""
+Effects: what a handler wants to happen, as values.
+
+An effect is an intention, not a call. The worker stores it as a row in the same transaction as the decision,
+and performs it later, as often as it takes.
+"""
+
+from typing import Final, get_args
+
+from shared.core.effects.cards import ANSWERED_CARD, AnsweredCard, CardLike, UpdateCard
+from shared.core.effects.chats import RenameChat
+from shared.core.effects.sends import SendCard, SendText
+
+__all__ = [
+    "ANSWERED_CARD",
+    "REQUESTABLE",
+    "AnsweredCard",
+    "CardLike",
+    "Effect",
+    "RenameChat",
+    "Requestable",
+    "SendCard",
+    "SendText",
+    "StoredEffect",
+    "UpdateCard",
+]
+
+Effect = UpdateCard | RenameChat | SendCard | SendText
+"""What a handler may want."""
+
+Requestable = UpdateCard | RenameChat | SendCard | SendText
+"""What a program may ask for by a request: a closed list, without what is for handlers only."""
+
+REQUESTABLE: Final[tuple[str, ...]] = tuple(kind.__name__ for kind in get_args(Requestable))
+"""Their names."""
+
+StoredEffect = Effect | AnsweredCard
+"""What the ledger and the log hold."""

@@ -1,0 +1,55 @@
+"""Effects on a card that is there: it is shown anew, whole."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from shared.core.ids import MessageId
+from shared.core.json_text import JsonText, json_text
+
+CardLike = dict[str, Any] | str
+"""A card as its JSON object, or as JSON text."""
+
+
+def card_text(card: CardLike) -> JsonText:
+    """Return a card as the text that it is stored as."""
+    return JsonText(card) if isinstance(card, str) else json_text(card)
+
+
+class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="UpdateCard"):
+    """
+    Show this card, whole, in place of the one that was clicked, or of another card of the same app.
+
+    Another card is not updated by the decision itself: the update goes to that card as a request and takes its turn
+    among the clicks there.
+
+    Attributes:
+        card: The new card's JSON. A 1.0 card without ``config.update_multi`` is sent with ``true``.
+        message_id: Which card, ``om_…``; without it, the one that was clicked.
+    """
+
+    card: JsonText
+    message_id: MessageId | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, card: CardLike, message_id: str | None = None) -> None: ...
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "card", card_text(self.card))
+
+
+ANSWERED_CARD: Final = "AnsweredCard"
+
+
+class AnsweredCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag=ANSWERED_CARD):
+    """
+    The card that a click was answered with: effect 0 of its event, made by the worker, never by handlers.
+
+    It needs no call if the answer was delivered; else it is sent like `UpdateCard`.
+
+    Attributes:
+        card: The card's JSON.
+    """
+
+    card: JsonText

@@ -1,0 +1,145 @@
+"""
+The numbers of all processes, named in one place: here is the list, the declarations stand by stage.
+
+A name is a promise to other people's dashboards: it is never reused with another meaning. Labels come from closed
+lists, so that nobody outside can make them grow. docs/reference/metrics.md is generated from here.
+"""
+
+from typing import Final
+
+from shared.observability.metrics.answering import (
+    ANSWER_SECONDS,
+    ANSWERS_DEFAULTED,
+    APPEND_SECONDS,
+    APPENDS_IN_FLIGHT,
+    CALLBACKS,
+    MARKS,
+    PREVIEWS_LOST,
+    REFUSALS,
+    REQUESTS,
+    UNDELIVERED,
+)
+from shared.observability.metrics.connecting import (
+    LAST_FRAME_AGE,
+    LONG_CONNECTION_UP,
+    LONG_CONNECTIONS_LOST,
+)
+from shared.observability.metrics.deciding import (
+    DECISIONS,
+    FENCED,
+    LOST,
+    MARKS_SEEN,
+    STUCK_THREADS,
+)
+from shared.observability.metrics.metric import ANSWER_BUCKETS, EFFECT_BUCKETS, Metric, Together
+from shared.observability.metrics.performing import (
+    BREAKER_OPEN,
+    BUDGET_WAIT_SECONDS,
+    CALL_SECONDS,
+    CLICK_TO_UPDATE_SECONDS,
+    EFFECTS,
+)
+from shared.observability.metrics.process import (
+    LOG_LINES_LOST,
+    PROCESSES_LOST,
+    PROCESSES_UP,
+)
+from shared.observability.metrics.registry import Metrics
+from shared.observability.metrics.spilling import (
+    LOG_BREAKER_OPEN,
+    SPILL_BYTES,
+    SPILL_OLDEST_SECONDS,
+    SPILL_ROWS,
+    SPILLED,
+)
+from shared.observability.metrics.telling import (
+    OUTBOX,
+    RELAYED,
+)
+
+__all__ = [
+    "ANSWERS_DEFAULTED",
+    "ANSWER_BUCKETS",
+    "ANSWER_SECONDS",
+    "APPENDS_IN_FLIGHT",
+    "APPEND_SECONDS",
+    "BREAKER_OPEN",
+    "BUDGET_WAIT_SECONDS",
+    "CALLBACKS",
+    "CALL_SECONDS",
+    "CLICK_TO_UPDATE_SECONDS",
+    "DECISIONS",
+    "EFFECTS",
+    "EFFECT_BUCKETS",
+    "FENCED",
+    "GATEWAY_METRICS",
+    "GROUP_METRICS",
+    "LAST_FRAME_AGE",
+    "LOG_BREAKER_OPEN",
+    "LOG_LINES_LOST",
+    "LONG_CONNECTIONS_LOST",
+    "LONG_CONNECTION_UP",
+    "LOST",
+    "MARKS",
+    "MARKS_SEEN",
+    "OUTBOX",
+    "PREVIEWS_LOST",
+    "PROCESSES_LOST",
+    "PROCESSES_UP",
+    "REFUSALS",
+    "RELAYED",
+    "REQUESTS",
+    "SPILLED",
+    "SPILL_BYTES",
+    "SPILL_OLDEST_SECONDS",
+    "SPILL_ROWS",
+    "STUCK_THREADS",
+    "UNDELIVERED",
+    "WORKER_METRICS",
+    "Metric",
+    "Metrics",
+    "Together",
+]
+
+GATEWAY_METRICS: Final = (
+    CALLBACKS,
+    REFUSALS,
+    REQUESTS,
+    ANSWER_SECONDS,
+    APPEND_SECONDS,
+    APPENDS_IN_FLIGHT,
+    MARKS,
+    LOG_BREAKER_OPEN,
+    SPILL_ROWS,
+    SPILL_BYTES,
+    SPILL_OLDEST_SECONDS,
+    SPILLED,
+    UNDELIVERED,
+    ANSWERS_DEFAULTED,
+    LONG_CONNECTION_UP,
+    LONG_CONNECTIONS_LOST,
+    LAST_FRAME_AGE,
+    PREVIEWS_LOST,
+    LOG_LINES_LOST,
+)
+"""What the gateway's ``/metrics`` shows."""
+
+GROUP_METRICS: Final = (PROCESSES_UP, PROCESSES_LOST)
+"""What ``/metrics`` of a gateway with several processes shows besides."""
+
+WORKER_METRICS: Final = (
+    DECISIONS,
+    MARKS_SEEN,
+    LOST,
+    FENCED,
+    EFFECTS,
+    CALL_SECONDS,
+    CLICK_TO_UPDATE_SECONDS,
+    BUDGET_WAIT_SECONDS,
+    OUTBOX,
+    RELAYED,
+    STUCK_THREADS,
+    BREAKER_OPEN,
+    LOG_LINES_LOST,
+)
+"""What the worker's ``/metrics`` shows."""

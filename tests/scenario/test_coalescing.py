@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from shared.core.events import InteractionReceived
+from shared.core.effects import UpdateCard
+from shared.core.events import OURSELVES, InteractionReceived, RequestReceived
+from shared.core.ids import EventId, MessageId
 from simulator.faults import FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, app_of_stories
 from tests.support import facts
@@ -134,3 +136,44 @@ def shown(running: World, message_id: str) -> str:
     """Return the card that everybody sees."""
     card = running.simulator.platform.message(message_id).card
     return card.text if card else ""
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_card_from_elsewhere_waits_for_the_answer_of_the_click_before_it(
+    either_ledger: Stack, *, answered: bool
+) -> None:
+    """Another decision's update has no callback of its own, but the clicked card's would undo it: it waits as well."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        card = running.simulator.platform.message(message_id)
+        click = facts.click("e1", value=COUNT, message_id=message_id, occurred_at=clock.now(), received_at=clock.now())
+        card.open_clicks.add(click.event_id)
+        await running.append(click, handed_over(message_id, clock.now()))
+        logged_at = clock.now()
+        await running.until(lambda: clock.now() >= logged_at + 2_000)
+        assert [] == running.calls(PATCH)
+        card.close_click(click.event_id, now=clock.now())
+        await running.append(*[facts.mark(click, answered_at=clock.now())] * answered)
+        await running.quiet()
+        assert ["sent", "patch"] == [version.by for version in card.versions]
+        assert '"n":7' in shown(running, message_id)
+        assert {"e1": "superseded", "req/x": "succeeded"} == {
+            outcome.event_id: outcome.status for outcome in await running.outcomes()
+        }
+        await running.check()
+
+
+def handed_over(message_id: str, now: int) -> RequestReceived:
+    """Return an update of the card that another card's handler decided."""
+    return RequestReceived(
+        event_id=EventId("req/x"),
+        app_id=facts.APP,
+        tenant_key=facts.TENANT,
+        message_id=MessageId(message_id),
+        caller=OURSELVES,
+        request_id="x",
+        effects=(UpdateCard({**BLANK, "n": 7}),),
+        occurred_at=now,
+        received_at=now,
+    )

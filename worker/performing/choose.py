@@ -5,15 +5,24 @@ A full update (a whole card, a chat's name) makes older ones pointless, so only 
 the others are superseded. Cards go by log order; names by the time of the click, because a chat's name is wanted by
 cards of several partitions, whose log orders cannot be compared. Everything else is sent in log order, and an effect
 never overtakes an earlier one of its own event.
+
+A card that a program asks for has no callback to wait for; but a click that was logged before it may be unanswered
+still, and the platform would undo whatever is painted before that answer. So a whole card waits until those of all
+earlier clicks are due, too (docs/reference/platform.md, "Delayed updates").
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from shared.core.events import NAME
+from shared.core.effects import ANSWERED_CARD
+from shared.core.events import CARD, NAME
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
 from worker.ledger.port import Applied, Head, Leased
+
+LOOK_MS: Final = 100
+"""How soon a target is looked at again on which all waits for an answer: the mark may come at any time."""
 
 Newness = tuple[int, int, EventId, int]
 
@@ -34,26 +43,47 @@ class Choice:
     Attributes:
         call: The one effect to perform now, if any.
         again: `call` was performed before and is sent once more, because an ambiguous call may have overtaken it.
+        hold_ms: There is no call, because a click may be unanswered still: for so long.
     """
 
     superseded: Sequence[Superseded] = ()
     call: Head | None = None
     again: bool = False
+    hold_ms: int = 0
 
 
 def choose(leased: Leased, now: EpochMs) -> Choice:
     """Return which of a target's pending effects are superseded, and which one is performed next."""
-    eligible = [head for head in leased.heads if head.due <= now]
+    unanswered = _unanswered(leased.heads, now)
+    due = [head for head in leased.heads if head.due <= now]
+    eligible = [head for head in due if not _would_be_undone(head, unanswered)]
     newest = _newest(eligible)
     superseded = [
         Superseded(head=head, by=by) for head in eligible if (by := _replaced_by(head, newest, leased)) is not None
     ]
     gone = {one.head.key for one in superseded}
     alive = [head for head in leased.heads if head.key not in gone]
-    call = _first([head for head in alive if head.due <= now], alive, more=leased.more)
+    call = _first([head for head in eligible if head.key not in gone], alive, more=leased.more)
+    if call is None and unanswered is not None and len(eligible) < len(due):
+        return Choice(superseded=superseded, hold_ms=_hold_ms(unanswered, now))
     if call is None and leased.resend is not None and not leased.more:
         return Choice(superseded=superseded, call=leased.resend, again=True)
     return Choice(superseded=superseded, call=call)
+
+
+def _unanswered(heads: Sequence[Head], now: EpochMs) -> Head | None:
+    """Return the oldest card that waits for the answer of its click; what was tried waits for something else."""
+    return next((head for head in heads if head.coalesce == CARD and head.due > now and head.k == 0), None)
+
+
+def _would_be_undone(head: Head, unanswered: Head | None) -> bool:
+    if unanswered is None or head.coalesce != CARD or head.order < unanswered.order:
+        return False
+    return head.kind != ANSWERED_CARD or not head.delivered  # an answer that arrived is painted already
+
+
+def _hold_ms(unanswered: Head, now: EpochMs) -> int:
+    return min(unanswered.due - now, LOOK_MS if unanswered.marked_at is None else unanswered.due - now)
 
 
 def _newest(eligible: Sequence[Head]) -> dict[tuple[str, str], Head]:

@@ -64,7 +64,7 @@ def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *
     """
     head = turn.choice.call
     if head is None or payload is None:
-        return turn.settled(now, resend=left_behind(turn, settle_ms=settle_ms))
+        return turn.settled(now, resend=left_behind(turn, settle_ms=settle_ms), pace_ms=turn.choice.hold_ms)
     effect: StoredEffect = _EFFECT.decode(payload)
     if isinstance(effect, AnsweredCard):
         if (came_to := answered(turn, head, effect.card, now, settle_ms=settle_ms)) is not None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shared.core.ids import AppId, EventId, MessageId, TenantKey, chat_target, message_target
 from shared.core.ids import ChatId as Chat
 from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
-from worker.performing.choose import choose
+from worker.performing.choose import LOOK_MS, choose
 
 APP = AppId("cli_a")
 CARD = MessageId("om_1")
@@ -119,3 +119,39 @@ def test_the_newest_state_is_sent_once_more_when_nothing_newer_waits() -> None:
 def test_with_more_effects_than_shown_nothing_full_is_sent_yet() -> None:
     """The newest card may be among those that were not shown."""
     assert (["a"], None) == chosen(leased(head("a", order=1), head("b", order=2), more=True))
+
+
+def test_a_card_waits_until_the_clicks_before_it_are_answered() -> None:
+    """A program's card behind an unanswered click would be undone with that click's answer: nothing is called yet."""
+    marked = head("click", order=1, due=NOW + 250, marked_at=NOW - 50)
+    choice = choose(leased(marked, head("req/billing/r1", order=2)), NOW)
+    assert ([], None, 250) == (list(choice.superseded), choice.call, choice.hold_ms)
+
+
+def test_who_waits_for_a_mark_looks_again_soon() -> None:
+    """Without a mark a click is due in three seconds; its mark may come at any time."""
+    target = leased(head("click", order=1, due=NOW + 3_000), head("req/billing/r1", order=2))
+    assert LOOK_MS == choose(target, NOW).hold_ms
+
+
+def test_a_card_supersedes_the_click_that_it_waited_for() -> None:
+    """When both are due, one call shows the newer."""
+    assert (["click"], "later") == chosen(leased(head("click", order=1), head("later", order=2)))
+
+
+def test_what_was_logged_before_an_unanswered_click_does_not_wait_for_it() -> None:
+    """Or a card that is clicked all the time would never change; the click's own card follows and is shown last."""
+    target = leased(head("a", order=1), head("b", order=2), head("click", order=3, due=NOW + 300), head("c", order=4))
+    assert (["a"], "b") == chosen(target)
+
+
+def test_a_card_does_not_wait_for_one_that_is_tried_again_later() -> None:
+    """The click of an update that failed was answered long ago."""
+    assert ([], "b") == chosen(leased(head("a", order=1, due=NOW + 5_000, k=1), head("b", order=2)))
+
+
+def test_nothing_is_sent_once_more_while_a_newer_card_waits_for_a_click() -> None:
+    """It would only be painted over, or undone."""
+    waiting = [head("click", order=4, due=NOW + 300, marked_at=NOW), head("later", order=5)]
+    choice = choose(leased(*waiting, resend=head("shown", order=3)), NOW)
+    assert (None, 300) == (choice.call, choice.hold_ms)

@@ -194,7 +194,7 @@ class KafkaLog:
 
 async def _has_leaders(producing: Producing, topic: str) -> bool:
     """Ask the brokers whether every partition of a topic can be written."""
-    client = producing.producer.client
+    client = producing.client
     cluster: ClusterMetadata = await client.fetch_all_metadata()
     every = cluster.partitions_for_topic(topic)
     if not every:

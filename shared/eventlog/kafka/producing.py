@@ -1,44 +1,49 @@
 """
-Appending through one aiokafka producer for as long as it works.
+Appending through one Kafka client for as long as it works.
 
-A producer that failed once is not trusted again: it may hold records that it delivers much later, retry without a
-pause, or wait for ever. `Producing` fails everything that waits for it, and is thrown away; the log makes a new one.
+A client that failed once is not trusted again: its connections may hold what is delivered much later, or wait for
+ever. `Producing` fails everything that waits for it, and is thrown away; the log makes a new one.
 
 Each partition has a *lane*: while one batch of it is under way, what arrives queues up, and the next batch takes it
-all. So records of a key keep their order, a lone append waits for nobody, and under load a record costs a few
-microseconds instead of a `send`. Idempotence stays off: aiokafka's jams for good on an ordinary broker restart
-(https://github.com/aio-libs/aiokafka/issues/1017), and duplicates are the worker's business anyway. Order within a
-partition does not need it: only one batch of a partition is ever under way.
+all; the batches that are ready go to each leader in one request. So records of a key keep their order, a lone append
+waits for nobody, and under load a record costs a few microseconds. Nothing here is idempotent in Kafka's sense:
+duplicates are the worker's business anyway, and order within a partition does not need it, as only one batch of a
+partition is ever under way. What a broker may take later (its partition has just got another leader) is sent again,
+unchanged, until its time is up.
 """
 
 import asyncio
 import sys
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import islice
+from typing import Final
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaClient, TopicPartition
 from aiokafka.errors import (
     CorruptRecordException,
     InvalidTimestampError,
     KafkaError,
+    LeaderNotAvailableError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
-    UnknownTopicOrPartitionError,
+    UnknownError,
 )
 
 from shared.core.errors import LogRefused, LogUnavailable, RecordRefused
 from shared.eventlog.kafka.failures import FAILURES, close, end, pass_cancellation
-from shared.eventlog.kafka.options import KafkaOptions, connection
+from shared.eventlog.kafka.options import RETRY_BACKOFF_MS, KafkaOptions, connection
+from shared.eventlog.kafka.produce import Place, Produce, batch_of, errors_of
 from shared.eventlog.kafka.refusals import not_allowed, unavailable
 from shared.eventlog.partition import partition_of
 from shared.eventlog.port import NewRecord
-from shared.settings.sections import KafkaSecurity
 
-BATCH_BYTES: Final = 128 * 1024
 START_S: Final = 5.0
+BACKOFF_S: Final = RETRY_BACKOFF_MS / 1000
+NO_LEADER: Final = -1
 
 _REFUSALS: Final = (
     MessageSizeTooLargeError,
@@ -50,32 +55,30 @@ _REFUSALS: Final = (
 
 class Producing:
     """
-    A started producer.
+    A connected client that appends.
 
     Attributes:
+        client: For questions beside.
         failed: It gave up; every append raises, and nothing is left to do but `discard`.
     """
 
     def __init__(
-        self,
-        producer: AIOKafkaProducer,
-        bootstrap: str,
-        security: KafkaSecurity,
-        given_up: Callable[["Producing"], None],
+        self, client: AIOKafkaClient, bootstrap: str, options: KafkaOptions, given_up: Callable[["Producing"], None]
     ) -> None:
         self.failed = False
-        self.producer = producer
-        self._bootstrap, self._security = bootstrap, security
+        self.client = client
+        self._bootstrap, self._options = bootstrap, options
         self._given_up = given_up
-        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._lanes: dict[Place, _Lane] = {}
         self._partitions: dict[str, int] = {}
+        self._requests: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def start(
         cls, bootstrap: str, options: KafkaOptions, *, given_up: Callable[["Producing"], None]
     ) -> "Producing":
         """
-        Connect a new producer to all brokers.
+        Connect a new client to all brokers.
 
         Args:
             bootstrap: ``host:port,…``
@@ -84,23 +87,16 @@ class Producing:
         Raises:
             LogUnavailable: No broker can be reached within `START_S`, or none lets us in.
         """
-        producer = AIOKafkaProducer(
-            acks="all",
-            enable_idempotence=False,
-            linger_ms=0,
-            request_timeout_ms=options.request_timeout_ms,
-            max_batch_size=BATCH_BYTES,
-            # Only our own limit counts, which has been checked: this one would refuse after other records went.
-            max_request_size=2 * options.max_record_bytes,
-            **connection(bootstrap, options.security),
+        client = AIOKafkaClient(
+            request_timeout_ms=options.request_timeout_ms, **connection(bootstrap, options.security)
         )
-        producing = cls(producer, bootstrap, options.security, given_up)
+        producing = cls(client, bootstrap, options, given_up)
         try:
             async with asyncio.timeout(START_S):
-                await producer.start()
+                await client.bootstrap()
                 # aiokafka connects one broker at a time, and late; a slow one would hold up the first append.
-                for broker in producer.client.cluster.brokers():
-                    await producer.client.ready(broker.nodeId)
+                for broker in client.cluster.brokers():
+                    await client.ready(broker.nodeId)
         except FAILURES as error:
             await producing.discard()
             pass_cancellation(error)
@@ -113,16 +109,12 @@ class Producing:
         Return when all records are acknowledged. Bounded by nothing but the batches' own time-out.
 
         Raises:
-            LogUnavailable: This producer failed, or the brokers' rules do not allow us to write there.
+            LogUnavailable: This client failed, or the brokers' rules do not allow us to write there.
             RecordRefused: The brokers will not take a record.
         """
         call = _Call(left=len(records), done=asyncio.get_running_loop().create_future())
-        lanes = [
-            self._lane(topic, number).put(group, call)
-            for (topic, number), group in (await self._placed(records)).items()
-        ]
-        for lane in lanes:
-            await lane.send()
+        lanes = [self._lane(place).put(group, call) for place, group in (await self._placed(records)).items()]
+        self._send([lane for lane in lanes if lane.is_ready])
         if records:
             await call.done
 
@@ -137,42 +129,87 @@ class Producing:
         return LogUnavailable(reason)
 
     def not_allowed(self, topic: str) -> LogRefused:
-        """Return the error for a topic that we may not write. The producer is none the worse for it."""
-        return not_allowed(f"Kafka at {self._bootstrap}", self._security, f"--operation Write --topic {topic}")
+        """Return the error for a topic that we may not write. The client is none the worse for it."""
+        return not_allowed(f"Kafka at {self._bootstrap}", self._options.security, f"--operation Write --topic {topic}")
 
     async def discard(self) -> None:
-        """End the producer without waiting for what it still holds. Never raises; takes two seconds at most."""
-        producer = self.producer
-        # Its own stop() would wait for what it still holds, without limit, and there is no other public way.
-        producer._closed = True  # noqa: SLF001
-        await close(producer.client)  # what is under way fails
-        await end(producer._sender.sender_task)  # noqa: SLF001
-        await close(producer.client)  # the sender may have connected once more
+        """End the client without waiting for what is under way. Never raises; takes a second or so at most."""
+        self.failed = True
+        for request in [*self._requests]:  # first, or one of them would connect once more
+            await end(request)
+        await close(self.client)
 
-    async def _placed(self, records: Sequence[NewRecord]) -> dict[tuple[str, int], list[NewRecord]]:
-        placed: dict[tuple[str, int], list[NewRecord]] = {}
+    async def _placed(self, records: Sequence[NewRecord]) -> Mapping[Place, list[NewRecord]]:
+        placed: dict[Place, list[NewRecord]] = {}
         for record in records:
             count = self._partitions.get(record.topic) or await self._count(record.topic)
             placed.setdefault((record.topic, partition_of(record.key, count)), []).append(record)
         return placed
 
     async def _count(self, topic: str) -> int:
+        """Return how many partitions a topic has; one that was made just now may not be known everywhere yet."""
+        until = self._until()
+        cluster = self.client.cluster
         try:
-            found = await self.producer.partitions_for(topic)
-        except UnknownTopicOrPartitionError as error:
-            raise LogUnavailable(f"Kafka has no topic {topic}: run `cardwire topics create`") from error
-        except TopicAuthorizationFailedError as error:
-            raise self.not_allowed(topic) from error
+            await self.client.add_topic(topic)
+            while not (found := cluster.partitions_for_topic(topic)):
+                if topic in cluster.unauthorized_topics:
+                    raise self.not_allowed(topic)
+                if time.monotonic() > until:
+                    raise LogUnavailable(f"Kafka has no topic {topic}: run `cardwire topics create`")
+                await asyncio.sleep(BACKOFF_S)
+                await self.client.force_metadata_update()
         except (KafkaError, OSError) as error:
             raise self.fail(error) from error
         self._partitions[topic] = len(found)
         return len(found)
 
-    def _lane(self, topic: str, number: int) -> "_Lane":
-        lane = self._lanes.get((topic, number))
+    def _until(self) -> float:
+        return time.monotonic() + self._options.request_timeout_ms / 1000
+
+    def _lane(self, place: Place) -> "_Lane":
+        lane = self._lanes.get(place)
         if lane is None:
-            lane = self._lanes[topic, number] = _Lane(self, topic, number)
+            lane = self._lanes[place] = _Lane(self, *place)
         return lane
+
+    def _send(self, lanes: "Sequence[_Lane]") -> None:
+        """Send a batch of each of these lanes, in one request for each leader."""
+        until = self._until()
+        led: dict[int | None, list[_Lane]] = {}
+        for lane in lanes:
+            lane.fill(until=until)
+            led.setdefault(self.client.cluster.leader_for_partition(TopicPartition(*lane.place)), []).append(lane)
+        for leader, of_leader in led.items():
+            request = asyncio.create_task(self._produce(leader, of_leader))
+            self._requests.add(request)
+            request.add_done_callback(self._requests.discard)
+
+    async def _produce(self, leader: int | None, lanes: "Sequence[_Lane]") -> None:
+        """Send what lanes hold to a leader; then let follow what was queued meanwhile, and what is to be repeated."""
+        errors = await self._asked(leader, lanes)
+        now = time.monotonic()
+        later = [lane for lane, error in zip(lanes, errors, strict=True) if lane.end(error, now=now)]
+        if self.failed:
+            return
+        self._send([lane for lane in lanes if lane.is_ready])
+        if later:
+            self.client.force_metadata_update()
+            await asyncio.sleep(BACKOFF_S)
+            if not self.failed:
+                self._send(later)
+
+    async def _asked(self, leader: int | None, lanes: "Sequence[_Lane]") -> Sequence[BaseException | None]:
+        """Return what became of each lane's batch."""
+        try:
+            if leader is None or leader == NO_LEADER:
+                raise LeaderNotAvailableError
+            request = Produce({lane.place: lane.batch for lane in lanes}, timeout_ms=self._options.request_timeout_ms)
+            errors = dict(errors_of(await self.client.send(leader, request)))
+        except FAILURES as error:
+            pass_cancellation(error)
+            return [error] * len(lanes)
+        return [errors.get(lane.place, UnknownError("no answer about a partition")) for lane in lanes]
 
 
 @dataclass(slots=True, eq=False)
@@ -201,23 +238,32 @@ _Entry = tuple[NewRecord, _Call]
 
 
 class _Lane:
-    """One partition's queue, of which one batch at a time is under way."""
+    """
+    One partition's queue, of which one batch at a time is under way.
+
+    Attributes:
+        batch: What is under way, as it is sent.
+    """
 
     def __init__(self, owner: Producing, topic: str, number: int) -> None:
         self._owner = owner
-        self._topic = topic
-        self._number = number
+        self.place = (topic, number)
+        self.batch = bytearray()
         self._queue: deque[_Entry] = deque()
         self._sending: list[_Entry] = []
-        self._is_busy = False
+        self._until = 0.0
         self._most = sys.maxsize
-        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether something waits to be sent, and nothing is under way."""
+        return bool(self._queue) and not self._sending
 
     def put(self, records: Sequence[NewRecord], call: _Call) -> "_Lane":
-        """Queue records; they go with the next `send`, or when what is under way is done."""
-        self._queue.extend((record, call) for record in records)
+        """Queue records."""
+        self._queue.extend([(record, call) for record in records])
         if self._owner.failed:
-            self.fail("this producer failed")
+            self.fail("this client failed")
         return self
 
     def fail(self, reason: str) -> None:
@@ -228,30 +274,20 @@ class _Lane:
         for _, call in given_up:
             call.settle(LogUnavailable(reason))
 
-    async def send(self) -> None:
-        """Send one batch from the front of the queue, unless one is under way: then more follow by themselves."""
-        if self._is_busy or not self._queue or self._owner.failed:
-            return
-        self._is_busy = True
-        batch = self._owner.producer.create_batch()
-        entries = self._sending
-        while self._queue and len(entries) < self._most and _add(batch, self._queue[0][0]):
-            entries.append(self._queue.popleft())
-        batch.close()
-        try:
-            acknowledged = await self._owner.producer.send_batch(batch, self._topic, partition=self._number)
-        except FAILURES as error:
-            self._end(error)
-            pass_cancellation(error)
-        else:
-            acknowledged.add_done_callback(self._ended)
+    def fill(self, *, until: float) -> None:
+        """Make a batch from the front of the queue, to be repeated until then; or keep the one that is to be."""
+        if not self._sending:
+            entries = list(islice(self._queue, min(len(self._queue), self._most)))
+            self.batch, count = batch_of([record for record, _ in entries])
+            self._sending, self._until = entries[:count], until
+            for _ in range(count):
+                self._queue.popleft()
 
-    def _ended(self, acknowledged: "asyncio.Future[Any]") -> None:
-        self._end(asyncio.CancelledError() if acknowledged.cancelled() else acknowledged.exception())
-
-    def _end(self, error: BaseException | None) -> None:
-        """Tell what became of a batch, and let the next one follow."""
-        entries, self._sending, self._is_busy = self._sending, [], False
+    def end(self, error: BaseException | None, *, now: float) -> bool:
+        """Tell what became of the batch under way; say whether it is to be repeated."""
+        if isinstance(error, KafkaError) and error.retriable and now < self._until and not self._owner.failed:
+            return True
+        entries, self._sending, self.batch = self._sending, [], bytearray()
         match error:
             case None:
                 self._most *= 2
@@ -261,25 +297,16 @@ class _Lane:
                 self._refused(entries, error)
             case TopicAuthorizationFailedError():
                 for _, call in entries:
-                    call.settle(self._owner.not_allowed(self._topic))
+                    call.settle(self._owner.not_allowed(self.place[0]))
             case _:
                 self._sending = entries
                 self._owner.fail(error)
-        if self._queue and not self._owner.failed:
-            self._task = asyncio.create_task(self.send())
+        return False
 
     def _refused(self, entries: list[_Entry], error: KafkaError) -> None:
         """Brokers judge whole batches: send smaller ones, in the same order, until the record to blame is alone."""
         if len(entries) == 1:
-            entries[0][1].settle(RecordRefused(f"Kafka refuses a record for {self._topic}: {error!r}"))
+            entries[0][1].settle(RecordRefused(f"Kafka refuses a record for {self.place[0]}: {error!r}"))
         else:
             self._most = len(entries) // 2
             self._queue.extendleft(reversed(entries))
-
-
-def _add(batch: Any, record: NewRecord) -> bool:
-    """Add a record to an aiokafka batch; say whether there was room (for the first there always is)."""
-    added = batch.append(
-        timestamp=record.timestamp, key=record.key.encode(), value=record.value, headers=list(record.headers)
-    )
-    return added is not None

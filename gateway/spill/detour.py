@@ -44,7 +44,8 @@ from shared.observability.metrics import (
 )
 
 SPILL_S: Final = 0.9
-"""How long one commit of the spill may take: with the log's 1.2 s before it, an answer is still in time."""
+"""How long one commit of the spill may take behind the log's 1.2 s, so that an answer is still in time; what the log
+did not use, as while the breaker is open, is the spill's, too."""
 
 FORWARD_S: Final = 2.5
 """How long one append of spilled records may take."""
@@ -111,6 +112,7 @@ class Detour:
             LogUnavailable: Neither.
             RecordRefused: One of them can never be appended.
         """
+        began = self._clock.monotonic()
         async with self._turn:
             if not self._breaker.is_open:
                 try:
@@ -119,7 +121,8 @@ class Detour:
                     self._trip(str(error))
                 else:
                     return
-            await self._put_aside(records)
+            unused_s = max(0.0, log_s - (self._clock.monotonic() - began))
+            await self._put_aside(records, within_s=self._spill_s + unused_s)
 
     async def is_ready(self) -> bool:
         """Say whether a click would be recorded now."""
@@ -132,10 +135,10 @@ class Detour:
             await asyncio.wait([self._draining])
         await self._spill.close()
 
-    async def _put_aside(self, records: Sequence[NewRecord]) -> None:
+    async def _put_aside(self, records: Sequence[NewRecord], *, within_s: float) -> None:
         began = self._clock.monotonic()
         try:
-            await self._spill.append(records, within_s=self._spill_s)
+            await self._spill.append(records, within_s=within_s)
         except LogUnavailable:
             self._metrics.count(SPILLED, "refused", by=len(records))
             raise

@@ -190,6 +190,26 @@ async def test_a_disk_that_hangs_holds_nobody_up_for_long(tmp_path: Path) -> Non
         assert b"first" in await log.values()
 
 
+async def test_the_disk_has_the_logs_share_as_well_while_the_breaker_is_open(tmp_path: Path) -> None:
+    """A slow disk that loses the click over which the log hangs takes the next ones: nobody waits for the log now."""
+    comes_round = threading.Event()
+
+    def slow() -> None:
+        comes_round.wait(10)
+
+    log = UnreliableLog("hangs")
+    async with a_way(log, tmp_path, disk=Disk(before_commit=slow), budget_s=1.0, spill_s=0.05) as way:
+        with pytest.raises(LogUnavailable, match="in time"):
+            await way.append(b"first")
+        comes_round.set()
+        await until(lambda: way.spill.is_settled)
+        comes_round.clear()
+        second = asyncio.create_task(way.append(b"second"))
+        await asyncio.sleep(0.2)
+        comes_round.set()
+        await second
+
+
 async def test_a_record_that_no_log_takes_is_refused_and_takes_none_along(tmp_path: Path) -> None:
     """Also while everything goes to the spill."""
     log = UnreliableLog("away")

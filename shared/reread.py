@@ -21,6 +21,10 @@ from shared.core.errors import ConfigError
 REREAD_S: Final = 3.0
 """Short enough to wait for at a console, long enough to cost nothing."""
 
+AGAIN_S: Final = 0.2
+"""How soon after one reading out of turn another may follow. Shorter than a process takes to start: so what a gateway
+found in a file when it started is never newer than what a worker finds that is to refuse what this gateway let in."""
+
 WITHIN_S: Final = 1.0
 """How long whoever asked for a reading out of turn waits for it."""
 
@@ -38,7 +42,8 @@ class Rereading:
         known: What is in force.
         renew: Told what was read, whenever it differs from what was read before.
         every_s: The period.
-        within_s: How long `now` waits.
+        again_s: How often `now` reads at most.
+        within_s: How long it waits.
     """
 
     def __init__(
@@ -49,10 +54,11 @@ class Rereading:
         *,
         clock: Clock,
         every_s: float,
+        again_s: float = AGAIN_S,
         within_s: float,
     ) -> None:
         self._once = partial(_once, _State(known=known), read, renew)
-        self._clock, self._every_s, self._within_s = clock, every_s, within_s
+        self._clock, self._every_s, self._again_s, self._within_s = clock, every_s, again_s, within_s
         self._asked: float | None = None
         self._asking: asyncio.Task[None] | None = None
 
@@ -64,12 +70,12 @@ class Rereading:
 
     async def now(self) -> None:
         """
-        Read them out of turn, before something is decided for good by them: at most once in a period.
+        Read them out of turn, before something is decided for good by them: at most once in ``again_s``.
 
         Returns when they are read, or after ``within_s``, if the disk takes so long; never raises.
         """
         at = self._clock.monotonic()
-        if self._asked is not None and at - self._asked < self._every_s:
+        if self._asked is not None and at - self._asked < self._again_s:
             return
         self._asked = at
         if self._asking is None or self._asking.done():

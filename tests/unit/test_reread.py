@@ -6,7 +6,7 @@ import structlog.testing
 
 from shared.clock import ManualClock
 from shared.core.errors import ConfigError
-from shared.reread import REREAD_S, rereading
+from shared.reread import AGAIN_S, REREAD_S, rereading
 
 
 class Source:
@@ -93,8 +93,8 @@ async def test_nothing_is_read_after_the_end() -> None:
     assert 0 == source.reads
 
 
-async def test_who_decides_for_good_reads_out_of_turn_once_in_a_period() -> None:
-    """At once, without the clock; not for each of many; and again in the next period."""
+async def test_who_decides_for_good_reads_out_of_turn_a_few_times_a_second() -> None:
+    """At once, without the clock; not for each of many; and again before a process could have started meanwhile."""
     source, clock, renewed = Source(), ManualClock(), list[str]()
     async with rereading(source.read, "first", renewed.append, clock=clock) as reading:
         source.holds = "second"
@@ -103,7 +103,7 @@ async def test_who_decides_for_good_reads_out_of_turn_once_in_a_period() -> None
         source.holds = "third"
         await reading.now()
         assert (["second"], 1) == (renewed, source.reads)
-        clock.advance(REREAD_S)
+        clock.advance(AGAIN_S)
         await reading.now()
         assert ["second", "third"] == renewed
 

@@ -1,7 +1,7 @@
 """
 ``python -m tests.chaos``: one run of chaos, or a check of the history that an earlier one kept.
 
-With ``--matrix`` first: the fault matrix instead (`tests.chaos.matrix`), which has options of its own.
+With ``--matrix``: a fault matrix instead (`tests.chaos.matrices`), which has options of its own.
 """
 
 import argparse
@@ -18,10 +18,12 @@ from typing import Final
 
 from tests.chaos.checker import check
 from tests.chaos.history import History, keep, kept
-from tests.chaos.matrix import command as matrix
+from tests.chaos.matrices import main as run_matrix
+from tests.chaos.matrix.command import GATEWAYS
 from tests.chaos.report import report
 from tests.chaos.run import FULL, SMALL, run_chaos
 from tests.chaos.stack import NAMES, stack
+from tests.chaos.workers.command import WORKERS
 from tests.support import ServiceMissing
 
 MATRIX: Final = "--matrix"
@@ -30,7 +32,7 @@ MATRIX: Final = "--matrix"
 def main() -> int:
     """Run, print what it was like, and return 1 if a promise was broken; then the history is kept."""
     if MATRIX in sys.argv:
-        return matrix.main([word for word in sys.argv[1:] if word != MATRIX])
+        return _matrix()
     options = _options()
     if options.check is not None:
         return _told(kept(options.check))
@@ -59,6 +61,24 @@ def main() -> int:
     return broken
 
 
+def _matrix() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", add_help=False, allow_abbrev=False)
+    _add_matrix(parser)
+    chosen, arguments = parser.parse_known_args()
+    return run_matrix(arguments, GATEWAYS) if chosen.matrix == GATEWAYS.name else run_matrix(arguments, WORKERS)
+
+
+def _add_matrix(parser: argparse.ArgumentParser) -> None:
+    names = (GATEWAYS.name, WORKERS.name)
+    parser.add_argument(
+        MATRIX,
+        nargs="?",
+        const=GATEWAYS.name,
+        choices=names,
+        help="a fault matrix instead, the gateway's or the worker's; --matrix workers --help tells its options",
+    )
+
+
 def _progress(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}    {line}", file=sys.stderr)
 
@@ -71,7 +91,7 @@ def _told(history: History) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument(MATRIX, action="store_true", help="the fault matrix instead; --matrix --help tells its options")
+    _add_matrix(parser)
     parser.add_argument("--full", action="store_true", help="10,000 clicks and 20 kills instead of 2,000 and 8")
     parser.add_argument("--seed", type=int, help="repeat the faults and the clicks of an earlier run")
     parser.add_argument("--stack", choices=NAMES, default="services", help="Kafka and PostgreSQL, or SQLite files")

@@ -1,7 +1,9 @@
 """A history, decoded and indexed once for all rules."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -11,6 +13,7 @@ from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswere
 from shared.core.fold import Folded, fold
 from tests.chaos.history import CardSeen, ChatSeen, Clicked, History, LedgerRow, Line
 
+POISON: Final = {"action": "poison"}
 CONNECT_FAILED: Final = 200_342
 """The client's code for a receiver that could not be reached."""
 
@@ -45,6 +48,11 @@ class Facts:
         return found
 
     @cached_property
+    def poisoned(self) -> AbstractSet[str]:
+        """The events that ask for what no handler can decide."""
+        return {event_id for event_id, records in self.received.items() if _asks_for(records[0].event) == POISON}
+
+    @cached_property
     def marks(self) -> Mapping[str, InteractionAnswered]:
         """The first answered mark of each event."""
         found: dict[str, InteractionAnswered] = {}
@@ -68,7 +76,7 @@ class Facts:
         found = defaultdict(list)
         told = set()
         for _, event in self._outputs:
-            if isinstance(event, Decided) and event.version and event.event_id not in told:
+            if isinstance(event, Decided) and event.result == "decided" and event.event_id not in told:
                 told.add(event.event_id)
                 found[str(event.message_id)].append(event)
         return found
@@ -137,6 +145,10 @@ class Facts:
     @cached_property
     def _outputs(self) -> Sequence[tuple[Line, Event]]:
         return _decoded(self.history.outcomes)
+
+
+def _asks_for(click: InteractionReceived) -> object:
+    return json.loads(click.action.value or "null")
 
 
 def _decoded(lines: Sequence[Line]) -> Sequence[tuple[Line, Event]]:

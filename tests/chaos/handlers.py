@@ -2,7 +2,8 @@
 What the processes under chaos decide: a counter, easy to check from outside.
 
 Every card shows how often it was clicked and by which event it was changed last, so that a version seen in a chat
-can be traced to its click. Every tenth click of a card is also told to the chat, every seventh renames it.
+can be traced to its click. Every tenth click of a card is also told to the chat, every seventh renames it. One
+action is never decided.
 """
 
 import json
@@ -26,6 +27,12 @@ def count(click: Interaction, card: Card | None) -> Decision:
     if clicks % RENAME_EVERY == 0:
         effects.append(RenameChat(f"{clicks} clicks, {click.event_id}"))
     return Decision(state={"clicks": clicks}, effects=effects)
+
+
+@app.on_action("poison", answer=Toast.info("已计数"))
+def poison(_click: Interaction, _card: Card | None) -> Decision:
+    """Fail, whatever is there."""
+    raise ValueError("this action cannot be decided")
 
 
 def card_showing(clicks: int, event_id: str) -> dict[str, Any]:

@@ -127,12 +127,13 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An OpenAPI call that arrived at the platform; ``fault``: what was injected, if anything."""
+    """An OpenAPI call that arrived at the platform; ``api``: its name; ``fault``: what was injected, if anything."""
 
     n: int
     at: int
     method: str
     path: str
+    api: str = ""
     target: str | None = None
     code: int | None = None
     status: int | None = None
@@ -153,8 +154,9 @@ class FaultDone(msgspec.Struct, frozen=True, kw_only=True):
     A fault that was done, or its end.
 
     Attributes:
-        kind: ``kill`` and ``back`` of a process; ``down``, ``gone`` and ``up`` of the broker.
-        role: To which sort of process: ``gateway``, ``worker``, ``broker``.
+        kind: ``kill`` and ``back`` of a process, ``freeze`` and ``thaw``, ``join`` and ``leave``; ``down``, ``gone``
+            and ``up`` of a service; ``worse`` and ``better`` of the platform; ``hang`` and ``free`` of a card there.
+        role: To what: ``gateway``, ``worker``, ``broker``, ``database``, ``platform``.
         name: To which one.
     """
 
@@ -191,11 +193,25 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         accepted: The least part of all clicks that must have been accepted.
         late: The largest part of all deliveries whose answer may have come too late; a busy machine makes some.
         kills: The least number of kills of each role, within the sending phase.
+        done: The least number of other faults, by kind.
+        faulted: The least number of calls that each fault of the platform befell.
+        failed: The least number of clicks that the handler could not decide.
+        hung: The least number of clicks on a card that hung at the platform, and that had to wait for it.
+        calm: The least number of clicks that came meanwhile, on other cards, and while nothing else was broken.
+        keep_up_ms: How long the update of any other card may take at most, the time left out in which none can.
+        recover_ms: How long after a fault the wait may be longer than without.
     """
 
     accepted: float = 0.9
     late: float = 0.01
     kills: dict[str, int] = {}
+    done: dict[str, int] = {}
+    faulted: dict[str, int] = {}
+    failed: int = 0
+    hung: int = 0
+    calm: int = 0
+    keep_up_ms: int = 0
+    recover_ms: int = 0
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,11 +219,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     All that a run left behind.
 
     Attributes:
+        row: Of the fault matrix; empty: a run where anything breaks at random.
         began_at: When the first click was sent; `ended_at`: when the last one was over.
         ended: Processes that ended by themselves.
         unquiet: What still had to be done when waiting was given up; empty: nothing.
     """
 
+    row: str = ""
     began_at: int
     ended_at: int
     demands: Demands
@@ -225,7 +243,9 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Sequence[LedgerRow]
 
 
-_LISTS = {field.name for field in msgspec.structs.fields(History)} - {"began_at", "ended_at", "demands", "unquiet"}
+_LISTS = {field.name for field in msgspec.structs.fields(History)} - {
+    "row", "began_at", "ended_at", "demands", "unquiet",
+}  # fmt: skip
 _RUN = "run.json"
 
 

@@ -32,11 +32,14 @@ class Load:
     Attributes:
         per_second: Clicks a second.
         patience_s: How long a person keeps trying.
+        sick_every: Of so many clicks one is on the first card, where every other asks for what cannot be decided, and
+            one on the second; 0: all cards are alike.
     """
 
     clicks: int
     per_second: float
     patience_s: float
+    sick_every: int = 0
 
     @property
     def during_s(self) -> float:
@@ -66,15 +69,31 @@ class People:
             for number in range(self.load.clicks):
                 await asyncio.sleep(began + number / self.load.per_second - asyncio.get_running_loop().time())
                 await idle.acquire()
-                task = group.create_task(self._one(self.rng.choice(self.cards), copies=1 + (number % TWICE_EVERY == 0)))
+                message_id, action = self._chosen(number)
+                task = group.create_task(self._one(message_id, action, copies=1 + (number % TWICE_EVERY == 0)))
                 task.add_done_callback(lambda _: idle.release())
 
-    async def _one(self, message_id: str, *, copies: int) -> None:
+    def _chosen(self, number: int) -> tuple[str, str]:
+        """Return the card that a click is on, and the action that it asks for."""
+        every = self.load.sick_every
+        if not every:
+            return self.rng.choice(self.cards), "count"
+        match number % (2 * every):
+            case 1:
+                return self.cards[0], "poison"
+            case place if place % every == 1:
+                return self.cards[0], "count"
+            case place if place % every == 2:
+                return self.cards[1], "count"
+            case _:
+                return self.rng.choice(self.cards[2:]), "count"
+
+    async def _one(self, message_id: str, action: str, *, copies: int) -> None:
         intended_at, loop = now(), asyncio.get_running_loop()
         patient_until, pause_s = loop.time() + self.load.patience_s, FIRST_PAUSE_S
         ask: dict[str, Any] = {
             "message_id": message_id,
-            "action": {"tag": "button", "value": {"action": "count"}},
+            "action": {"tag": "button", "value": {"action": action}},
             "copies": copies,
         }
         event_id: str | None = None

@@ -84,6 +84,14 @@ class Kept:
         """End it at once; it is started again."""
         self._signal(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let it stand still (SIGSTOP): its connections stay open, and it notices nothing."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._send(signal.SIGCONT)
+
     async def stop(self) -> None:
         """Tell it to end, and wait; kill it if it does not listen."""
         self.is_stopping = True
@@ -108,6 +116,9 @@ class Kept:
     def _signal(self, number: signal.Signals) -> None:
         self.is_ours = True
         self.ready.clear()
+        self._send(number)
+
+    def _send(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.returncode is None:
             os.kill(self.process.pid, number)
 

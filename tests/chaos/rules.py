@@ -47,7 +47,11 @@ def _accepted_is_logged(facts: Facts) -> Iterator[str]:
 
 
 def _every_card_counts(facts: Facts) -> Iterator[str]:
-    events = Counter(str(records[0].event.message_id) for records in facts.received.values())
+    events = Counter(
+        str(records[0].event.message_id)
+        for event_id, records in facts.received.items()
+        if event_id not in facts.poisoned
+    )
     for message_id, card in facts.cards.items():
         expected = events[message_id]
         stored = facts.stored_cards.get(message_id)
@@ -65,7 +69,7 @@ def _decided_once(facts: Facts) -> Iterator[str]:
             yield f"{event_id}: {len(texts)} different decisions at {[d.line.offset for d in decisions]}"
         elif event_id not in facts.received:
             yield f"{event_id} was decided and is not in the log"
-        elif decisions[0].event.result != "decided":
+        elif decisions[0].event.result != ("failed" if event_id in facts.poisoned else "decided"):
             yield f"{event_id}: {decisions[0].event.result} ({decisions[0].event.reason})"
 
 

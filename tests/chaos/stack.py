@@ -20,17 +20,19 @@ class Stack:
 
     Attributes:
         workers: How many workers can share them: a SQLite log has one reader.
+        broker: Ours to break, and `server`: the database's; ``None`` where there is none.
     """
 
     log: str
     ledger: str
     workers: int
     broker: KafkaBroker | None = None
+    server: PostgresServer | None = None
 
 
-def on_services(broker: KafkaBroker, ledger: str) -> Stack:
-    """Return a stack on a broker of ours and an empty PostgreSQL database."""
-    return Stack(log=f"kafka://{broker.bootstrap}", ledger=ledger, workers=2, broker=broker)
+def on_services(broker: KafkaBroker, ledger: str, server: PostgresServer | None = None) -> Stack:
+    """Return a stack on a broker of ours and an empty PostgreSQL database, whose server may be ours to break."""
+    return Stack(log=f"kafka://{broker.bootstrap}", ledger=ledger, workers=2, broker=broker, server=server)
 
 
 def on_sqlite(folder: Path) -> Stack:
@@ -44,10 +46,17 @@ def stack(name: StackName, folder: Path) -> Iterator[Stack]:
     if name == "sqlite":
         yield on_sqlite(folder)
         return
+    with running() as (broker, server):
+        yield on_services(broker, server.databases.create(), server)
+
+
+@contextmanager
+def running() -> Iterator[tuple[KafkaBroker, PostgresServer]]:
+    """Run a broker and a database server of our own. Raises `ServiceMissing` where that is not installed."""
     with ExitStack() as services:
         broker, server = KafkaBroker(), PostgresServer(fsync=True)
         services.callback(broker.close)
         services.callback(server.close)
         server.start()
         broker.start()
-        yield on_services(broker, server.databases.create())
+        yield broker, server

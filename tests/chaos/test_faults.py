@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.faults import Kill, Misfortune, RestartBroker, draw
+from tests.chaos.faults import Kill, Misfortune, Restart, draw
 
 MISFORTUNE = Misfortune(kills=8, least=3, processes={"gateway": 2, "worker": 2}, broker_restarts=1)
 SEEDS = range(50)
@@ -23,7 +23,7 @@ def test_every_fault_falls_inside_the_sending_phase(seed: int) -> None:
     assert all(0 < fault.at_s < 36 for fault in faults)
     assert kills.total() == 8
     assert min(kills["gateway"], kills["worker"]) >= 3
-    assert sum(isinstance(fault, RestartBroker) for fault in faults) == 1
+    assert sum(isinstance(fault, Restart) for fault in faults) == 1
 
 
 def test_only_processes_that_exist_are_killed() -> None:

@@ -7,7 +7,7 @@ from tests.chaos.matrix.place import Place
 from tests.chaos.matrix.rows import FULL, SMALL, Row
 from tests.chaos.matrix.rules import check
 from tests.chaos.matrix.run import run_row
-from tests.chaos.matrix.table import said
+from tests.chaos.tables import said
 from tests.support.kafka import KafkaBroker
 
 

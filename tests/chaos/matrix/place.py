@@ -23,13 +23,18 @@ class Place:
         """Where clients find them."""
         return ",".join(broker.bootstrap for broker in self.brokers)
 
+    def start(self) -> None:
+        """Run them, and return when all serve."""
+        for broker in self.brokers:
+            broker.launch()
+        for broker in self.brokers:
+            broker.wait_ready()
+
     async def mend(self) -> None:
         """Undo every fault."""
         for broker in self.brokers:
             await asyncio.to_thread(broker.resume)
-            await asyncio.to_thread(broker.launch)
-        for broker in self.brokers:
-            await asyncio.to_thread(broker.wait_ready)
+        await asyncio.to_thread(self.start)
 
     async def make_topic(self, prefix: str) -> None:
         """Create the topic of interactions."""

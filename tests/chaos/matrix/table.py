@@ -1,10 +1,6 @@
-"""What the rows were like, as a table for people."""
+"""What the gateway's rows were like, as cells of a table."""
 
-import platform
-import re
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 from tests.chaos.checker import Violation
@@ -12,10 +8,7 @@ from tests.chaos.matrix.facts import Facts, is_honest
 from tests.chaos.matrix.history import RowHistory
 from tests.chaos.matrix.rows import Row
 
-DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "reference" / "fault-matrix.md"
-_TABLE: Final = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
-
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "row",
     "what is broken",
     "clicks",
@@ -28,14 +21,13 @@ _COLUMNS: Final = (
     "drained after, s",
     "promises broken",
 )
-HEAD: Final = (f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|")
 
 
-def line(row: Row, history: RowHistory, violations: Sequence[Violation]) -> str:
+def cells(row: Row, history: RowHistory, violations: Sequence[Violation]) -> Sequence[str]:
     """Return a row of the table."""
     facts = Facts(history)
     left = sum(attempts[0].sending.leaves for attempts in facts.clicks.values())
-    cells = (
+    return (
         row.name,
         row.what,
         f"{len(facts.clicks):,}" + (f", {left:,} of them did not wait" if left else ""),
@@ -48,7 +40,6 @@ def line(row: Row, history: RowHistory, violations: Sequence[Violation]) -> str:
         _drained_after(history),
         str(len(violations) or "none"),
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def answer_times(history: RowHistory) -> Sequence[float]:
@@ -66,29 +57,3 @@ def _drained_after(history: RowHistory) -> str:
         return "-"
     quiet = next((sample.at for sample in history.samples if sample.at > busy), busy)
     return f"{max(0, quiet - max(over)) / 1000:.1f}"
-
-
-def said(history: RowHistory, violations: Sequence[Violation], *, most: int = 10) -> Iterator[str]:
-    """Yield a line for each violation, and say how many more there are."""
-    for violation in violations[:most]:
-        yield f"  {history.row}: {violation}"
-    if len(violations) > most:
-        yield f"  {history.row}: and {len(violations) - most} more"
-
-
-def machine() -> str:
-    """Return where and when the figures were seen."""
-    cores = len(_processors())
-    model = (_processors() or ["unknown processor"])[0]
-    return f"{cores} × {model}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
-
-
-def write(table: Sequence[str], load: str) -> None:
-    """Put the table into its document."""
-    seen = "\n".join((*table, "", f"{machine()}; load {load}.", ""))
-    DOCUMENT.write_text(_TABLE.sub(lambda _: seen, DOCUMENT.read_text()))
-
-
-def _processors() -> Sequence[str]:
-    path = Path("/proc/cpuinfo")
-    return re.findall(r"^model name\s*: (.+)$", path.read_text(), re.MULTILINE) if path.exists() else []

@@ -7,19 +7,27 @@ from aiohttp import web
 from shared.clock import Clock
 from simulator.faults import Faults
 from simulator.openapi import ApiAnswer, ApiCall, OpenApi
+from simulator.pushing import Pusher
 from simulator.refusals import FREQUENCY_LIMIT, INTERNAL_ERROR, Refused
 
 
 class ApiServer:
     """Answers one request after another; what an answer is, `OpenApi` decides."""
 
-    def __init__(self, openapi: OpenApi, faults: Faults, clock: Clock) -> None:
+    def __init__(self, openapi: OpenApi, faults: Faults, clock: Clock, pusher: Pusher) -> None:
         self._openapi = openapi
+        self._pusher = pusher
         self._faults = faults
         self._clock = clock
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, or drop its connection where a fault says so."""
+        try:
+            return await self._answer(request)
+        finally:
+            self._pusher.begin()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         call = await _call(request)
         faulty = self._faults.meet(call.method, call.path)
         if faulty.delay_ms:

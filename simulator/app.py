@@ -1,5 +1,6 @@
 """The simulator put together: a platform, its OpenAPI and its control interface on one port."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,12 @@ from simulator.deliver import Deliverer, Seen
 from simulator.faults import Faults
 from simulator.names import Names
 from simulator.openapi import OpenApi
-from simulator.platform import App, Platform
+from simulator.platform import Platform
+from simulator.pushing import Pusher
 from simulator.sending import ONCE, Copies, Sender
 from simulator.settings import SimulatorSettings, limits_of
 from simulator.sockets import PATHS, SocketServer
+from simulator.tokens import App
 from simulator.wire_json import json_bytes
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is bound, and where one asks then
@@ -117,7 +120,12 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
     base = clock if clock is not None else SystemClock()
     names = Names(settings.seed)
     platform = Platform(
-        App(app_id=settings.app_id, app_secret=settings.app_secret.reveal(), tenant_key=settings.tenant_key),
+        App(
+            app_id=settings.app_id,
+            app_secret=settings.app_secret.reveal(),
+            tenant_key=settings.tenant_key,
+            is_store=settings.is_store,
+        ),
         PlatformClock(base),
         names,
         limits_of(settings.limits),
@@ -133,12 +141,13 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
         connections = Connections(platform.app, platform.clock, names)
         sender = Sender(session, base, names, faults, connections, urls=settings.callback_urls)
         deliverer = Deliverer(platform, _callbacks(settings, names), sender)
-        api = ApiServer(OpenApi(platform), faults, base)
+        pusher = Pusher(platform, deliverer, base)
+        api = ApiServer(OpenApi(platform), faults, base, pusher)
         control = Control(
             platform, deliverer, sender, faults, connections, control_host=settings.control_host, style=style
         )
         sockets = SocketServer(connections, base)
-        async with _serving(api, control, sockets, settings) as port:
+        async with _pushing(pusher, is_store=settings.is_store), _serving(api, control, sockets, settings) as port:
             yield RunningSimulator(
                 url=_url(settings.host, port),
                 control_url=_url(_control_address(settings), port),
@@ -149,6 +158,17 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
                 style=style,
                 sender=sender,
             )
+
+
+@asynccontextmanager
+async def _pushing(pusher: Pusher, *, is_store: bool) -> AsyncIterator[None]:
+    tickets = asyncio.create_task(pusher.keep_in_tickets()) if is_store else None
+    try:
+        yield
+    finally:
+        if tickets is not None:
+            tickets.cancel()
+        await pusher.close()
 
 
 @asynccontextmanager
@@ -186,7 +206,6 @@ def _callbacks(settings: SimulatorSettings, names: Names) -> Callbacks:
     key, token = settings.callbacks.encrypt_key, settings.callbacks.verification_token
     return Callbacks(
         app_id=settings.app_id,
-        tenant_key=settings.tenant_key,
         encrypt_key=key.reveal() if key is not None else "",
         verification_token=token.reveal() if token is not None else "",
         names=names,

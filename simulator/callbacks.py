@@ -22,11 +22,12 @@ from simulator.wire_json import json_bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who clicks. ``user_id`` is null for an app that may not see it."""
+    """Who clicks. ``user_id`` is null for an app that may not see it; without ``tenant_key`` they are of the chat's."""
 
     open_id: OpenId
     user_id: str | None = None
     union_id: str | None = None
+    tenant_key: TenantKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Click:
     One click, before it is bytes.
 
     Attributes:
+        tenant_key: The organisation that the card's chat is in.
         action: JSON of the component and its values, taken as it is.
         created_us: When it happened, in the platform's time (µs).
     """
@@ -42,6 +44,7 @@ class Click:
     event_id: EventId
     message_id: MessageId
     chat_id: ChatId
+    tenant_key: TenantKey
     operator: Person
     style: CallbackStyle
     action: bytes
@@ -74,11 +77,8 @@ class Callbacks:
         verification_token: Stands in every body, and signs legacy card callbacks.
     """
 
-    def __init__(
-        self, *, app_id: AppId, tenant_key: TenantKey, encrypt_key: str, verification_token: str, names: Names
-    ) -> None:
+    def __init__(self, *, app_id: AppId, encrypt_key: str, verification_token: str, names: Names) -> None:
         self._app_id = app_id
-        self._tenant_key = tenant_key
         self._encrypt_key = encrypt_key
         self._verification_token = verification_token
         self._cipher = Cipher(encrypt_key) if encrypt_key else None
@@ -96,25 +96,39 @@ class Callbacks:
         if click.style == "legacy":
             return self._signed_legacy(orjson.dumps(self._legacy_body(click)), wall=wall)
         event = {
-            "operator": {"tenant_key": self._tenant_key, **_ids(click.operator)},
+            "operator": {"tenant_key": click.operator.tenant_key or click.tenant_key, **_ids(click.operator)},
             "token": click.card_token,
             "action": orjson.Fragment(click.action),
             "host": click.host,
             "context": {"open_message_id": click.message_id, "open_chat_id": click.chat_id},
         }
-        header = self._header(click.event_id, "card.action.trigger", str(click.created_us))
+        header = self._header(click.event_id, "card.action.trigger", str(click.created_us), click.tenant_key)
         return self._signed(click.event_id, {"schema": "2.0", "header": header, "event": event}, wall=wall)
 
-    def event_p2(self, event_id: EventId, kind: str, event: bytes, *, created: str, wall: EpochMs) -> Delivery:
+    def event_p2(
+        self, event_id: EventId, kind: str, event: bytes, *, tenant_key: TenantKey, created: str, wall: EpochMs
+    ) -> Delivery:
         """Return the delivery of an event of schema 2.0; ``event`` is JSON, ``created`` digits of ms or µs."""
-        header = self._header(event_id, kind, created)
+        header = self._header(event_id, kind, created, tenant_key)
         return self._signed(event_id, {"schema": "2.0", "header": header, "event": orjson.Fragment(event)}, wall=wall)
 
     def event_p1(
-        self, event_id: EventId, kind: str, event: Mapping[str, Any], *, created: EpochMs, wall: EpochMs
+        self,
+        event_id: EventId,
+        kind: str,
+        event: Mapping[str, Any],
+        *,
+        tenant_key: TenantKey | None,
+        created: EpochMs,
+        wall: EpochMs,
     ) -> Delivery:
-        """Return the delivery of an event of the first version, known by its ``uuid``; ``created`` in ms."""
-        inner = {"app_id": self._app_id, "tenant_key": self._tenant_key, "type": kind, **event}
+        """
+        Return the delivery of an event of the first version, known by its ``uuid``; ``created`` in ms.
+
+        Without ``tenant_key`` it is the app's own affair, as its ticket is.
+        """
+        of_tenant = {} if tenant_key is None else {"tenant_key": tenant_key}
+        inner = {"app_id": self._app_id, **of_tenant, "type": kind, **event}
         body = {
             "ts": f"{created // 1000}.{created % 1000:03}0000",
             "uuid": event_id,
@@ -129,13 +143,13 @@ class Callbacks:
         body = {"challenge": challenge, "token": self._verification_token, "type": "url_verification"}
         return replace(self._signed(EventId(""), body, wall=wall), payload=None)
 
-    def _header(self, event_id: EventId, kind: str, created: str) -> dict[str, str]:
+    def _header(self, event_id: EventId, kind: str, created: str, tenant_key: TenantKey) -> dict[str, str]:
         return {
             "event_id": event_id,
             "token": self._verification_token,
             "create_time": created,
             "event_type": kind,
-            "tenant_key": self._tenant_key,
+            "tenant_key": tenant_key,
             "app_id": self._app_id,
         }
 
@@ -145,7 +159,7 @@ class Callbacks:
             "user_id": click.operator.user_id,
             "open_message_id": click.message_id,
             "open_chat_id": click.chat_id,
-            "tenant_key": self._tenant_key,
+            "tenant_key": click.operator.tenant_key or click.tenant_key,
             "token": click.card_token,
             "action": orjson.Fragment(click.action),
         }

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from shared.core.cards import CardFormat
 from shared.core.json_text import EpochMs, JsonText, json_text
-from shared.feishu.limits import CARD_BYTES, DAY_MS, INTERACTIVE_DAYS, UPDATABLE_DAYS
+from shared.feishu.limits import CARD_BYTES, CARD_ELEMENTS, DAY_MS, INTERACTIVE_DAYS, UPDATABLE_DAYS
+from simulator.elements import elements
 from simulator.refusals import Refused
 from simulator.wire_json import any_json
-
-MAX_ELEMENTS: Final = 200
 
 _TOP_LEVEL_2_0: Final = frozenset({"schema", "config", "card_link", "header", "body"})
 _TAGS_ONLY_IN_1_0: Final = frozenset({"note", "action"})
@@ -69,17 +68,18 @@ def read_card_value(content: object, text: JsonText | None = None) -> CardRead:
         # What a template holds is known to the platform alone; here it counts as a shared card of format 1.0.
         if not isinstance(content.get("data"), dict) or not content["data"].get("template_id"):
             raise _bad_card(200380, "template does not exist")
-        return CardRead(text=kept, format="1.0", shared=True)
+        people = _open_ids(content)
+        return CardRead(text=kept, format="1.0", shared=not people, open_ids=people)
     config = content.get("config", {})
     if not isinstance(config, dict):
         raise _bad_card(200621, "config is not an object")
     if content.get("schema") == "2.0":
-        _check_2_0(content, config)
+        flaw = flaw_of_2_0(content)
+        if flaw is not None:
+            raise _bad_card(*flaw)
         return CardRead(text=kept, format="2.0", shared=True)
     _check_1_0(content)
-    open_ids = content.get("open_ids", [])
-    people = tuple(str(person) for person in open_ids) if isinstance(open_ids, list) else ()
-    return CardRead(text=kept, format="1.0", shared=config.get("update_multi") is True, open_ids=people)
+    return CardRead(text=kept, format="1.0", shared=config.get("update_multi") is True, open_ids=_open_ids(content))
 
 
 def texts_of(content: object) -> Iterator[str]:
@@ -112,34 +112,27 @@ def _check_1_0(content: dict[str, Any]) -> None:
             raise _bad_card(200621, f"{key} is not an object")
 
 
-def _check_2_0(content: dict[str, Any], config: dict[str, Any]) -> None:
-    unknown = sorted(content.keys() - _TOP_LEVEL_2_0)
+def flaw_of_2_0(content: dict[str, Any]) -> tuple[int, str] | None:
+    """Return why the platform would not draw a card of format 2.0: its code and its reason."""
+    unknown, config, body = sorted(content.keys() - _TOP_LEVEL_2_0), content.get("config", {}), content.get("body", {})
     if unknown:
-        raise _bad_card(200621, f"unknown property {unknown[0]}")
+        return 200621, f"unknown property {unknown[0]}"
+    if not isinstance(config, dict):
+        return 200621, "config is not an object"
     if config.get("update_multi") is False:
-        raise _bad_card(300302, "update_multi can only be true")
-    body = content.get("body", {})
+        return 300302, "update_multi can only be true"
     if not isinstance(body, dict) or not isinstance(body.get("elements", []), list):
-        raise _bad_card(200621, "body is not an object with an array of elements")
-    count = 0
-    for tag in _tags(body.get("elements", [])):
-        count += 1
-        if tag in _TAGS_ONLY_IN_1_0:
-            raise _bad_card(200861, f"cards of schema V2 no longer support this capability; unsupported tag {tag}")
-    if count > MAX_ELEMENTS:
-        raise _bad_card(300305, "element exceeds the limit")
+        return 200621, "body is not an object with an array of elements"
+    tags = [element["tag"] for element in elements(body)]
+    unsupported = sorted(_TAGS_ONLY_IN_1_0.intersection(tags))
+    if unsupported:
+        return 200861, f"cards of schema V2 no longer support this capability; unsupported tag {unsupported[0]}"
+    return (300305, "element exceeds the limit") if len(tags) > CARD_ELEMENTS else None
 
 
-def _tags(elements: list[Any]) -> Iterator[str]:
-    for element in elements:
-        if not isinstance(element, dict):
-            continue
-        if isinstance(element.get("tag"), str):
-            yield element["tag"]
-        for key in ("elements", "columns"):
-            nested = element.get(key)
-            if isinstance(nested, list):
-                yield from _tags(nested)
+def _open_ids(content: dict[str, Any]) -> tuple[str, ...]:
+    open_ids = content.get("open_ids", [])
+    return tuple(str(person) for person in open_ids) if isinstance(open_ids, list) else ()
 
 
 def _bad_card(code: int, reason: str) -> Refused:

@@ -27,13 +27,16 @@ from shared.feishu.frames import DATA, Frame
 from simulator.answers import CALL_FAILED, NO_CALLBACK_URL, STATUS_NOT_200, Answered, Heard, NotAnswered
 from simulator.clock import PlatformClock
 from simulator.names import Names
-from simulator.platform import App
+from simulator.tokens import App
 from simulator.wire_json import any_json
 
 SERVICE: Final = 33554678
 SOCKET_PATH: Final = "/ws/v2"
 FRAGMENT_BYTES: Final = 256 * 1024
 """Where payloads are cut; at which size the platform does so is not documented."""
+
+FORBIDDEN: Final = 403
+"""Store apps have no long connections."""
 
 Ending = Literal["close", "abort"]
 """How the platform ends a connection: with a goodbye, or as a broken line does."""
@@ -190,6 +193,8 @@ class Connections:
             return NO_CREDENTIAL
         if (content["AppID"], content["AppSecret"]) != (self._app.app_id, self._app.app_secret):
             return WRONG_CREDENTIAL
+        if self._app.is_store:
+            return FORBIDDEN
         return TOO_MANY_CONNECTIONS if self.is_full else OK
 
     def _frames(self, payload: bytes, message_id: str) -> Iterator[Frame]:

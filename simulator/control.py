@@ -12,18 +12,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import msgspec
 from aiohttp import web
 
+from shared.core.ids import TenantKey
 from shared.feishu.connection import Parameters
 from simulator.answers import CallbackStyle
 from simulator.callbacks import Person
 from simulator.connections import Asked, Connections
 from simulator.deliver import Deliverer, Seen
 from simulator.faults import FaultRule, Faults
-from simulator.history import PAGE, Trail
+from simulator.looking import NO_SUCH_CALL, look
 from simulator.platform import Platform, UnknownThing
 from simulator.refusals import Refused
 from simulator.requests import (
@@ -42,10 +43,10 @@ from simulator.requests import (
     OneMessage,
     Operator,
     Repeated,
+    Revoked,
 )
 from simulator.sending import Copies, Sender
 from simulator.settings import limits_of
-from simulator.stories import story_of_chat, story_of_message
 from simulator.wire_json import json_bytes
 
 PREFIX: Final = "/_sim/"
@@ -88,7 +89,8 @@ class Control:
             "limits": (NewLimits, self._new_limits),
             "callback": (NewReceivers, self._new_receivers),
             "connections": (NewConnections, self._new_connections),
-            "revoke_tokens": (Nothing, self._revoke_tokens),
+            "app_ticket": (Repeated, self._ticket),
+            "revoke_tokens": (Revoked, self._revoke_tokens),
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -100,7 +102,7 @@ class Control:
         name = unquote(path).removeprefix(PREFIX)
         try:
             if request.method == "GET":
-                return _json(self._read(name, query))
+                return _json(look(self._platform, self._connections, name, query))
             kind, perform = self._posts.get(name, (Nothing, _no_such_call))
             return _json(await perform(_request(await request.read(), kind)))
         except UnknownThing as unknown:
@@ -108,30 +110,14 @@ class Control:
         except (ValueError, msgspec.ValidationError, Refused) as mistake:
             return _json({"error": str(mistake)}, status=400)
 
-    def _read(self, name: str, query: str) -> Any:
-        kind, _, one = name.partition("/")
-        given = {key: values[-1] for key, values in parse_qs(query).items()}
-        match kind, one:
-            case "messages", "":
-                chat = self._platform.chat(given.get("chat_id", ""))
-                messages = [self._platform.messages[message_id] for message_id in chat.message_ids]
-                return [story_of_message(message, with_versions=False) for message in messages]
-            case "messages", _:
-                return story_of_message(self._platform.message(one))
-            case "chats", _:
-                return story_of_chat(self._platform.chat(one))
-            case (("calls" | "clicks"), ""):
-                history = self._platform.history
-                return _page(history.calls if kind == "calls" else history.clicks, given)
-            case "connections", "":
-                return self._open_connections()
-            case "violations", "":
-                return [asdict(each) for each in self._platform.judge.violations[_whole(given, "after", 0) :]]
-            case _:
-                raise UnknownThing("such call: see docs/reference/simulator.md")
-
     async def _new_chat(self, asked: NewChat) -> Mapping[str, Any]:
-        return {"chat_id": self._platform.new_chat(asked.name, edit_permission=asked.edit_permission).chat_id}
+        tenant_key = TenantKey(asked.tenant_key) if asked.tenant_key else None
+        if tenant_key is not None and tenant_key != self._platform.app.tenant_key and not self._platform.app.is_store:
+            raise ValueError("tenant_key: an app of one's own is in one organisation; see CARDWIRE_SIMULATOR_STORE_APP")
+        chat = self._platform.new_chat(
+            asked.name, edit_permission=asked.edit_permission, bot=asked.bot, tenant_key=tenant_key
+        )
+        return {"chat_id": chat.chat_id}
 
     async def _new_card(self, asked: NewCard) -> Mapping[str, Any]:
         text = asked.card if isinstance(asked.card, str) else json_bytes(asked.card).decode()
@@ -155,7 +141,15 @@ class Control:
         return _seen(seen)
 
     async def _event(self, asked: NewEvent) -> Mapping[str, Any]:
-        return _seen(await self._deliverer.event(asked.schema, asked.type, asked.event, _copies(asked)))
+        tenant_key = TenantKey(asked.tenant_key) if asked.tenant_key else None
+        seen = await self._deliverer.event(asked.schema, asked.type, asked.event, _copies(asked), tenant_key=tenant_key)
+        return _seen(seen)
+
+    async def _ticket(self, asked: Repeated) -> Mapping[str, Any]:
+        if not self._platform.app.is_store:
+            raise ValueError("only store apps get tickets; see CARDWIRE_SIMULATOR_STORE_APP")
+        ticket = self._platform.access_tokens.new_ticket(now=self._platform.clock.now())
+        return _seen(await self._deliverer.ticket(ticket, _copies(asked)))
 
     async def _preview(self, asked: NewPreview) -> Mapping[str, Any]:
         seen = await self._deliverer.preview(
@@ -198,12 +192,10 @@ class Control:
             await asyncio.gather(*(client.end(asked.end) for client in self._connections.clients))
         return {}
 
-    def _open_connections(self) -> list[dict[str, Any]]:
-        told = ("device_id", "opened_at_ms", "pings", "delivered")
-        return [{name: getattr(client, name) for name in told} for client in self._connections.clients]
-
-    async def _revoke_tokens(self, _: Nothing) -> Mapping[str, Any]:
-        self._platform.access_tokens.revoke()
+    async def _revoke_tokens(self, asked: Revoked) -> Mapping[str, Any]:
+        self._platform.access_tokens.revoke(TenantKey(asked.tenant_key) if asked.tenant_key else None)
+        if asked.tickets:
+            self._platform.access_tokens.revoke_tickets()
         return {}
 
 
@@ -218,7 +210,7 @@ def change(kept: Asked, asked: NewConnections) -> None:
 
 
 async def _no_such_call(_: Nothing) -> Mapping[str, Any]:
-    raise UnknownThing("such call: see docs/reference/simulator.md")
+    raise UnknownThing(NO_SUCH_CALL)
 
 
 def answers_on(called: str | None, control_host: str) -> bool:
@@ -251,17 +243,6 @@ def _person(operator: Operator) -> Person:
 
 def _copies(asked: Repeated) -> Copies:
     return Copies(copies=asked.copies, has_same_request_id=asked.same_request_id)
-
-
-def _page(trail: Trail[Any], given: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [asdict(each) for each in trail.after(_whole(given, "after", 0), _whole(given, "limit", PAGE))]
-
-
-def _whole(given: Mapping[str, str], name: str, default: int) -> int:
-    text = given.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{name}: expected a whole number, for example {name}=0")
-    return int(text)
 
 
 def _seen(seen: Seen) -> dict[str, Any]:

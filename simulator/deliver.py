@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.core.ids import EventId
+from shared.core.ids import EventId, TenantKey
 from shared.feishu.limits import CHALLENGE_DEADLINE_S
 from simulator.answers import (
     CALL_FAILED,
@@ -26,6 +26,7 @@ from simulator.answers import (
 from simulator.callbacks import Callbacks, Click, Delivery, Person
 from simulator.history import ClickSeen
 from simulator.platform import Expired, Platform, UnknownThing
+from simulator.previews import Preview
 from simulator.sending import ONCE, AllHeard, Copies, Sender
 from simulator.wire_json import json_bytes
 
@@ -101,33 +102,73 @@ class Deliverer:
             raise UnknownThing(f"click {event_id}")
         return await self._await_click(*known, copies, is_again=True)
 
-    async def event(self, schema: str, kind: str, event: Mapping[str, Any], copies: Copies = ONCE) -> Seen:
-        """Push a subscribed event of schema ``p1`` or ``p2``."""
+    async def event(
+        self,
+        schema: str,
+        kind: str,
+        event: Mapping[str, Any],
+        copies: Copies = ONCE,
+        *,
+        tenant_key: TenantKey | None = None,
+    ) -> Seen:
+        """Push a subscribed event of schema ``p1`` or ``p2``, from the app's own organisation or from another."""
+        whose = tenant_key or self._platform.app.tenant_key
         clock, event_id = self._platform.clock, self._platform.names.event()
         created, wall = clock.now(), clock.wall()
         if schema == "p1":
-            delivery = self._callbacks.event_p1(event_id, kind, event, created=created, wall=wall)
+            delivery = self._callbacks.event_p1(event_id, kind, event, tenant_key=whose, created=created, wall=wall)
         else:
-            delivery = self._callbacks.event_p2(event_id, kind, json_bytes(event), created=str(created), wall=wall)
+            delivery = self._callbacks.event_p2(
+                event_id, kind, json_bytes(event), tenant_key=whose, created=str(created), wall=wall
+            )
         heard = await self._sender.deliver(delivery, copies)
         return _seen(delivery.event_id, heard, react_to_event(heard.first))
 
     async def preview(self, url: str, *, operator: Person, message_id: str | None, copies: Copies = ONCE) -> Seen:
         """Ask for the preview of a link, in a message or while it is still being typed."""
+        if message_id is not None:
+            preview = self._platform.preview(self._platform.message(message_id), url)
+            return await self.pull(preview, operator, copies)
+        context = {"url": url, "open_message_id": "", "open_chat_id": ""}
+        seen, _ = await self._preview(context, operator, self._platform.app.tenant_key, copies)
+        return seen
+
+    async def pull(self, preview: Preview, operator: Person, copies: Copies = ONCE) -> Seen:
+        """Ask for the preview of a link in a message, and let the person see what is answered."""
+        preview.pull(operator)
+        context = {
+            "url": preview.url, "open_message_id": preview.message_id, "open_chat_id": preview.chat_id,
+            "preview_token": preview.token,
+        }  # fmt: skip
+        tenant_key = self._platform.chats[preview.chat_id].tenant_key
+        seen, reaction = await self._preview(context, operator, tenant_key, copies)
+        preview.show(operator.open_id, reaction)
+        return seen
+
+    async def ticket(self, ticket: str, copies: Copies = ONCE) -> Seen:
+        """Push a store app's ticket."""
+        clock, event_id = self._platform.clock, self._platform.names.event()
+        delivery = self._callbacks.event_p1(
+            event_id, "app_ticket", {"app_ticket": ticket}, tenant_key=None, created=clock.now(), wall=clock.wall()
+        )
+        heard = await self._sender.deliver(delivery, copies)
+        return _seen(delivery.event_id, heard, react_to_event(heard.first))
+
+    async def _preview(
+        self, context: Mapping[str, str], operator: Person, tenant_key: TenantKey, copies: Copies
+    ) -> tuple[Seen, Reaction]:
         platform = self._platform
-        message = platform.message(message_id) if message_id is not None else None
-        context: dict[str, str] = {"url": url, "open_message_id": "", "open_chat_id": ""}
-        if message is not None:
-            context |= {"open_message_id": message.message_id, "open_chat_id": message.chat_id}
-            context["preview_token"] = platform.names.preview_token()
-        people = {"tenant_key": platform.app.tenant_key, "user_id": operator.user_id, "open_id": operator.open_id}
+        people = {
+            "tenant_key": operator.tenant_key or tenant_key, "user_id": operator.user_id, "open_id": operator.open_id,
+        }  # fmt: skip
         event = json_bytes({"operator": people, "host": "im_message", "context": context})
         delivery = self._callbacks.event_p2(
-            platform.names.event(), "url.preview.get", event,
+            platform.names.event(), "url.preview.get", event, tenant_key=tenant_key,
             created=str(platform.clock.now() * 1000), wall=platform.clock.wall(),
         )  # fmt: skip
         heard = await self._sender.deliver(delivery, copies)
-        return _seen(delivery.event_id, heard, react_to_preview(heard.first))
+        reaction = react_to_preview(heard.first)
+        return _seen(delivery.event_id, heard, reaction), reaction
 
     async def challenge(self) -> tuple[Seen, bool]:
         """Verify the receiver's address as the console does; return also whether that succeeded."""

@@ -21,6 +21,11 @@ Rule = Literal[
     "card_too_large",
     "card_token_expired",
     "card_token_used_up",
+    "open_ids_of_shared_card",
+    "entity_per_second",
+    "sequence_not_increased",
+    "chat_ephemeral_per_second",
+    "preview_refresh",
 ]
 """Which rule was broken."""
 

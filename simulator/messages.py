@@ -1,11 +1,13 @@
 """Messages and the cards in them: who sees what, and every version there was."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from shared.core.ids import ChatId, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
 from simulator.cards import CardRead, is_updatable
+from simulator.entities import Entity
 from simulator.refusals import Refused
 
 ChangedBy = Literal["sent", "answer", "token", "patch", "cardkit", "revert"]
@@ -22,6 +24,23 @@ class Version:
     audience: OpenId | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a message answers: the first message of its tree, the one above it, and the thread it is in, if any."""
+
+    root_id: MessageId
+    parent_id: MessageId
+    thread_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What everybody saw at a time, and what single people saw instead."""
+
+    card: CardRead | None
+    views: Mapping[OpenId, CardRead]
+
+
 @dataclass(slots=True, kw_only=True)
 class Message:
     """
@@ -29,6 +48,8 @@ class Message:
 
     Attributes:
         content: The JSON text of the content as sent; for a card, what everybody sees now stands in `card`.
+        entity: The card entity that it shows, if it has an id of its own.
+        only_for: The one person who sees it at all: an ephemeral card, which is a view and never `card`.
         views: What single people see instead of `card`.
         open_clicks: Clicks whose callback is not answered yet, by event id.
         causes: Clicks that were answered, less updates by message id: how many more updates have a click behind them.
@@ -44,11 +65,14 @@ class Message:
     uuid: str | None = None
     card: CardRead | None = None
     is_recalled: bool = False
+    reply: Reply | None = None
+    only_for: OpenId | None = None
+    entity: Entity | None = None
     views: dict[OpenId, CardRead] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)
     open_clicks: set[EventId] = field(default_factory=set)
     causes: int = 0
-    before_early: CardRead | None = None
+    before_early: Shown | None = None
 
     def seen_by(self, person: OpenId) -> CardRead | None:
         """Return the card that this person sees."""
@@ -99,8 +123,16 @@ class Message:
         for person in people:
             self.show_to(person, new, by="token", now=now)
 
+    def update_by_cardkit(self, new: CardRead, *, now: EpochMs) -> None:
+        """Show everybody the card that an operation on its entity left."""
+        self.causes = max(0, self.causes - 1)
+        self.show(new, by="cardkit", now=now)
+
     def show(self, new: CardRead, *, by: ChangedBy, now: EpochMs) -> None:
-        """Let everybody see this card."""
+        """Let everybody see this card; of an ephemeral one, the person it is for."""
+        if self.only_for is not None:
+            self.show_to(self.only_for, new, by=by, now=now)
+            return
         self.card = new
         self.views.clear()
         self.updated_at = now
@@ -119,12 +151,18 @@ class Message:
         self.open_clicks.discard(event_id)
         self.causes += 1
         if self.before_early is not None:
-            self.show(self.before_early, by="revert", now=now)
+            self._revert(self.before_early, now=now)
             self.before_early = None
+
+    def _revert(self, shown: Shown, *, now: EpochMs) -> None:
+        if shown.card is not None:
+            self.show(shown.card, by="revert", now=now)
+        for person, card in shown.views.items():
+            self.show_to(person, card, by="revert", now=now)
 
     def _is_early(self, new: CardRead) -> bool:
         return any(event_id in new.text for event_id in self.open_clicks) or bool(self.open_clicks and not self.causes)
 
     def _hold_early(self, *, is_early: bool) -> None:
         if is_early and self.before_early is None:
-            self.before_early = self.card
+            self.before_early = Shown(card=self.card, views=dict(self.views))

@@ -40,6 +40,18 @@ class Names:
         """Return a new token of a link's preview."""
         return self._hex(32)
 
+    def card(self) -> str:
+        """Return the id of a new card entity: 19 digits."""
+        return self.device()
+
+    def thread(self) -> str:
+        """Return a new ``omt_…``."""
+        return f"omt_{self._hex(16)}"
+
+    def app_access_token(self) -> str:
+        """Return a new app access token, ``a-…``."""
+        return f"a-{self._hex(40)}"
+
     def access_token(self) -> str:
         """Return a new tenant access token, ``t-…``."""
         return f"t-{self._hex(40)}"
@@ -62,7 +74,7 @@ class Names:
         return str(self._random.randrange(10**18, 10**19))
 
     def ticket(self) -> str:
-        """Return what opens a long connection, once."""
+        """Return what opens a long connection, once; or what a store app asks for its token with."""
         return self._hex(32)
 
     def one_of(self, things: Sequence[T]) -> T:

@@ -1,25 +1,15 @@
 """
 The OpenAPI: one call in, one answer out.
 
-Every call is traced, counted and judged here; what each API does stands in `simulator.apis`.
+Every call is traced, counted and judged here; which API a path is stands in `simulator.apis.routes`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from simulator.apis import (
-    Calling,
-    app_access_token,
-    create_message,
-    get_chat,
-    get_message,
-    no_such_api,
-    patch_message,
-    rename_chat,
-    tenant_access_token,
-    update_card_by_token,
-)
+from simulator.apis.calling import Calling
+from simulator.apis.routes import Api, Route, route
 from simulator.history import CallSeen
 from simulator.platform import Platform
 from simulator.refusals import FREQUENCY_LIMIT, Refused
@@ -46,19 +36,6 @@ class ApiAnswer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Api:
-    name: str
-    perform: Callable[[Calling], Mapping[str, Any]]
-    is_public: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Route:
-    api: _Api
-    target: str | None = None
-
-
 class OpenApi:
     """
     Answers calls on one `Platform`.
@@ -79,11 +56,11 @@ class OpenApi:
             fault: An injected fault that concerns this call, for the trace. A call that the network doubled is
                 neither counted nor judged: its caller did nothing wrong.
         """
-        route = _route(call)
-        calling = self._begun(call, route, is_counted=fault != "duplicate")
+        found = route(call.method, call.path)
+        calling = self._begun(call, found, is_counted=fault != "duplicate")
         log_id = self._platform.names.log(calling.now)
         try:
-            content = self._perform(call, route.api, calling)
+            content = self._perform(call, found.api, calling)
             answer = ApiAnswer(status=200, headers={"X-Tt-Logid": log_id}, body=json_bytes(content))
             code = 0
         except Refused as refused:
@@ -94,24 +71,25 @@ class OpenApi:
 
     def refuse(self, call: ApiCall, refused: Refused, *, fault: str) -> ApiAnswer:
         """Answer a call with an injected refusal; nothing is done and nothing is judged."""
-        calling = self._begun(call, _route(call))
+        calling = self._begun(call, route(call.method, call.path))
         answer = _refusal(refused, self._platform.names.log(calling.now))
         self._trace(call, calling, code=refused.code, status=answer.status, fault=fault)
         return answer
 
     def drop(self, call: ApiCall, *, fault: str) -> None:
         """Note a call whose connection was dropped before anything was done."""
-        self._trace(call, self._begun(call, _route(call)), code=None, status=None, fault=fault)
+        self._trace(call, self._begun(call, route(call.method, call.path)), code=None, status=None, fault=fault)
 
-    def _begun(self, call: ApiCall, route: _Route, *, is_counted: bool = True) -> Calling:
+    def _begun(self, call: ApiCall, found: Route, *, is_counted: bool = True) -> Calling:
         return Calling(
-            platform=self._platform, query=call.query, now=self._platform.clock.now(), api=route.api.name,
-            target=route.target, is_counted=is_counted,
+            platform=self._platform, query=call.query, now=self._platform.clock.now(), api=found.api.name,
+            inside=found.inside, target=next(iter(found.inside.values()), None), is_counted=is_counted,
         )  # fmt: skip
 
-    def _perform(self, call: ApiCall, api: _Api, calling: Calling) -> Mapping[str, Any]:
+    def _perform(self, call: ApiCall, api: Api, calling: Calling) -> Mapping[str, Any]:
         if not api.is_public:
-            calling.app_id = self._platform.access_tokens.check(call.authorization, now=calling.now)
+            calling.tenant_key = self._platform.access_tokens.check(call.authorization, now=calling.now)
+            calling.app_id = self._platform.app.app_id
             self._count(calling)
         calling.body = _body(call)
         return api.perform(calling)
@@ -123,7 +101,7 @@ class OpenApi:
         rate = platform.limits.of(calling.api)
         # Limits count real time, also when the platform's clock is moved.
         wall = platform.clock.wall()
-        key = (calling.api, calling.app_id, platform.app.tenant_key)
+        key = (calling.api, calling.app_id, calling.tenant_key)
         in_second = platform.by_second.count(key, rate.per_second, now=wall)
         in_minute = platform.by_minute.count(key, rate.per_minute, now=wall)
         if in_minute is not None:
@@ -140,41 +118,10 @@ class OpenApi:
         calls.add(
             CallSeen(
                 n=calls.next_n(), at_ms=calling.now, method=call.method, path=call.path, api=calling.api,
-                app_id=calling.app_id, tenant_key=self._platform.app.tenant_key if calling.app_id else None,
+                app_id=calling.app_id, tenant_key=calling.tenant_key or None,
                 target=calling.target, code=code, status=status, fault=fault,
             )
         )  # fmt: skip
-
-
-def _route(call: ApiCall) -> _Route:
-    exact = _APIS.get((call.method, call.path))
-    if exact is not None:
-        return _Route(api=exact)
-    folder, _, target = call.path.rpartition("/")
-    return _Route(api=_APIS_OF_ONE.get((call.method, folder), _UNKNOWN), target=target)
-
-
-_UNKNOWN: Final = _Api(name="unknown", perform=no_such_api, is_public=True)
-
-_APIS: Final = {
-    ("POST", "/open-apis/im/v1/messages"): _Api(name="im.v1.message.create", perform=create_message),
-    ("POST", "/open-apis/interactive/v1/card/update"): _Api(
-        name="interactive.v1.card.update", perform=update_card_by_token
-    ),
-    ("POST", "/open-apis/auth/v3/tenant_access_token/internal"): _Api(
-        name="auth.v3.tenant_access_token.internal", perform=tenant_access_token, is_public=True
-    ),
-    ("POST", "/open-apis/auth/v3/app_access_token/internal"): _Api(
-        name="auth.v3.app_access_token.internal", perform=app_access_token, is_public=True
-    ),
-}
-
-_APIS_OF_ONE: Final = {
-    ("PATCH", "/open-apis/im/v1/messages"): _Api(name="im.v1.message.patch", perform=patch_message),
-    ("GET", "/open-apis/im/v1/messages"): _Api(name="im.v1.message.get", perform=get_message),
-    ("PUT", "/open-apis/im/v1/chats"): _Api(name="im.v1.chat.update", perform=rename_chat),
-    ("GET", "/open-apis/im/v1/chats"): _Api(name="im.v1.chat.get", perform=get_chat),
-}
 
 
 def _body(call: ApiCall) -> Mapping[str, Any]:

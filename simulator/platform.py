@@ -4,24 +4,27 @@ The platform's state, and what people do in it: they click, recall, dissolve.
 What programs do in it stands in `simulator.openapi`. Nothing here waits, reads a clock of its own or knows HTTP.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.core.ids import AppId, ChatId, EventId, MessageId, TenantKey
+from shared.core.ids import ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import Limits
 from simulator.answers import CONNECT_FAILED, CallbackStyle, Heard, NotAnswered, Reaction, react
 from simulator.callbacks import Click, Person
 from simulator.cards import CardRead, is_interactive, is_updatable, read_card
-from simulator.chats import Chat, EditPermission, NameGiven
+from simulator.chats import BotRole, Chat, EditPermission, NameGiven
 from simulator.clock import PlatformClock
+from simulator.entities import Entity
 from simulator.history import History
 from simulator.judge import Judge
 from simulator.limits import MINUTE_MS, SECOND_MS, Windows
-from simulator.messages import Message, Version
+from simulator.messages import Message, Reply, Version
 from simulator.names import Names
-from simulator.tokens import AccessTokens, CardToken
+from simulator.people import People
+from simulator.previews import Preview
+from simulator.tokens import AccessTokens, App, CardToken
 
 MAX_CARD_TOKENS: Final = 50_000
 
@@ -35,19 +38,26 @@ class Expired(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class App:
-    """The one app that this platform knows."""
+class AppTicket:
+    """A ticket that is to be pushed to a store app."""
 
-    app_id: AppId
-    app_secret: str = field(repr=False)
-    tenant_key: TenantKey
+    ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewPull:
+    """Somebody's client that is to ask for a link's preview again."""
+
+    preview: Preview
+    person: OpenId
 
 
 class Platform:
     """
-    Chats, messages, cards, tokens and counters of one tenant and one app.
+    Chats, messages, cards, tokens and counters of one app, in the organisations that have it.
 
     Attributes:
+        owed: What calls made the platform promise: it is sent soon after their answers.
         limits: How often may be called; assign others to change them.
         judge: Which rules were broken.
         history: Every call and every click, in order.
@@ -60,20 +70,35 @@ class Platform:
         self.limits = limits
         self.judge = Judge()
         self.history = History()
-        self.access_tokens = AccessTokens(app.app_id, app.app_secret, names)
+        self.access_tokens = AccessTokens(app, names)
         self.chats: dict[ChatId, Chat] = {}
         self.messages: dict[MessageId, Message] = {}
         self.card_tokens: OrderedDict[str, CardToken] = OrderedDict()
-        self.sent_uuids: dict[str, MessageId] = {}
+        self.sent_uuids: dict[tuple[str, str], MessageId] = {}
+        self.entities: dict[str, Entity] = {}
+        self.previews: dict[str, Preview] = {}
+        self.people = People()
+        self.owed: deque[AppTicket | PreviewPull] = deque()
         self.by_second = Windows(SECOND_MS)
         self.by_minute = Windows(MINUTE_MS)
-        self._people: dict[str, ChatId] = {}
+        self._persons: dict[tuple[TenantKey, str], ChatId] = {}
+        self._links: dict[tuple[MessageId, str], Preview] = {}
 
     # What people and tests do.
 
-    def new_chat(self, name: str, *, edit_permission: EditPermission = "all_members") -> Chat:
-        """Return a new group with our bot in it."""
-        chat = Chat(chat_id=self.names.chat(), edit_permission=edit_permission)
+    def new_chat(
+        self,
+        name: str,
+        *,
+        edit_permission: EditPermission = "all_members",
+        bot: BotRole = "member",
+        tenant_key: TenantKey | None = None,
+    ) -> Chat:
+        """Return a new group with our bot in it, in the app's own organisation or in one that has it from the store."""
+        chat = Chat(
+            chat_id=self.names.chat(), tenant_key=tenant_key or self.app.tenant_key, edit_permission=edit_permission,
+            bot=bot,
+        )  # fmt: skip
         chat.names.append(NameGiven(at_ms=self.clock.now(), name=name))
         self.chats[chat.chat_id] = chat
         return chat
@@ -90,14 +115,28 @@ class Platform:
             raise UnknownThing(f"chat {chat_id}")
         return chat
 
-    def chat_with(self, person: str) -> Chat:
+    def tenants(self) -> set[TenantKey]:
+        """Return the organisations that have the app: its own, and those that have a chat here."""
+        return {self.app.tenant_key, *(chat.tenant_key for chat in self.chats.values())}
+
+    def chat_with(self, person: str, tenant_key: TenantKey | None = None) -> Chat:
         """Return the two-person chat of the bot with somebody, opened at the first message to them."""
-        chat_id = self._people.get(person)
+        whose = tenant_key or self.app.tenant_key
+        chat_id = self._persons.get((whose, person))
         if chat_id is None:
-            chat = Chat(chat_id=self.names.chat(), mode="p2p")
+            chat = Chat(chat_id=self.names.chat(), tenant_key=whose, mode="p2p", person=person)
             self.chats[chat.chat_id] = chat
-            self._people[person] = chat_id = chat.chat_id
+            self._persons[whose, person] = chat_id = chat.chat_id
         return self.chats[chat_id]
+
+    def preview(self, message: Message, url: str) -> Preview:
+        """Return a link in a message, by the same token whenever it is asked for."""
+        preview = self._links.get((message.message_id, url))
+        if preview is None:
+            token = self.names.preview_token()
+            preview = Preview(token=token, url=url, message_id=message.message_id, chat_id=message.chat_id)
+            self._links[message.message_id, url] = self.previews[token] = preview
+        return preview
 
     def message(self, message_id: str) -> Message:
         """
@@ -120,14 +159,19 @@ class Platform:
         card: CardRead | None,
         uuid: str | None = None,
         sent_at: EpochMs | None = None,
+        reply: Reply | None = None,
+        only_for: OpenId | None = None,
     ) -> Message:
-        """Put a message of our app's into a chat; ``sent_at`` may lie in the past."""
+        """Put a message of our app's into a chat, for all or for one person; ``sent_at`` may lie in the past."""
         now = self.clock.now() if sent_at is None else sent_at
         message = Message(
             message_id=self.names.message(), chat_id=chat.chat_id, msg_type=msg_type, content=content,
-            sent_at=now, updated_at=now, uuid=uuid, card=card,
+            sent_at=now, updated_at=now, uuid=uuid, reply=reply, only_for=only_for,
         )  # fmt: skip
-        if card is not None:
+        if card is not None and only_for is not None:
+            message.show_to(only_for, card, by="sent", now=now)
+        elif card is not None:
+            message.card = card
             message.versions.append(Version(at_ms=now, by="sent", card=card.text))
         self.messages[message.message_id] = message
         chat.message_ids.append(message.message_id)
@@ -161,9 +205,12 @@ class Platform:
             raise UnknownThing(f"card in message {message_id}")
         if not is_interactive(message.sent_at, card.format, now):
             raise Expired
+        tenant_key = self.chats[message.chat_id].tenant_key
+        self.people.learn(operator, tenant_key)
         click = Click(
-            event_id=self.names.event(), message_id=message.message_id, chat_id=message.chat_id, operator=operator,
-            style=style, action=action, card_token=self.names.card_token(), created_us=now * 1000,
+            event_id=self.names.event(), message_id=message.message_id, chat_id=message.chat_id,
+            tenant_key=tenant_key, operator=operator, style=style, action=action,
+            card_token=self.names.card_token(), created_us=now * 1000,
         )  # fmt: skip
         self._keep_token(click, now=now)
         return click
@@ -193,16 +240,21 @@ class Platform:
         shown_format = shown.format if shown is not None else "1.0"
         reaction = react(heard, style=click.style, shown=shown_format)
         # After 14 days a 1.0 card still reports clicks, but an answer that would change it has no effect.
-        if reaction.card is not None and is_updatable(message.sent_at, shown_format, now):
+        can_change = is_updatable(message.sent_at, shown_format, now) and not self._is_streaming(message, now)
+        if reaction.card is not None and can_change:
             if reaction.card.shared:
                 message.show(reaction.card, by="answer", now=now)
             else:
                 message.show_to(click.operator.open_id, reaction.card, by="answer", now=now)
         return reaction
 
+    def _is_streaming(self, message: Message, now: EpochMs) -> bool:
+        """Return whether text is being streamed into it: an answer cannot change such a card."""
+        return message.entity is not None and message.entity.is_streaming(now)
+
     def _keep_token(self, click: Click, *, now: EpochMs) -> None:
         self.card_tokens[click.card_token] = CardToken(
-            message_id=click.message_id, operator=click.operator.open_id, issued_at=now
+            event_id=click.event_id, message_id=click.message_id, operator=click.operator.open_id, issued_at=now
         )
         if len(self.card_tokens) > MAX_CARD_TOKENS:
             self.card_tokens.popitem(last=False)

@@ -13,10 +13,17 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class NewChat(_Request, frozen=True, kw_only=True):
-    """A group. With ``only_owner`` our bot may not rename it."""
+    """
+    A group. With ``only_owner`` our bot may not rename it, unless it is a manager or the owner.
+
+    Attributes:
+        tenant_key: In which organisation, for a store app; by default in the app's own.
+    """
 
     name: str
     edit_permission: Literal["all_members", "only_owner"] = "all_members"
+    bot: Literal["member", "manager", "owner"] = "member"
+    tenant_key: str | None = None
 
 
 class NewCard(_Request, frozen=True, kw_only=True):
@@ -28,11 +35,12 @@ class NewCard(_Request, frozen=True, kw_only=True):
 
 
 class Operator(_Request, frozen=True, kw_only=True):
-    """Who clicks."""
+    """Who clicks; without ``tenant_key`` somebody of the chat's organisation."""
 
     open_id: str = "ou_00000000000000000000000000000001"
     user_id: str | None = None
     union_id: str | None = None
+    tenant_key: str | None = None
 
 
 class Repeated(_Request, frozen=True, kw_only=True):
@@ -78,6 +86,7 @@ class NewEvent(Repeated, frozen=True, kw_only=True):
     schema: Literal["p1", "p2"] = "p2"
     type: str
     event: dict[str, Any] = {}
+    tenant_key: str | None = None
 
 
 class NewPreview(Repeated, frozen=True, kw_only=True):
@@ -86,6 +95,13 @@ class NewPreview(Repeated, frozen=True, kw_only=True):
     url: str
     operator: Operator = Operator()
     message_id: str | None = None
+
+
+class Revoked(_Request, frozen=True, kw_only=True):
+    """Access tokens that end now: all, or one organisation's; with ``tickets`` a store app's tickets too."""
+
+    tenant_key: str | None = None
+    tickets: bool = False
 
 
 class OneMessage(_Request, frozen=True, kw_only=True):

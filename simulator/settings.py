@@ -10,7 +10,7 @@ from shared.core.secret import Secret
 from shared.feishu.limits import Limits
 from shared.settings import CallbackSettings, load, optional, section, setting
 from shared.settings.declare import Kind
-from shared.settings.kinds import APP_ID, FACTOR, PORT, SECRET, TEXT, whole
+from shared.settings.kinds import APP_ID, FACTOR, FLAG, PORT, SECRET, TEXT, whole
 
 
 def _addresses(text: str) -> tuple[str, ...]:
@@ -59,6 +59,13 @@ class SimulatorSettings:
         "CARDWIRE_SIMULATOR_TENANT",
         default="2ed263bf32cf1651",
         meaning="The organisation that everybody in the simulator belongs to.",
+    )
+    is_store: bool = setting(
+        FLAG,
+        "CARDWIRE_SIMULATOR_STORE_APP",
+        default="false",
+        meaning="The app is one of the app store: it needs tickets, and other organisations have it too.",
+        example="true",
     )
     callback_urls: tuple[str, ...] = setting(
         _ADDRESSES,

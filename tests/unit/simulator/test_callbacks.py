@@ -10,6 +10,7 @@ from simulator.callbacks import Callbacks, Click, Delivery, Person
 from simulator.names import Names
 
 KEY, TOKEN = "test-encrypt-key", "test-verification-token"
+TENANT = TenantKey("t1")
 WALL = 1_750_000_000_999
 
 
@@ -17,7 +18,6 @@ def callbacks(encrypt_key: str = KEY) -> Callbacks:
     """Return a maker of callbacks."""
     return Callbacks(
         app_id=AppId("cli_1"),
-        tenant_key=TenantKey("t1"),
         encrypt_key=encrypt_key,
         verification_token=TOKEN,
         names=Names(1),
@@ -30,6 +30,7 @@ def click(style: CallbackStyle = "new", action: bytes = b'{"value":{"action":"fo
         event_id=EventId("e1"),
         message_id=MessageId("om_1"),
         chat_id=ChatId("oc_1"),
+        tenant_key=TENANT,
         operator=Person(open_id=OpenId("ou_1")),
         style=style,
         action=action,
@@ -93,7 +94,9 @@ def test_an_event_of_the_second_schema_carries_milliseconds() -> None:
     """Events tell their time in 13 digits where card callbacks use 16."""
     event: dict[str, Any] = {"approval_code": "A1"}
     body = plaintext(
-        callbacks().event_p2(EventId("e1"), "approval", json.dumps(event).encode(), created="1750000000123", wall=WALL)
+        callbacks().event_p2(
+            EventId("e1"), "approval", json.dumps(event).encode(), tenant_key=TENANT, created="1750000000123", wall=WALL
+        )
     )
     header = json.loads(body)["header"]
     assert ("approval", "1750000000123") == (header["event_type"], header["create_time"])
@@ -103,7 +106,11 @@ def test_an_event_of_the_second_schema_carries_milliseconds() -> None:
 def test_an_event_of_the_first_version_is_known_by_its_uuid() -> None:
     """Its time is in seconds with a fraction, its type inside the event."""
     body = json.loads(
-        plaintext(callbacks().event_p1(EventId("e1"), "out_approval", {"n": 1}, created=1_750_000_000_123, wall=WALL))
+        plaintext(
+            callbacks().event_p1(
+                EventId("e1"), "out_approval", {"n": 1}, tenant_key=TENANT, created=1_750_000_000_123, wall=WALL
+            )
+        )
     )
     assert ("e1", "event_callback", "1750000000.1230000", TOKEN) == (
         body["uuid"],

@@ -48,7 +48,7 @@ def test_a_two_person_chat_has_no_name() -> None:
     world = World()
     chat_id = world.send("hi", to="ou_1", kind="open_id").data["chat_id"]
     assert "name" not in world.call("GET", f"im/v1/chats/{chat_id}").data
-    assert 232001 == world.call("PUT", f"im/v1/chats/{chat_id}", {"name": "x"}).code
+    assert 232008 == world.call("PUT", f"im/v1/chats/{chat_id}", {"name": "x"}).code
 
 
 def test_other_members_of_a_chat_are_accepted_and_forgotten() -> None:

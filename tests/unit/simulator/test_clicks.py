@@ -233,7 +233,7 @@ def test_an_exclusive_card_is_updated_for_those_it_names() -> None:
 
 @pytest.mark.parametrize(
     ("token", "content", "code"),
-    [("c-unknown", card(), 300020), (None, card(), 300020), ("", "text", 10002), ("", {"config": []}, 10002)],
+    [("c-unknown", card(), 300020), (None, card(), 300020), ("", "text", 10002), ("", {"config": []}, 11311)],
 )
 def test_a_delayed_update_that_makes_no_sense_is_refused(token: str | None, content: object, code: int) -> None:
     """Unknown tokens and things that are no cards are refused, and use nothing up."""

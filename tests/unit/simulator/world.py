@@ -13,7 +13,8 @@ from simulator.callbacks import Click, Person
 from simulator.clock import PlatformClock
 from simulator.names import Names
 from simulator.openapi import ApiAnswer, ApiCall, OpenApi
-from simulator.platform import App, Platform
+from simulator.platform import Platform
+from simulator.tokens import App
 
 APP_ID = AppId("cli_a1b2c3d4e5f60718")
 SECRET = "s3cr3t-not-real"

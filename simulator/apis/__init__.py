@@ -1,0 +1,1 @@
+"""What each API does, a module for each group of the platform's documents."""

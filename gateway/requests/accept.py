@@ -7,10 +7,12 @@ Guarantees
     is safe after any answer, and after none.
     *Crash* before the answer: the caller got none, and the request may be in the log.
 
-Requests never take the room of callbacks: few are under way at once, and who is one too many is told to come back.
+Requests never take the room of callbacks, nor a caller that of another: few are under way at once, each caller has an
+equal share of them, and who is one too many is told to come back.
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,7 +34,10 @@ from shared.observability.metrics import REQUESTS, Metrics
 from shared.reread import REREAD_S
 
 MAX_UNDER_WAY: Final = 256
-"""Requests that may be under way at once: a sixteenth of the room that callbacks have."""
+"""
+Requests that may be under way at once, all callers' together: a sixteenth of the room that callbacks have. Only where
+there are more callers than that can it be more, because each has one.
+"""
 
 Outcome = Literal["accepted", "refused", "busy", "not_recorded"]
 """What became of a request at the gateway."""
@@ -41,7 +46,10 @@ UNKNOWN: Final = "unknown"
 """Stands for the caller's name where the token is nobody's."""
 
 _UNAVAILABLE: Final = "the log did not take it in time: expected nothing else of you, send the same request_id again"
-_BUSY: Final = f"{MAX_UNDER_WAY} requests are under way: expected a pause, send the same request_id again in a second"
+_BUSY: Final = (
+    "as many requests of yours are under way as a caller may have: expected a pause, send the same request_id again in "
+    "a second"
+)
 _NEW: Final = (
     "this is allowed here since {since} s, and workers may not know it yet: expected a pause, send the same request_id "
     "again in {after} s"
@@ -103,7 +111,7 @@ class Requests:
     ) -> None:
         self._settling = Settling.from_start(callers)
         self._apps, self._appender, self._topics, self._clock, self._metrics = apps, appender, topics, clock, metrics
-        self._under_way = 0
+        self._under_way = Counter[str]()
 
     def renew(self, callers: Callers) -> None:
         """Replace the callers: what they may no longer do counts at once, what they may now after `SETTLED_S`."""
@@ -115,14 +123,15 @@ class Requests:
         return self._settling.callers.who(token.strip()) if scheme.lower() == "bearer" else None
 
     @contextmanager
-    def room(self) -> Iterator[bool]:
-        """Take a place among those under way, for as long as the block lasts; False if there is none."""
-        has_room = self._under_way < MAX_UNDER_WAY
-        self._under_way += has_room
+    def room(self, caller: Caller) -> Iterator[bool]:
+        """Take a place of a caller's share, for as long as the block lasts; False if none of it is left."""
+        share = max(1, MAX_UNDER_WAY // max(1, len(self._settling.callers.by_name)))
+        has_room = self._under_way[caller.name] < share
+        self._under_way[caller.name] += has_room
         try:
             yield has_room
         finally:
-            self._under_way -= has_room
+            self._under_way[caller.name] -= has_room
 
     async def accept(self, caller: Caller, body: bytes) -> Answer:
         """Return what to answer a caller; what is accepted is durable by then."""
@@ -184,5 +193,5 @@ def stranger() -> Answer:
 
 
 def busy() -> Answer:
-    """Return the answer to who is one too many."""
+    """Return the answer to a caller whose share is under way."""
     return Answer.refused(429, _BUSY, outcome="busy")

@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.listening.server import BODY_S, STRANGER_S, Server, read_body, response
 from gateway.requests.accept import Answer, Requests, busy, stranger
 from shared.clock import Clock
+from shared.core.callers import Caller
 from shared.core.errors import CallbackRejected
 
 PATH: Final = "/v1/requests"
@@ -57,19 +58,19 @@ class RequestsHttp:
     async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         started = self._clock.monotonic()
         caller = self._requests.who(request.headers.get("Authorization"))
-        with self._requests.room() as has_room:
-            if caller is None:
-                answer = stranger()
-            elif not has_room:
-                answer = busy()
-            else:
-                try:
-                    answer = await self._requests.accept(caller, await read_body(request, self._body_s))
-                except CallbackRejected as error:
-                    status = error.http_status if error.http_status in _BODY else 400
-                    answer = Answer.refused(status, _BODY.get(status, _INCOMPLETE))
+        answer = stranger() if caller is None else await self._answer(request, caller)
         self._requests.answered(caller, answer, started=started)
         return _told(answer)
+
+    async def _answer(self, request: web.BaseRequest, caller: Caller) -> Answer:
+        with self._requests.room(caller) as has_room:
+            if not has_room:
+                return busy()
+            try:
+                return await self._requests.accept(caller, await read_body(request, self._body_s))
+            except CallbackRejected as error:
+                status = error.http_status if error.http_status in _BODY else 400
+                return Answer.refused(status, _BODY.get(status, _INCOMPLETE))
 
 
 def _told(answer: Answer) -> web.Response:

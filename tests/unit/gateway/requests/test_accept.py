@@ -136,12 +136,26 @@ async def test_a_request_that_the_log_never_takes_is_told_to_be_too_large(reques
 def test_only_so_many_are_under_way(requests: Requests) -> None:
     """Who is one too many has no room until another one is done."""
     with ExitStack() as stack:
-        assert all(stack.enter_context(requests.room()) for _ in range(MAX_UNDER_WAY))
-        with requests.room() as has_room:
+        assert all(stack.enter_context(requests.room(BILLING)) for _ in range(MAX_UNDER_WAY))
+        with requests.room(BILLING) as has_room:
             assert not has_room
-    with requests.room() as has_room:
+    with requests.room(BILLING) as has_room:
         assert has_room
     assert (429, "busy") == (busy().status, busy().outcome)
+
+
+def test_no_caller_takes_the_room_of_another(requests: Requests) -> None:
+    """Each has its share, which is smaller where there are more, and one place at least."""
+    others = {f"c{n}": replace(BILLING, name=f"c{n}") for n in range(3)}
+    requests.renew(Callers(by_name={"billing": BILLING, **others}))
+    with ExitStack() as stack:
+        taken = [stack.enter_context(requests.room(BILLING)) for _ in range(MAX_UNDER_WAY)]
+        assert MAX_UNDER_WAY // 4 == sum(taken)
+        assert all(stack.enter_context(requests.room(other)) for other in others.values())
+    many = {f"c{n}": replace(BILLING, name=f"c{n}") for n in range(MAX_UNDER_WAY + 1)}
+    requests.renew(Callers(by_name=many))
+    with ExitStack() as stack:
+        assert all(stack.enter_context(requests.room(each)) for each in many.values())
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic tok-planted", "tok-planted", "Bearer tok"])

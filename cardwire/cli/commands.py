@@ -139,6 +139,20 @@ def send(
     send_card(environment({}), card, to=to, name=name, request_id=request_id, as_json=as_json)
 
 
+@cli.command()
+def card(
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE_ID", help="The card's open_message_id (om_…).")],
+    app: Annotated[str | None, typer.Option("--app", metavar="APP_ID", help="Only this app's story of it.")] = None,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="The newest N clicks.")] = 100,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell a card's story from the ledger: clicks, effects, what waits and for what. Changes nothing."""
+    from cardwire.cli.card import run_card
+
+    run_card(environment({}), message_id, app_id=app, last=last, as_json=as_json)
+
+
 @topics.command("create")
 def topics_create(*, as_json: JsonOption = False) -> None:
     """Create the topics that do not exist; leave the others as they are."""

@@ -255,6 +255,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         seen: The card the handler saw.
         winners: Who won a race rule, and `voters` who was counted: open ids.
         request_id: The caller's id, for inputs that came as requests.
+        open_id: Who acted, where the input says so.
         occurred_at: The input's time (ms).
         decided_at: The ledger's time when its batch was read (ms).
         requests: Ids of the requests that it made: updates of other cards, decided there.
@@ -281,6 +282,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     winners: tuple[OpenId, ...] = ()
     voters: tuple[OpenId, ...] = ()
     request_id: str | None = None
+    open_id: OpenId | None = None
     occurred_at: EpochMs
     decided_at: EpochMs
     effects: tuple[PlannedEffect, ...] = ()

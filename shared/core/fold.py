@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from shared.core.cards import CardFormat, card_format
 from shared.core.effects import SendCard, StoredEffect
 from shared.core.events import ClaimResult, Decided, EffectOutcome, Output, PlannedEffect
-from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId
+from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
 
 
@@ -27,6 +27,10 @@ class FoldedClaim:
     reason: str | None
     partition: int
     offset: int
+    message_id: MessageId | None
+    open_id: OpenId | None
+    occurred_at: EpochMs
+    late: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,10 @@ def _decided(folded: Folded, decided: Decided) -> None:
         reason=decided.reason,
         partition=decided.partition,
         offset=decided.offset,
+        message_id=decided.message_id,
+        open_id=decided.open_id,
+        occurred_at=decided.occurred_at,
+        late=decided.late,
     )
     if decided.message_id is None or decided.version == 0:
         return

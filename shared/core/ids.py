@@ -55,6 +55,12 @@ def chat_of_message_target(message_id: MessageId) -> Target:
     return Target(f"chat-of:{message_id}")
 
 
+def shown_target(target: Target) -> str:
+    """Return a target as it may stand in a line for people: a person may be addressed by e-mail."""
+    kind, _, whom = target.partition(":")
+    return kind if kind == "user" and "@" in whom else target
+
+
 def user_target(user: str) -> Target:
     """Return the target of messages to one person (open id, union id, user id or e-mail)."""
     return Target(f"user:{user}")

@@ -15,6 +15,16 @@ CLICK_MARGIN_MS: Final = 60 * 60 * 1000
 """A click that the platform let through at the border is decided: both of its clocks may be off by minutes."""
 
 
+def interactive_until(sent_at: EpochMs, card_format: CardFormat) -> EpochMs:
+    """Return until when the platform lets people click a card (ms)."""
+    return sent_at + INTERACTIVE_DAYS[card_format] * DAY_MS
+
+
+def updatable_until(sent_at: EpochMs, card_format: CardFormat) -> EpochMs:
+    """Return until when the platform lets a card be updated (ms)."""
+    return sent_at + UPDATABLE_DAYS[card_format] * DAY_MS
+
+
 def clicked_too_late(sent_at: EpochMs | None, card_format: CardFormat, occurred_at: EpochMs) -> bool:
     """
     Tell whether a click came so long after its card was sent that the platform should never have delivered it.
@@ -26,12 +36,12 @@ def clicked_too_late(sent_at: EpochMs | None, card_format: CardFormat, occurred_
     """
     if sent_at is None:
         return False
-    return occurred_at >= sent_at + INTERACTIVE_DAYS[card_format] * DAY_MS + CLICK_MARGIN_MS
+    return occurred_at >= interactive_until(sent_at, card_format) + CLICK_MARGIN_MS
 
 
 def update_too_late(sent_at: EpochMs | None, card_format: CardFormat, now: EpochMs) -> bool:
     """Tell whether the platform would refuse to update a card at ``now``: without margin, the call is the cost."""
-    return sent_at is not None and now >= sent_at + UPDATABLE_DAYS[card_format] * DAY_MS
+    return sent_at is not None and now >= updatable_until(sent_at, card_format)
 
 
 def fits(card: JsonText) -> bool:

@@ -253,6 +253,7 @@ class Draft:
             late=verdict.late,
             seen=_seen(verdict.seen),
             request_id=click.request_id if isinstance(click, RequestReceived) else None,
+            open_id=None if isinstance(click, RequestReceived) else click.operator.open_id,
             occurred_at=click.occurred_at,
             decided_at=self.now,
             effects=verdict.effects,
@@ -340,6 +341,10 @@ def _claim_row(decided: Decided) -> ClaimRow:
         reason=decided.reason,
         partition=decided.partition,
         offset=decided.offset,
+        message_id=decided.message_id,
+        open_id=decided.open_id,
+        occurred_at=decided.occurred_at,
+        late=decided.late,
     )
 
 

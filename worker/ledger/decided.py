@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.core.events import ClaimResult, Eligibility
-from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, Target, TenantKey
+from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
 from worker.ledger.leased import FaceRow
@@ -56,7 +56,12 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRow:
-    """An input that is decided: at most one row for each event, and for each delivery of an app."""
+    """
+    An input that is decided: at most one row for each event, and for each delivery of an app.
+
+    Attributes:
+        message_id: The card that it is about, `open_id` who acted, `occurred_at` when (ms): for whoever asks later.
+    """
 
     app_id: AppId
     event_id: EventId
@@ -68,6 +73,10 @@ class ClaimRow:
     reason: str | None = None
     partition: int
     offset: int
+    message_id: MessageId | None = None
+    open_id: OpenId | None = None
+    occurred_at: EpochMs | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

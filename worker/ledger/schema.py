@@ -15,7 +15,7 @@ from sqlalchemy import Connection, column, func, inspect, select, table
 from worker.ledger.engine import Database
 from worker.ledger.port import SchemaMismatch
 
-SCHEMA: Final = "0002"
+SCHEMA: Final = "0003"
 """The newest migration: what this program reads and writes."""
 
 _LOCK: Final = 0x63617264
@@ -36,6 +36,16 @@ async def check(database: Database) -> None:
         await upgrade(database)
         return
     _compare(found, database.place)
+
+
+async def look(database: Database) -> None:
+    """
+    Compare the database's schema with this program's, and leave it as it is.
+
+    Raises:
+        SchemaMismatch: With the command that mends it.
+    """
+    _compare(await database.snapshot(_version), database.place)
 
 
 async def upgrade(database: Database) -> None:

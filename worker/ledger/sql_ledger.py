@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from shared.core.ids import AppId, MessageId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord
 from worker.ledger import schema
 from worker.ledger.budgets import Budgets
 from worker.ledger.dump import Dump, dump
 from worker.ledger.engine import Database
+from worker.ledger.history import CLICKS, CardHistory, Histories
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
 from worker.ledger.port import (
@@ -41,6 +43,7 @@ class SqlLedger:
         self._budgets = Budgets(database)
         self._outbox = Outbox(database)
         self._roles = Roles(database)
+        self._histories = Histories(database)
 
     async def positions(self) -> Mapping[int, Position]:
         return await self._reads.positions()
@@ -99,6 +102,16 @@ class SqlLedger:
 
     async def upgrade(self) -> None:
         await schema.upgrade(self._database)
+
+    async def look(self) -> None:
+        """Compare the schema as `check` does, and change nothing: not even a SQLite file is made or upgraded."""
+        await schema.look(self._database)
+
+    async def histories(
+        self, message_id: MessageId, *, app_id: AppId | None = None, limit: int = CLICKS
+    ) -> Sequence[CardHistory]:
+        """Return a card's story, of each app that knows the card; see `worker.ledger.history`."""
+        return await self._histories.histories(message_id, app_id=app_id, limit=limit)
 
     async def dump(self) -> Dump:
         """Return all rows that the log can restore, for comparing the two."""

@@ -59,9 +59,16 @@ claims: Final = Table(
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
     Column("claimed_at", BigInteger, nullable=False),
+    Column("message_id", Key, *_no_nul("message_id")),
+    Column("open_id", Key, *_no_nul("open_id")),
+    Column("occurred_at", BigInteger),
+    Column("late", Boolean),
     UniqueConstraint("app_id", "delivery_key", name="claims_delivery"),
     *_no_nul("event_id"),
 )
+
+_ABOUT: Final = claims.c.message_id.is_not(None)
+Index("claims_about", claims.c.app_id, claims.c.message_id, postgresql_where=_ABOUT, sqlite_where=_ABOUT)
 
 cards: Final = Table(
     "cards",

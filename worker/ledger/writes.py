@@ -35,8 +35,9 @@ from worker.ledger.tables import (
 from worker.ledger.targets import Waking
 
 _CLAIM: Final = attrgetter(
-    "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset"
-)
+    "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset",
+    "message_id", "open_id", "occurred_at", "late",
+)  # fmt: skip
 _EFFECT_NAMES: Final = (
     "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce",
     "eligibility", "order", "occurred_at", "received_at", "payload",
@@ -146,7 +147,8 @@ def _claims(dialect: Dialect) -> tuple[Given, Any]:
     types: dict[str, Any] = {
         "app_id": Key, "event_id": Key, "delivery_key": Key, "result": String(), "redrive": Integer(),
         "handler": String(), "digest": String(), "reason": String(), "partition": Integer(),
-        "offset": BigInteger(), "claimed_at": BigInteger(),
+        "offset": BigInteger(), "message_id": Key, "open_id": Key, "occurred_at": BigInteger(), "late": Boolean(),
+        "claimed_at": BigInteger(),
     }  # fmt: skip
     given = rows(dialect, **types)
     return given, insert_given(dialect, claims, given, types).on_conflict_do_nothing()

@@ -20,7 +20,7 @@ import structlog
 
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
-from shared.core.ids import AppId, Target
+from shared.core.ids import AppId, shown_target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
 from worker.alarm import Alarm
@@ -137,7 +137,7 @@ class Pump:
             prepared = prepare(turn, payload, self._breaker(app_id), now, settle_ms=self._settle_ms)
         except Exception:
             # An effect of a newer worker, or a bug: it waits, for this worker's upgrade, and holds nobody up.
-            log.exception("effect_not_understood", target=_shown(turn.leased.key.target))
+            log.exception("effect_not_understood", target=shown_target(turn.leased.key.target))
             prepared = replace(turn, choice=Choice()).settled(now, pace_ms=NOT_UNDERSTOOD_MS)
         if isinstance(prepared, Job):
             # Now, so that an open breaker lets one of these turns through; put off, it is silent for 10 s more.
@@ -202,7 +202,7 @@ class Pump:
                 index=outcome.index,
                 k=outcome.k,
                 kind=outcome.kind,
-                target=_shown(outcome.target),
+                target=shown_target(outcome.target),
                 code=outcome.code,
                 reason=outcome.reason,
                 retry_at=outcome.retry_at,
@@ -219,9 +219,3 @@ class Pump:
             log.error("attempt_broke", error=type(error).__name__, exc_info=error)
         if len(self._under_way) == self._concurrency - 1:
             self._alarm.at(self._alarm.ledger_now())
-
-
-def _shown(target: Target) -> str:
-    """Return a target as it may stand in a log line: a person may be addressed by e-mail."""
-    kind, _, whom = target.partition(":")
-    return kind if kind == "user" and "@" in whom else target

@@ -1,0 +1,200 @@
+"""A card's story in words (pure): what happened when, and what an effect that is not at its end waits for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from shared.core.ids import EventId, shown_target
+from shared.core.json_text import EpochMs
+from shared.feishu.validity import interactive_until, updatable_until
+from worker.ledger.history import CardEffect, CardHistory, CardInput
+
+What = Literal["sent", "clicked", "requested", "effect", "waiting", "dead_letter"]
+
+WaitsFor = Literal["call_under_way", "earlier_effect", "answered_mark", "settle_gap", "back_off", "pace", "worker"]
+
+IN_WORDS: Final[Mapping[WaitsFor, str]] = {
+    "call_under_way": "a call that is under way",
+    "earlier_effect": "an earlier effect of its decision",
+    "answered_mark": "the answered mark of its click",
+    "settle_gap": "the person's client to paint the answer",
+    "back_off": "its next attempt",
+    "pace": "the rate limit, or for the platform to be reached again",
+    "worker": "a worker: none runs, or its app's calls are held back",
+}
+"""What a pending effect waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """
+    Something that happened to a card, or is about to.
+
+    Attributes:
+        at: When (ms); ``None`` where nobody noted it.
+        text: The same for people.
+        facts: The same for programs.
+    """
+
+    at: EpochMs | None
+    what: What
+    event_id: EventId | None = None
+    text: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def card_facts(history: CardHistory) -> Mapping[str, object]:
+    """Return what is known of the card itself: where it is, and how long it may be clicked and updated (ms)."""
+    written = history.card_format or "1.0"
+    sent_at = history.sent_at
+    return {
+        "app_id": history.app_id,
+        "message_id": history.message_id,
+        "chat_id": history.chat_id,
+        "version": history.version,
+        "sent_at": sent_at,
+        "card_format": history.card_format,
+        "clickable_until": None if sent_at is None else interactive_until(sent_at, written),
+        "updatable_until": None if sent_at is None else updatable_until(sent_at, written),
+        "inputs": len(history.inputs) + history.older,
+        "older_not_told": history.older,
+        "silent_until": dict(history.silent_until),
+        "suspended_until": {one.handler: one.until for one in history.suspended},
+    }
+
+
+def moments(history: CardHistory) -> Sequence[Moment]:
+    """Return what happened in order of time; what waits comes last."""
+    told = [*_sent(history), *map(_decided, history.inputs), *_letters(history)]
+    told += [_ended(effect) for effect in history.effects if effect.status != "pending"]
+    waiting = [_waits(effect, history) for effect in history.effects if effect.status == "pending"]
+    return [*sorted(told, key=lambda one: one.at or 0), *waiting]
+
+
+def waits_for(effect: CardEffect, history: CardHistory) -> WaitsFor:
+    """Return what a pending effect waits for, as far as the ledger tells."""
+    standing = history.standings.get(effect.target)
+    if standing is not None and standing.leased_until > history.now:
+        return "call_under_way"
+    if effect.due > history.now and effect.k:
+        return "back_off"
+    if effect.due > history.now:
+        return "answered_mark" if effect.marked_at is None else "settle_gap"
+    if _is_behind(effect, history.effects):
+        return "earlier_effect"
+    return "pace" if standing is not None and standing.paced_until > history.now else "worker"
+
+
+def _is_behind(effect: CardEffect, others: Sequence[CardEffect]) -> bool:
+    return any(
+        one.status == "pending"
+        and (one.event_id, one.target) == (effect.event_id, effect.target)
+        and one.index < effect.index
+        for one in others
+    )
+
+
+def _sent(history: CardHistory) -> Iterator[Moment]:
+    if history.sent_at is not None:
+        yield Moment(at=history.sent_at, what="sent", text=f"to {history.chat_id}" if history.chat_id else "")
+
+
+def _decided(one: CardInput) -> Moment:
+    is_request = one.event_id.startswith("req/")
+    who = one.open_id or (one.event_id.split("/")[1] if is_request else "somebody")
+    came_to = f"{one.handler}: {one.result}" if one.handler else one.result
+    notes = [one.reason, "late" if one.late else None, f"redrive {one.redrive}" if one.redrive else None]
+    return Moment(
+        at=one.decided_at if one.occurred_at is None else one.occurred_at,
+        what="requested" if is_request else "clicked",
+        event_id=one.event_id,
+        text=f"by {who} → {came_to}{_in_brackets(notes)}",
+        facts={
+            "open_id": one.open_id,
+            "handler": one.handler,
+            "result": one.result,
+            "reason": one.reason,
+            "late": one.late,
+            "redrive": one.redrive,
+            "decided_at": one.decided_at,
+            "partition": one.partition,
+            "offset": one.offset,
+        },
+    )
+
+
+def _letters(history: CardHistory) -> Iterator[Moment]:
+    for letter in history.letters:
+        yield Moment(
+            at=letter.died_at,
+            what="dead_letter",
+            event_id=letter.event_id,
+            text=f"{letter.handler}: {letter.reason}",
+            facts={"handler": letter.handler, "reason": letter.reason},
+        )
+
+
+def _ended(effect: CardEffect) -> Moment:
+    outcome = effect.outcome
+    return Moment(
+        at=effect.decided_at if outcome is None else outcome.finished_at,
+        what="effect",
+        event_id=effect.event_id,
+        text=f"{_named(effect)}: {effect.status}{_in_brackets(_said(effect))}",
+        facts=_facts(effect),
+    )
+
+
+def _waits(effect: CardEffect, history: CardHistory) -> Moment:
+    waits = waits_for(effect, history)
+    return Moment(
+        at=effect.due,
+        what="waiting",
+        event_id=effect.event_id,
+        text=f"{_named(effect)} waits for {IN_WORDS[waits]}{_in_brackets(_said(effect))}",
+        facts={**_facts(effect), "waits_for": waits},
+    )
+
+
+def _named(effect: CardEffect) -> str:
+    return f"{effect.kind} {effect.index} of {shown_target(effect.target)}"
+
+
+def _said(effect: CardEffect) -> list[str | None]:
+    outcome = effect.outcome
+    if outcome is None:
+        return []
+    return [
+        outcome.reason,
+        f"code {outcome.code}" if outcome.code else None,
+        f"HTTP {outcome.http_status}" if outcome.code is None and outcome.http_status else None,
+        f"log id {outcome.log_id}" if outcome.log_id and outcome.status != "succeeded" else None,
+        f"attempts {outcome.attempts}" if outcome.attempts > 1 else None,
+        f"uses left {outcome.uses_left}" if outcome.uses_left is not None else None,
+    ]
+
+
+def _facts(effect: CardEffect) -> Mapping[str, object]:
+    outcome = effect.outcome
+    told: dict[str, object] = {
+        "index": effect.index,
+        "kind": effect.kind,
+        "target": shown_target(effect.target),
+        "audience": effect.audience,
+        "status": effect.status,
+        "outcomes": effect.k,
+        "attempts": effect.attempts,
+        "decided_at": effect.decided_at,
+        "marked_at": effect.marked_at,
+    }
+    if effect.status == "pending":
+        told["due"] = effect.due
+    if outcome is not None:
+        names = ("reason", "code", "http_status", "log_id", "uses_left", "sequence", "sent_message_id", "finished_at")
+        told |= {name: value for name in names if (value := getattr(outcome, name)) is not None}
+    return told
+
+
+def _in_brackets(notes: Sequence[str | None]) -> str:
+    told = ", ".join(note for note in notes if note)
+    return f" ({told})" if told else ""

@@ -1,0 +1,123 @@
+"""`cardwire card`, as an operator types it."""
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shared.app.app import App
+from shared.app.interaction import Interaction
+from shared.core.decision import Card
+from shared.core.effects import RenameChat, UpdateCard
+from tests.scenario.handlers import BLANK
+from tests.support.commands import run
+from tests.support.documents import is_documented
+from tests.support.facts import click, mark
+from tests.support.world import World, files, world
+
+pytestmark = pytest.mark.slow
+
+SECRET = "what-nobody-is-to-see"
+
+
+def _app() -> App:
+    app = App()
+
+    @app.on_action("follow_up")
+    def follow_up(_click: Interaction, _card: Card | None) -> list[UpdateCard | RenameChat]:
+        return [UpdateCard({**BLANK, "secret": SECRET}), RenameChat("跟进中")]
+
+    @app.on_action("break")
+    def break_it(click: Interaction, _card: Card | None) -> list[UpdateCard]:
+        raise ValueError(click.value)
+
+    return app
+
+
+async def _clicked(running: World) -> str:
+    """Return a card that was clicked twice: once in good order, once in vain."""
+    chat_id = await running.chat()
+    message_id = running.simulator.platform.put_card(chat_id, json.dumps({**BLANK, "secret": SECRET})).message_id
+    first, second = (
+        click(event, value={"action": action, "note": SECRET}, message_id=message_id, chat_id=chat_id)
+        for event, action in (("e1", "follow_up"), ("e2", "break"))
+    )
+    await running.append(first, mark(first), second)
+    await running.quiet()
+    return str(message_id)
+
+
+async def _card(folder: Path, *given: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command beside a world that runs in this process."""
+    return await asyncio.to_thread(run, "card", *given, env=settings, cwd=folder)
+
+
+async def test_a_cards_story_is_told(tmp_path: Path) -> None:
+    """Who clicked, what was decided, what became of it; nothing of what was typed or shown."""
+    async with world(files(tmp_path), _app()) as running:
+        message_id = await _clicked(running)
+        for_people = await _card(tmp_path, message_id, CARDWIRE_LEDGER=running.stack.ledger)
+        for_programs = await _card(tmp_path, message_id, "--json", CARDWIRE_LEDGER=running.stack.ledger)
+    assert (0, "", 0, "") == (
+        for_people.returncode,
+        for_people.stderr,
+        for_programs.returncode,
+        for_programs.stderr,
+    )
+    assert SECRET not in for_people.stdout + for_programs.stdout
+    told = " ".join(for_people.stdout.split())
+    for words in (message_id, "version 1", "by ou_1 → ", "follow_up: decided", "break_it: failed", "succeeded"):
+        assert words in told
+    card, *moments = map(json.loads, for_programs.stdout.splitlines())
+    assert ("card", message_id, 2) == (card["what"], card["message_id"], card["inputs"])
+    assert ["clicked", "clicked", "dead_letter", "effect", "effect"] == sorted(one["what"] for one in moments)
+    effects = {one["kind"]: one["status"] for one in moments if one["what"] == "effect"}
+    assert {"UpdateCard": "succeeded", "RenameChat": "succeeded"} == effects
+
+
+async def test_what_waits_says_for_what(tmp_path: Path) -> None:
+    """Without a worker nothing goes on, and the ledger is read all the same."""
+    async with world(files(tmp_path), _app(), workers=0) as running:
+        async with running.worker() as worker:
+            await running.append(click("e1", message_id="om_other"))
+            await running.until(lambda: _has_decided(running))
+            await worker.stop()
+        ran = await _card(tmp_path, "om_other", "--json", CARDWIRE_LEDGER=running.stack.ledger)
+    waiting = [json.loads(line) for line in ran.stdout.splitlines() if '"waiting"' in line]
+    assert ["answered_mark"] == [one["waits_for"] for one in waiting if one["kind"] == "UpdateCard"]
+
+
+async def _has_decided(running: World) -> bool:
+    return bool((await running.ledger.dump()).claims)
+
+
+def _line(ran: subprocess.CompletedProcess[str], *, code: int) -> str:
+    (line,) = ran.stderr.splitlines()
+    assert (code, "") == (ran.returncode, ran.stdout)
+    assert is_documented(line.removeprefix("cardwire: "))
+    return line
+
+
+async def test_a_card_that_nobody_knows(tmp_path: Path) -> None:
+    """One line, exit code 1."""
+    async with world(files(tmp_path), _app(), workers=0) as running:
+        unknown = await _card(tmp_path, "om_unknown", CARDWIRE_LEDGER=running.stack.ledger)
+        elsewhere = await _card(tmp_path, "om_unknown", "--app", "cli_b", CARDWIRE_LEDGER=running.stack.ledger)
+    assert "cardwire: the ledger knows no card om_unknown: expected a card" in _line(unknown, code=1)
+    assert "knows no card om_unknown of the app cli_b" in _line(elsewhere, code=1)
+
+
+@pytest.mark.parametrize("given", [("om 1",), ("om_1", "--app", "a b")])
+async def test_an_id_that_is_none(given: tuple[str, ...], tmp_path: Path) -> None:
+    """The line shows one."""
+    assert "is malformed: expected an id of the platform's" in _line(await _card(tmp_path, *given), code=2)
+
+
+def test_a_ledger_that_is_not_there(tmp_path: Path) -> None:
+    """None is made by looking for one: neither the one that is named, nor that of `cardwire run`."""
+    assert "where no file is" in _line(run("card", "om_1", env={}, cwd=tmp_path), code=2)
+    named = run("card", "om_1", env={"CARDWIRE_LEDGER": f"sqlite:///{tmp_path / 'no.db'}"}, cwd=tmp_path)
+    assert "no.db, where no file is" in _line(named, code=2)
+    assert [] == list(tmp_path.iterdir())

@@ -54,9 +54,9 @@ class Reply:
 class World:
     """One app on one platform, with a token in hand."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, is_store: bool = False) -> None:
         self.clock = ManualClock(START_MS)
-        app = App(app_id=APP_ID, app_secret=SECRET, tenant_key=TenantKey("t1"))
+        app = App(app_id=APP_ID, app_secret=SECRET, tenant_key=TenantKey("t1"), is_store=is_store)
         self.platform = Platform(app, PlatformClock(self.clock), Names(1), limits or Limits())
         self.openapi = OpenApi(self.platform)
         self.chat = self.platform.new_chat("报警群").chat_id
@@ -94,6 +94,11 @@ class World:
             **more,
         }
         return self.call("POST", "im/v1/messages", body, query={"receive_id_type": kind})
+
+    def ephemeral(self, content: Any, *, person: Mapping[str, str] | None = None, chat: str | None = None) -> Reply:
+        """Show a card to one person, Alice unless others are named."""
+        body = {"chat_id": chat or self.chat, "msg_type": "interactive", "card": content}
+        return self.call("POST", "ephemeral/v1/send", {**body, **(person or {"open_id": ALICE.open_id})})
 
     def put(self, content: Mapping[str, Any], *, sent_at: int | None = None) -> str:
         """Put a card into the chat that nobody sent by a call."""

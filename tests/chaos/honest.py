@@ -24,6 +24,7 @@ from shared.core.json_text import json_text
 from tests.chaos.handlers import card_showing, count
 from tests.chaos.history import (
     Attempt,
+    Call,
     CardSeen,
     ChatSeen,
     Clicked,
@@ -74,7 +75,7 @@ def honest_history() -> History:
         outcomes=lines(outputs),
         cards=[CardSeen(message_id=CARD, chat_id=CHAT, versions=(_as_sent(), *map(_version, stories)))],
         chats=[ChatSeen(chat_id=CHAT, names=("chaos", *_names(effects)), texts=_texts(effects))],
-        calls=[],
+        calls=[_call(number, story) for number, story in enumerate(stories, start=1)],
         broken=[],
         faults=[FaultDone(at=BEGAN + 1, kind="kill", role="gateway", name="gateway-1")],
         ended=[],
@@ -142,7 +143,7 @@ def _outcome(decided: Decided, planned: PlannedEffect) -> EffectOutcome:
     return EffectOutcome(
         event_id=decided.event_id, app_id=APP, tenant_key=TENANT, message_id=CARD, index=planned.index, k=1,
         kind=type(planned.effect).__name__, target=planned.target, status="succeeded",
-        finished_at=decided.decided_at + SETTLE_MS + 20,
+        started_at=decided.decided_at + SETTLE_MS, finished_at=decided.decided_at + SETTLE_MS + 20,
     )  # fmt: skip
 
 
@@ -163,6 +164,20 @@ def _as_sent() -> Version:
 def _version(story: Story) -> Version:
     shown = next(each.effect.card for each in story.decided.effects if isinstance(each.effect, UpdateCard))
     return Version(at=story.mark.answered_at + SETTLE_MS, by="patch", card=shown)
+
+
+def _call(number: int, story: Story) -> Call:
+    """Return the call that showed the click; that of its text or its name is left out."""
+    return Call(
+        n=number,
+        at=story.mark.answered_at + SETTLE_MS,
+        method="PATCH",
+        path=f"/open-apis/im/v1/messages/{CARD}",
+        api="im.v1.message.patch",
+        target=CARD,
+        code=0,
+        status=200,
+    )
 
 
 def _names(effects: Iterable[StoredEffect]) -> tuple[str, ...]:

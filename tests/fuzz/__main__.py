@@ -28,6 +28,7 @@ WORDS: Final = (
     "encrypt", "challenge", "type", "uuid", "ts", "url_verification", "event_callback", "card.action.trigger",
     "url.preview.get", "app_ticket", "2.0", "config", "update_multi", "template", "data", "card", "code", "items",
     "message_id", "sum", "seq", "URL", "service_id", "ClientConfig", "ReconnectCount", "PingInterval", "expire",
+    "request_id", "effects", "kind", "UpdateCard", "SendCard", "SendText", "RenameChat", "text", "to", "chat_id",
 )  # fmt: skip
 """What a mutation would take long to come upon."""
 

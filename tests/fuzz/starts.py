@@ -37,6 +37,8 @@ def starts() -> Iterator[tuple[str, bytes]]:
     yield "long_connection", b"".join(len(one).to_bytes(2, "big") + one for one in data)
     yield "handshakes", _ENDPOINT
     yield "handshakes", b"514\n1000040350"
+    for body in _requests():
+        yield "requests", body
     yield "replies", _REPLY
     yield "replies", b'{"code":0,"expire":7200,"tenant_access_token":"t-0"}'
 
@@ -48,6 +50,18 @@ def _bodies() -> Iterator[bytes]:
         yield plain(body)
     for value in ODD_VALUES.values():
         yield with_value(value)
+
+
+def _requests() -> Iterator[bytes]:
+    """Yield one with each effect, and one that asks for two cards."""
+    head = b'{"request_id":"r1","app_id":"cli_a","tenant_key":"t","effects":['
+    card = b'{"config":{"update_multi":true},"elements":[{"n":%b}]}'
+    update = b'{"kind":"UpdateCard","message_id":"om_%b","card":%b}'
+    for odd in ODD_VALUES.values():
+        yield head + update % (b"1", card % odd) + b"]}"
+    yield head + update % (b"1", b"{}") + b"," + update % (b"2", b"{}") + b"]}"
+    yield head + b'{"kind":"SendCard","card":%b,"to":"oc_1"}]}' % (card % b"1")
+    yield head + b'{"kind":"SendText","text":"\\u597d","to":"ou_1"},{"kind":"RenameChat","name":"x","chat_id":"oc_1"}]}'
 
 
 _ENDPOINT: Final = (

@@ -15,10 +15,12 @@ from msgspec.structs import replace
 from gateway.admission import Admission, Admitted, CallbackHeaders, Illegible, Verification
 from gateway.credentials import Credentials
 from gateway.longconn.admission import FrameAdmission
+from gateway.requests.body import BadRequest, read_request
 from shared.core.answers import CustomAnswer, Inline, PreviewUrls
 from shared.core.cards import Toast
 from shared.core.codec import decode as decode_record
 from shared.core.codec import encode as encode_record
+from shared.core.effects import UpdateCard
 from shared.core.errors import CallbackRejected
 from shared.core.events import Answer, InteractionKind
 from shared.core.ids import AppId, ChatId, MessageId
@@ -180,6 +182,23 @@ def answers(data: bytes) -> None:
     openapi.send_card(content, shown, uuid="u")
 
 
+def requests(data: bytes) -> None:
+    """A body of a program is a fact that the log gives back as it was, about one card or none; or refused in a line."""
+    try:
+        requested = read_request(data)
+    except BadRequest as refusal:
+        line = str(refusal)
+        assert ": expected " in line
+        assert line.isprintable()
+        return
+    received = requested.by("billing", NOW)
+    record = encode_record(received)
+    assert received == decode_record(record.headers, record.value)
+    about = {effect.message_id for effect in received.effects if isinstance(effect, UpdateCard)}
+    assert about <= {received.message_id}
+    assert record.key == f"{received.app_id}:{received.message_id or received.event_id}"
+
+
 def replies(data: bytes) -> None:
     """Whatever the platform replies is a success or an error, with no text of it in a repr."""
     for status in (200, 400, 429, 500):
@@ -203,6 +222,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         long_connection,
         handshakes,
         answers,
+        requests,
         replies,
     )
 }

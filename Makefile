@@ -50,9 +50,10 @@ fmt: $(DEV) ## Format, and repair what the linter can repair
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: $(DEV) ## Kill processes and brokers and check that nothing is lost (ARGS="--seed 7", "--matrix")
+chaos: $(DEV) ## Kill processes and brokers and check that nothing is lost (ARGS="--seed 7", "--matrix workers")
 	@$(BIN)/python -m tests.chaos $(if $(findstring --matrix,$(ARGS)),,--full) $(ARGS)
-	@$(if $(ARGS),,$(BIN)/python -m tests.chaos --matrix)
+	@$(if $(ARGS),,$(BIN)/python -m tests.chaos --matrix gateways)
+	@$(if $(ARGS),,$(BIN)/python -m tests.chaos --matrix workers)
 
 compose-test: $(DEV) ## Build the image, bring docker-compose.yml up, click, scale and break it (ARGS="--stage first")
 	@$(BIN)/python -m tests.compose $(ARGS)

@@ -77,6 +77,7 @@ class Limits:
         per_user: Sends to one person in a second.
         per_entity: CardKit calls about one card in a second.
         per_chat_ephemeral: Ephemeral cards to one chat in a second.
+        per_preview: Refreshes of one link preview in `PREVIEW_REFRESH_MS`.
     """
 
     api: ApiRate = ApiRate()
@@ -88,6 +89,7 @@ class Limits:
     per_user: float = 5
     per_entity: float = 10
     per_chat_ephemeral: float = 40
+    per_preview: float = 1
 
     def of(self, api: str) -> ApiRate:
         """Return the limits of an API, by its budget name (``im.v1.message.patch``)."""
@@ -104,6 +106,7 @@ class Limits:
             per_user=self.per_user * factor,
             per_entity=self.per_entity * factor,
             per_chat_ephemeral=self.per_chat_ephemeral * factor,
+            per_preview=self.per_preview * factor,
         )
 
     def unlimited(self) -> "Limits":

@@ -12,8 +12,8 @@ that reads a clock, draws random numbers or remembers earlier clicks is caught a
 
 import difflib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from shared.app.app import App
 from shared.app.decide import run
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
+from shared.app.race import enter, lose
 from shared.core.answers import AnswerValue
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, UpdateCard
@@ -31,6 +32,7 @@ from shared.core.errors import HandlerError
 from shared.core.events import CARD_ACTIONS, Action, Answer, InteractionReceived, Operator
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText, json_text, json_value
+from shared.core.races import NOBODY_YET, Counted, Lost, LostReason, Place, Standing, Won, joined
 
 __all__ = ["Given", "Nondeterministic", "Result", "card", "click", "event", "given", "link"]
 
@@ -130,9 +132,26 @@ def link(
     )
 
 
-def card(*, state: Any = None, content: Any = None, version: int = 1) -> Card:
-    """Return a card as earlier decisions left it: their state, and the card JSON that we intend to show."""
-    return Card(version=version, state_text=_text(state), content_text=_text(content))
+def card(
+    *,
+    state: Any = None,
+    content: Any = None,
+    version: int = 1,
+    winners: Mapping[str, Sequence[str]] | None = None,
+    voters: Mapping[str, Sequence[str]] | None = None,
+) -> Card:
+    """
+    Return a card as earlier decisions left it: their state, and the card JSON that we intend to show.
+
+    Args:
+        winners: By handler's name, the open ids whose clicks its race rule let through.
+        voters: By handler's name, the open ids that were counted towards its quorum.
+    """
+    rules = {
+        name: Standing(winners=_people(winners, name), voters=_people(voters, name))
+        for name in {**(winners or {}), **(voters or {})}
+    }
+    return Card(version=version, state_text=_text(state), content_text=_text(content), rules=rules)
 
 
 def given(app: App, card: Card | None = None) -> "Given":
@@ -166,13 +185,15 @@ class Given:
             raise Nondeterministic(f"the same was answered differently:\n{_diff(_shown(answer), _shown(again))}")
         if handler is None:
             return Result(interaction=interaction, answer=answer, before=self.card, handler=None, decided=None)
-        first, second = (_decided(handler, interaction, self.card) for _ in range(2))
+        (place, first), (_, second) = (_decided(handler, interaction, self.card) for _ in range(2))
         if _written(first) != _written(second):
             raise Nondeterministic(
                 f"{handler.name} decided differently when it was given the same click and card again; handlers have "
                 f"no clock (use click.now), no chance and no memory (use state):\n{_difference(first, second)}"
             )
-        return Result(interaction=interaction, answer=answer, before=self.card, handler=handler, decided=first)
+        return Result(
+            interaction=interaction, answer=answer, before=self.card, handler=handler, decided=first, place=place
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +206,8 @@ class Result:
         answer: What it is answered with, or why with nothing.
         before: The card that the handler saw.
         handler: Who decided; ``None`` if no handler matched.
-        decided: The decision, or why there is none.
+        decided: The decision, or why there is none; of a click that lost, what its handler's ``lost=`` decided.
+        place: Where the click came in by its handler's race rule; without one, every click wins.
     """
 
     interaction: Interaction
@@ -193,6 +215,7 @@ class Result:
     before: Card | None
     handler: Handler | None
     decided: Decision | HandlerError | None
+    place: Place = field(default=Won(NOBODY_YET), repr=False)
 
     def then(self, effects: Sequence[Effect], *, state: Any = UNCHANGED) -> "Result":
         """
@@ -234,6 +257,18 @@ class Result:
             raise AssertionError(f"{self._who} was expected to fail with {reason!r}:\n{decided}") from self._error
         return self
 
+    def counted(self) -> "Result":
+        """Expect that the click was counted towards its handler's ``quorum``, and that nothing else was decided."""
+        if type(self.place) is not Counted:
+            raise AssertionError(f"{self._who} was expected to count the click, but {_came_in(self.place)}")
+        return self
+
+    def lost(self, reason: LostReason) -> "Result":
+        """Expect that the click came too late; ``then`` says what ``lost=`` decided."""
+        if self.place != Lost(reason):
+            raise AssertionError(f"the click was expected to lose by {reason}, but {_came_in(self.place)}")
+        return self
+
     @property
     def card(self) -> Card:
         """The card after this decision, for the next click: ``given(app, result.card).when(…)``."""
@@ -243,13 +278,17 @@ class Result:
         updates = [effect.card for effect in self.decided.effects if isinstance(effect, UpdateCard)]
         if not updates and isinstance(self.answer, Answer) and self.interaction.kind in CARD_ACTIONS:
             updates = [] if self.answer.card is None else [self.answer.card]
+        if isinstance(self.place, Lost) and not any(isinstance(one, UpdateCard) for one in self.decided.effects):
+            updates = []  # What was shown is shown again.
         kept = self.decided.state is UNCHANGED
+        added = NOBODY_YET if isinstance(self.place, Lost) else self.place.added
         return Card(
             version=before.version + 1,
             state_text=before.state_text if kept else json_text(self.decided.state),
             content_text=updates[-1] if updates else before.content_text,
             chat_id=before.chat_id,
             sent_at=before.sent_at,
+            rules=joined(before.rules, self._who, added),
         )
 
     @property
@@ -261,11 +300,29 @@ class Result:
         return "nobody" if self.handler is None else self.handler.name
 
 
-def _decided(handler: Handler, interaction: Interaction, card: Card | None) -> Decision | HandlerError:
+def _decided(handler: Handler, interaction: Interaction, card: Card | None) -> tuple[Place, Decision | HandlerError]:
+    place: Place = Won(NOBODY_YET)
     try:
-        return run(handler, interaction, card)
+        place, seen = enter(handler, interaction, card)
+        match place:
+            case Won():
+                return place, run(handler, seen, card)
+            case Lost() if handler.lost is not None:
+                return place, lose(handler.lost, seen, card)
+            case Counted() | Lost():
+                return place, Decision()
     except HandlerError as error:
-        return error
+        return place, error
+
+
+def _came_in(place: Place) -> str:
+    match place:
+        case Won():
+            return "it was decided"
+        case Counted():
+            return "it was counted"
+        case Lost(reason=reason):
+            return f"it lost by {reason}"
 
 
 def _written(decided: Decision | HandlerError | None) -> str:
@@ -317,6 +374,10 @@ def _shown(answer: Answer | HandlerError) -> str:
 
 def _text(value: Any) -> JsonText | None:
     return None if value is None else json_text(value)
+
+
+def _people(by_handler: Mapping[str, Sequence[str]] | None, name: str) -> tuple[OpenId, ...]:
+    return tuple(OpenId(who) for who in (by_handler or {}).get(name, ()))
 
 
 def _ms(at: datetime) -> int:

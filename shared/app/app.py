@@ -6,12 +6,14 @@ Nothing here runs a handler (see `shared.app.decide`), reads a clock or does I/O
 """
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from itertools import combinations
-from typing import Final, NoReturn, TypeVar, assert_never
+from typing import Final, Literal, NoReturn, TypeVar, assert_never
 
 from shared.app.answering import AnswerFunction
 from shared.app.handler import Function, Handler, make_answerer, make_handler
 from shared.app.interaction import Interaction
+from shared.app.race import declared_rule
 from shared.app.routing import ClickRule, EventRule, LinkRule, Predicate, action_of
 from shared.core.answers import CardAnswer, CustomAnswer, Preview
 from shared.core.cards import Toast
@@ -75,6 +77,9 @@ class App:
         name: str | None = None,
         answer: Toast | CardAnswer | CustomAnswer | AnswerFunction | None = None,
         handler_name: str | None = None,
+        once: Literal["per_card", "per_user"] | None = None,
+        quorum: int | None = None,
+        lost: Function | None = None,
     ) -> Callable[[_F], _F]:
         """
         Register a handler for clicks. The most specific rule wins: see `shared.app.routing` for the order.
@@ -87,10 +92,17 @@ class App:
                 body of your own, or a function of the click that returns one of these or ``None``. The function is
                 given 0.3 s; without an answer by then, nothing is shown.
             handler_name: Stable name; without it, the function's qualified name.
+            once: Decide only the first click on each message (``per_card``), or of each person there (``per_user``).
+            quorum: Decide only the click of so many different people on a message: earlier ones are counted.
+            lost: Decides what happens for clicks that come too late by `once` or `quorum`: a function like a handler,
+                that returns no state.
 
         Raises:
             ConfigError: An argument is of the wrong type, or the function cannot be a handler.
         """
+        race = declared_rule(once, quorum)
+        if lost is not None and race is None:
+            raise ConfigError('lost= is for clicks that lose: expected once= or quorum= too, as in once="per_card"')
         rule = ClickRule(
             predicate=match if callable(match) else None,
             action=None if callable(match) else _text("match", match),
@@ -100,7 +112,8 @@ class App:
 
         def register(function: _F) -> _F:
             handler = make_handler(function, name=_text("handler_name", handler_name), answer=answer)
-            self._clicks.append((rule, handler))
+            late = None if lost is None else make_handler(lost, name=handler.name)
+            self._clicks.append((rule, replace(handler, rule=race, lost=late)))
             # Stable: predicates keep the order in which they were registered.
             self._clicks.sort(key=lambda entry: entry[0].specificity, reverse=True)
             return function

@@ -13,6 +13,7 @@ from shared.core.decision import Card, Decision
 from shared.core.effects import Effect
 from shared.core.errors import ConfigError, HandlerError
 from shared.core.events import Answer
+from shared.core.races import Rule
 
 Function = Callable[[Interaction, Card | None], Decision | Sequence[Effect] | None]
 """
@@ -33,6 +34,8 @@ class Handler:
         digest: SHA-256 of the function's code (hex), so that a decision names the code that made it.
         answer: What is answered at once: ready, or a function that makes it; ``None``: nothing.
         decides: Whether there is something to decide; without, it only answers, and nothing is recorded.
+        rule: Whose clicks it decides, where not everybody's.
+        lost: Decides what happens for clicks that lose by the rule: of the same name, without state.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Handler:
     digest: str
     answer: Answer | AnswerFunction | None = None
     decides: bool = True
+    rule: Rule | None = None
+    lost: "Handler | None" = None
 
     def answer_to(self, interaction: Interaction) -> Answer:
         """

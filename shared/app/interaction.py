@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.core.events import Action, InteractionKind, InteractionReceived, Operator
-from shared.core.ids import AppId, ChatId, EventId, MessageId, TenantKey
+from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText, json_value
+from shared.core.races import NOBODY_YET, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,11 @@ class Interaction:
 
     Attributes:
         received: The fact as it lies in the log, with everything that has no property here.
+        standing: How its handler's race stands on its card, this click included.
     """
 
     received: InteractionReceived
+    standing: Standing = NOBODY_YET
 
     @property
     def event_id(self) -> EventId:
@@ -97,6 +100,16 @@ class Interaction:
     def callback(self) -> Any:
         """The whole callback as decoded, less its tokens; ``None`` where keeping those of clicks is switched off."""
         return _parsed(self.received.callback)
+
+    @property
+    def voters(self) -> tuple[OpenId, ...]:
+        """Who has been counted towards the handler's ``quorum``, in the order of their clicks, this one included."""
+        return self.standing.voters
+
+    @property
+    def winners(self) -> tuple[OpenId, ...]:
+        """Whose clicks the handler's race rule let through, in their order, this one included if it is one of them."""
+        return self.standing.winners
 
     @property
     def now(self) -> datetime:

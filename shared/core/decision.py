@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from shared.core.effects import Effect
 from shared.core.json_text import EpochMs, JsonText, json_value
+from shared.core.races import Standings
 
 
 class _Unchanged:
@@ -44,6 +45,7 @@ class Card:
         content_text: JSON text of the card that we intend to show; ``None`` if we never set one.
         chat_id: The chat it was sent to, when we sent it.
         sent_at: When the platform created the message (ms), when we sent it.
+        rules: How the race rules on it stand, by their handler's name.
     """
 
     version: int = 0
@@ -51,6 +53,7 @@ class Card:
     content_text: JsonText | None = field(default=None, repr=False)
     chat_id: str | None = None
     sent_at: EpochMs | None = None
+    rules: Standings = field(default_factory=dict, repr=False)
 
     @property
     def state(self) -> Any:

@@ -253,7 +253,8 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         newest_at: Time of the card's newest decided click (ms).
         late: The click happened well before the newest decided one, so its card update was dropped.
         seen: The card the handler saw.
-        winners: Who won a race rule, and `voters` who was counted: open ids.
+        winners: Whom this decision made a winner of its handler's race rule, and `voters` whom it counted: open ids.
+            They join those of the card's earlier decisions by the same handler, in the order of `version`.
         request_id: The caller's id, for inputs that came as requests.
         open_id: Who acted, where the input says so.
         occurred_at: The input's time (ms).

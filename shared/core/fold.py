@@ -13,6 +13,7 @@ from shared.core.effects import SendCard, StoredEffect
 from shared.core.events import ClaimResult, Decided, EffectOutcome, Output, PlannedEffect
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.races import NOBODY_YET, Standing, Standings, joined, standings_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class FoldedCard:
     state: JsonText | None
     content: JsonText | None
     newest_at: EpochMs | None
+    rules: JsonText | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +89,26 @@ def fold(outputs: Iterable[Output]) -> Folded:
         else:
             outcomes.setdefault((output.app_id, output.event_id, output.index), {})[output.k] = output
     folded = Folded()
+    races = _races(decisions.values())
     for decided in decisions.values():
-        _decided(folded, decided)
+        _decided(folded, decided, races)
         for planned in decided.effects:
             _effect(folded, decided, planned, outcomes.get((decided.app_id, decided.event_id, planned.index), {}))
     return folded
 
 
-def _decided(folded: Folded, decided: Decided) -> None:
+def _races(decisions: Iterable[Decided]) -> Mapping[tuple[AppId, MessageId], Standings]:
+    """Return how the races on every card stand: each decision tells who joined, and its card's version when."""
+    races: dict[tuple[AppId, MessageId], Standings] = {}
+    for decided in sorted(decisions, key=lambda one: one.version):
+        added = Standing(winners=decided.winners, voters=decided.voters)
+        if decided.message_id is not None and decided.handler is not None and added != NOBODY_YET:
+            key = (decided.app_id, decided.message_id)
+            races[key] = joined(races.get(key, {}), decided.handler, added)
+    return races
+
+
+def _decided(folded: Folded, decided: Decided, races: Mapping[tuple[AppId, MessageId], Standings]) -> None:
     folded.claims[decided.app_id, decided.event_id] = FoldedClaim(
         delivery_key=decided.delivery_key,
         result=decided.result,
@@ -114,7 +128,11 @@ def _decided(folded: Folded, decided: Decided) -> None:
     key = (decided.app_id, decided.message_id)
     if key not in folded.cards or folded.cards[key].version < decided.version:
         folded.cards[key] = FoldedCard(
-            version=decided.version, state=decided.state, content=decided.intended, newest_at=decided.newest_at
+            version=decided.version,
+            state=decided.state,
+            content=decided.intended,
+            newest_at=decided.newest_at,
+            rules=standings_text(races.get(key, {})),
         )
 
 

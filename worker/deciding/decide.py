@@ -7,25 +7,27 @@ replaying recorded decisions works the same way.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar, assert_never
 
 from shared.app.app import App
 from shared.app.decide import run
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
+from shared.app.race import enter, lose
 from shared.core.callers import NOBODY, Callers
-from shared.core.decision import UNCHANGED
+from shared.core.decision import UNCHANGED, Decision
 from shared.core.effects import Effect, UpdateCard
 from shared.core.errors import HandlerError, Undecodable
 from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect, RequestReceived, shown_by
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
+from shared.core.races import Counted, Lost, Won
 from shared.feishu.callback import APP_TICKET
 from worker.deciding.batch import Batch
 from worker.deciding.draft import ROUTING, Draft, Verdict
 from worker.deciding.grant import UNKNOWN_APP, grant
-from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer
+from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
 from worker.deciding.suspension import is_suspended
 from worker.ledger.port import Known
 from worker.policy import refuse_click
@@ -144,22 +146,50 @@ class _Judge:
         return name if self.is_shared else f"{click.app_id}/{name}"
 
     def _handled(self, click: InteractionReceived, handler: Handler, offset: int) -> Verdict:
+        card = self.draft.card(click)
+        place, seen = enter(handler, Interaction(click), card)
+        answer = plan_answer(click, offset=offset)
+        met = Verdict(result="decided", handler=handler, seen=card)
+        match place:
+            case Won(added=added):
+                decision = self._run(click, handler, lambda: run(handler, seen, card))
+                return self._planned(replace(met, added=added), click, decision, answer, offset)
+            case Counted(added=added):
+                return self._planned(replace(met, result="counted", added=added), click, Decision(), answer, offset)
+            case Lost(reason=reason):
+                late = handler.lost
+                decision = Decision() if late is None else self._run(click, handler, lambda: lose(late, seen, card))
+                restored = plan_restored(click, card.content_text if card else None, offset=offset)
+                return self._planned(replace(met, result="refused", reason=reason), click, decision, restored, offset)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _run(self, click: InteractionReceived, handler: Handler, step: Callable[[], Decision]) -> Decision:
         filed = self._filed(click, handler)
         if is_suspended(self.draft.suspension(filed), self.draft.now):
-            return Verdict(result="failed", reason="suspended", handler=handler)
-        card = self.draft.card(click)
-        decision = self.call(lambda: run(handler, Interaction(click), card))
+            raise HandlerError("suspended")
+        decision = self.call(step)
         self.draft.kept(filed)
+        return decision
+
+    def _planned(
+        self,
+        verdict: Verdict,
+        click: InteractionReceived,
+        decision: Decision,
+        answer: PlannedEffect | None,
+        offset: int,
+    ) -> Verdict:
+        """Return the verdict with what was decided; ``answer`` is what follows from the card of the click's answer."""
         keeps_state = decision.state is UNCHANGED
         late = self._is_late(click)
         repaints = not (late and keeps_state)
         wanted = [effect for effect in decision.effects if repaints or not _repaints(effect, click)]
         # Of a late click, the answer was painted before what the newer ones have shown since.
-        answer = plan_answer(click, offset=offset) if repaints else None
-        planned = (*((answer,) if answer is not None else ()), *self._planned(wanted, click, offset))
-        return Verdict(
-            result="decided",
-            handler=handler,
+        first = (answer,) if answer is not None and repaints else ()
+        planned = (*first, *self._effects(wanted, click, offset))
+        return replace(
+            verdict,
             effects=planned,
             requests=tuple(
                 hand_over(effect, click, index=index)
@@ -169,14 +199,13 @@ class _Judge:
             state=None if keeps_state else json_text(decision.state),
             content=shown_by(planned),
             late=late,
-            seen=card,
         )
 
     def _is_late(self, click: InteractionReceived) -> bool:
         newest = self.draft.newest_at(click)
         return newest is not None and click.occurred_at < newest - LATE_MS
 
-    def _planned(self, effects: list[Effect], click: InteractionReceived, offset: int) -> tuple[PlannedEffect, ...]:
+    def _effects(self, effects: list[Effect], click: InteractionReceived, offset: int) -> tuple[PlannedEffect, ...]:
         chat_id = self.draft.chat_of(click)
         return tuple(
             plan(effect, click, index=index, offset=offset, chat_id=chat_id)

@@ -28,6 +28,7 @@ from shared.core.events import (
 )
 from shared.core.ids import AppId, ChatId, DeliveryKey
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.races import NOBODY_YET, Standing, Standings, joined
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
 from worker.deciding.batch import Taken, parked
 from worker.deciding.suspension import after_miss, after_success
@@ -76,6 +77,7 @@ class Verdict:
         state: JSON text of the new state; ``None`` keeps it.
         content: The card to show from now on; ``None`` keeps it.
         seen: The card the handler saw.
+        added: Who joined the handler's race.
     """
 
     result: ClaimResult
@@ -87,6 +89,7 @@ class Verdict:
     content: JsonText | None = None
     late: bool = False
     seen: Card | None = None
+    added: Standing = NOBODY_YET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class Draft:
             content_text=(row.content if row else None) or (face.sent if face else None),
             chat_id=self.chat_of(click),
             sent_at=face.sent_at if face else None,
+            rules=row.rules if row else {},
         )
 
     def chat_of(self, click: Asked) -> ChatId | None:
@@ -220,8 +224,9 @@ class Draft:
     def _next_row(self, click: Asked, verdict: Verdict) -> CardRow | None:
         """Return the card's row after a decision; ``None`` where nothing about the card is known or changes."""
         row = self._row(click)
-        changes = verdict.state is not None or verdict.content is not None
-        if verdict.result != "decided" or click.message_id is None or (row is None and not changes):
+        decides = verdict.result == "decided"
+        changes = verdict.state is not None or verdict.content is not None or verdict.added != NOBODY_YET
+        if click.message_id is None or not (changes or (decides and row is not None)):
             return None
         newest = row.newest_at if row else None
         return CardRow(
@@ -230,7 +235,9 @@ class Draft:
             version=(row.version if row else 0) + 1,
             state=verdict.state or (row.state if row else None),
             content=verdict.content or (row.content if row else None),
-            newest_at=_newest(newest, click),
+            # Nobody's click is late because of one that merely counted.
+            newest_at=_newest(newest, click) if decides or verdict.content is not None else newest,
+            rules=_rules(row, verdict),
         )
 
     def _decided(self, taken: Taken, click: Asked, verdict: Verdict, row: CardRow | None) -> Decided:
@@ -252,6 +259,8 @@ class Draft:
             newest_at=row.newest_at if row else None,
             late=verdict.late,
             seen=_seen(verdict.seen),
+            winners=verdict.added.winners,
+            voters=verdict.added.voters,
             request_id=click.request_id if isinstance(click, RequestReceived) else None,
             open_id=None if isinstance(click, RequestReceived) else click.operator.open_id,
             occurred_at=click.occurred_at,
@@ -322,6 +331,11 @@ def _newest(before: EpochMs | None, click: Asked) -> EpochMs | None:
     if isinstance(click, RequestReceived):
         return before
     return click.occurred_at if before is None else max(before, click.occurred_at)
+
+
+def _rules(row: CardRow | None, verdict: Verdict) -> Standings:
+    before: Standings = row.rules if row else {}
+    return before if verdict.handler is None else joined(before, verdict.handler.name, verdict.added)
 
 
 def _seen(card: Card | None) -> CardSeen | None:

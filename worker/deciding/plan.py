@@ -1,6 +1,8 @@
 """From what a handler wants to rows: each effect's target, eligibility, order and coalescing key."""
 
-from typing import assert_never
+from typing import Final, assert_never
+
+import msgspec
 
 from shared.core.effects import AnsweredCard, Effect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
@@ -18,9 +20,12 @@ from shared.core.events import (
     request_event_id,
 )
 from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
+from shared.core.json_text import JsonText
 from shared.feishu.answer import fits_in
 from shared.feishu.cards import is_exclusive
 from shared.feishu.openapi import target_of
+
+EVERYBODY: Final = "*"
 
 
 def plan(effect: Effect, click: Asked, *, index: int, offset: int, chat_id: ChatId | None) -> PlannedEffect:
@@ -68,6 +73,24 @@ def plan_answer(click: InteractionReceived, *, offset: int) -> PlannedEffect | N
         order=offset * EFFECTS_PER_DECISION,
         effect=AnsweredCard(card) if fits_in(card, click.kind) else UpdateCard(card),
     )
+
+
+def plan_restored(click: InteractionReceived, content: JsonText | None, *, offset: int) -> PlannedEffect | None:
+    """
+    Return what shows a card again over which the answer to a click was painted that changes nothing, as effect 0.
+
+    An answer that only its clicker sees is left there: it hides nothing from anybody else.
+
+    Args:
+        content: What the card is meant to show; ``None``: nobody knows, so the answer stays and is written down.
+        offset: The interaction's offset in its partition.
+    """
+    answer = plan_answer(click, offset=offset)
+    if answer is None or answer.audience != EVERYBODY or not isinstance(answer.effect, AnsweredCard):
+        return None
+    if content is None or content == answer.effect.card:
+        return answer
+    return msgspec.structs.replace(answer, effect=UpdateCard(content))
 
 
 def is_about_another_card(effect: Effect, click: InteractionReceived) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from shared.core.events import ClaimResult, Eligibility
 from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.races import Standings
 from shared.eventlog.port import NewRecord
 from worker.ledger.leased import FaceRow
 
@@ -81,7 +82,7 @@ class ClaimRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardRow:
-    """A card as decided: state, the card we intend to show, version, time of its newest click (ms)."""
+    """A card as decided: state, the card we intend to show, version, time of its newest click (ms), race rules."""
 
     app_id: AppId
     message_id: MessageId
@@ -89,6 +90,7 @@ class CardRow:
     state: JsonText | None
     content: JsonText | None
     newest_at: EpochMs | None
+    rules: Standings = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Connection, Integer, and_, select
 
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.races import read_standings
 from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Position, Suspension, Wanted
 from worker.ledger.sql import insert_given, keys
@@ -102,6 +103,7 @@ def _card(row: Any) -> CardRow:
         state=text_of(row.state),
         content=text_of(row.content),
         newest_at=row.newest_at,
+        rules=read_standings(text_of(row.rules)),
     )
 
 

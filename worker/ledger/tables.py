@@ -79,6 +79,7 @@ cards: Final = Table(
     Column("state", LargeBinary),
     Column("content", LargeBinary),
     Column("newest_at", BigInteger),
+    Column("rules", LargeBinary),
     *_no_nul("message_id"),
 )
 

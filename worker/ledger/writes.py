@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.core.effects import ANSWERED_CARD
 from shared.core.json_text import EpochMs
+from shared.core.races import standings_text
 from worker.ledger.engine import Database, in_transaction
 from worker.ledger.outbox import Telling
 from worker.ledger.port import ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
@@ -158,13 +159,22 @@ def _cards(dialect: Dialect) -> tuple[Given, Any]:
     types = {name: each.type for name, each in cards.c.items()}
     given = rows(dialect, **types)
     insert = insert_given(dialect, cards, given, types)
-    changed = {name: insert.excluded[name] for name in ("version", "state", "content", "newest_at")}
+    changed = {name: insert.excluded[name] for name in ("version", "state", "content", "newest_at", "rules")}
     return given, insert.on_conflict_do_update(index_elements=["app_id", "message_id"], set_=changed)
 
 
 def _card_values(write: Write) -> list[tuple[Any, ...]]:
     values = (
-        (c.app_id, c.message_id, c.version, bytes_of(c.state), bytes_of(c.content), c.newest_at) for c in write.cards
+        (
+            card.app_id,
+            card.message_id,
+            card.version,
+            bytes_of(card.state),
+            bytes_of(card.content),
+            card.newest_at,
+            bytes_of(standings_text(card.rules)),
+        )
+        for card in write.cards
     )
     return sorted(values, key=lambda row: tuple(row[:2]))
 

@@ -9,7 +9,6 @@ the same time: an older update on its way, another click's answer. Then the newe
 from typing import Final, Literal
 
 from shared.core.cards import card_format
-from shared.core.effects import ANSWERED_CARD
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.validity import update_too_late
 from worker.ledger.port import Applied, FaceRow, Head
@@ -93,4 +92,5 @@ def _repaint(turn: Turn, head: Head, settle_ms: int) -> Literal["keep"] | int:
 
 
 def _is_unsure(turn: Turn) -> bool:
-    return any(one.head.kind == ANSWERED_CARD and one.head.delivered for one in turn.choice.superseded)
+    # Effect 0 belongs to an answer: its card itself, or what is to be shown in its place.
+    return any(one.head.index == 0 and one.head.delivered for one in turn.choice.superseded)

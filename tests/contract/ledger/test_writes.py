@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from shared.clock import ManualClock
-from shared.core.ids import AppId, DeliveryKey, EventId
+from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import JsonText
+from shared.core.races import Standing, joined
 from tests.contract.ledger.words import (
     APP,
     CARD,
@@ -50,6 +51,20 @@ async def everything(ledger: SqlLedger) -> tuple[Any, ...]:
         known.suspensions,
         known.new_style_at,
     )
+
+
+async def test_a_cards_races_are_kept_with_it_and_replaced_with_it(ledger: SqlLedger) -> None:
+    """Whatever a person's id holds: as bytes, like all JSON."""
+    key, decider = CardKey(APP, CARD), Decider(ledger)
+    first = {"投票": Standing(winners=(OpenId("ou_\0"),), voters=(OpenId("ou_ada"), OpenId("ou_\0")))}
+    await decider.write(claims=[claim("e1")], cards=[card(rules=first)])
+    assert first == (await ledger.read(replace(NOTHING, cards=[key]))).cards[key].rules
+    second = joined(first, "take", Standing(winners=(OpenId("ou_bob"),)))
+    await decider.write(claims=[claim("e2")], cards=[card(version=2, rules=second)])
+    assert second == (await ledger.read(replace(NOTHING, cards=[key]))).cards[key].rules
+    await decider.write(claims=[claim("e3")], cards=[card("om_plain")])
+    plain = CardKey(APP, MessageId("om_plain"))
+    assert {} == (await ledger.read(replace(NOTHING, cards=[plain]))).cards[plain].rules
 
 
 async def test_positions_begin_at_zero_and_are_begun_once(ledger: SqlLedger) -> None:

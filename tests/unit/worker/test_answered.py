@@ -180,3 +180,12 @@ def test_an_answer_has_no_effect_on_a_card_past_its_time(age_ms: int, status: st
     """After fourteen days the click is delivered still, and the card stays."""
     face = FaceRow(app_id=APP, message_id=CARD, sent_at=NOW - 100 - age_ms, card_format="1.0")
     assert status == outcome(settled(head(), face=face)).status
+
+
+def test_what_replaces_a_losers_answer_is_as_unsure_as_an_answer() -> None:
+    """Superseded when its click was answered at last: the answer may be over the newest card, which is sent again."""
+    restored = head("e1", kind="UpdateCard")
+    newer = Applied(occurred_at=NOW, received_at=NOW, event_id=EventId("e2"), index=1)
+    shown = FaceRow(app_id=APP, message_id=CARD, shown="h", shown_order=9 * 1024)
+    result = settled(restored, applied=newer, face=shown)
+    assert ("superseded", SETTLE_MS) == (outcome(result).status, result.settlement.resend)

@@ -1,13 +1,11 @@
 """The simulator put together: a platform, its OpenAPI and its control interface on one port."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from shared.clock import Clock, SystemClock
 from shared.core.ids import OpenId
@@ -16,25 +14,20 @@ from simulator.api import ApiServer
 from simulator.callbacks import Callbacks, Person
 from simulator.clock import PlatformClock
 from simulator.connections import Connections
-from simulator.control import PREFIX, Control
-from simulator.deliver import Deliverer, Seen
+from simulator.control import Control
+from simulator.deliver import Deliverer
 from simulator.faults import Faults
 from simulator.names import Names
 from simulator.openapi import OpenApi
 from simulator.platform import Platform
-from simulator.pushing import Pusher
+from simulator.pushing import Pusher, pushing
+from simulator.seeing import Seen
 from simulator.sending import ONCE, Copies, Sender
+from simulator.serving import control_address, serving, url_of
 from simulator.settings import SimulatorSettings, limits_of
-from simulator.sockets import PATHS, SocketServer
+from simulator.sockets import SocketServer
 from simulator.tokens import App
 from simulator.wire_json import json_bytes
-
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is bound, and where one asks then
-BACKLOG = 1024
-"""Connections that may wait to be accepted: under load, clicks and calls come all at once."""
-
-READY = "/readyz"
-"""Answered as by the other processes' admin ports, for health checks; the platform has no such path."""
 
 DEFAULT_PERSON = OpenId("ou_00000000000000000000000000000001")
 
@@ -147,10 +140,10 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
             platform, deliverer, sender, faults, connections, control_host=settings.control_host, style=style
         )
         sockets = SocketServer(connections, base)
-        async with _pushing(pusher, is_store=settings.is_store), _serving(api, control, sockets, settings) as port:
+        async with pushing(pusher, is_store=settings.is_store), serving(api, control, sockets, settings) as port:
             yield RunningSimulator(
-                url=_url(settings.host, port),
-                control_url=_url(_control_address(settings), port),
+                url=url_of(settings.host, port),
+                control_url=url_of(control_address(settings), port),
                 platform=platform,
                 deliverer=deliverer,
                 faults=faults,
@@ -158,48 +151,6 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
                 style=style,
                 sender=sender,
             )
-
-
-@asynccontextmanager
-async def _pushing(pusher: Pusher, *, is_store: bool) -> AsyncIterator[None]:
-    tickets = asyncio.create_task(pusher.keep_in_tickets()) if is_store else None
-    try:
-        yield
-    finally:
-        if tickets is not None:
-            tickets.cancel()
-        await pusher.close()
-
-
-@asynccontextmanager
-async def _serving(
-    api: ApiServer, control: Control, sockets: SocketServer, settings: SimulatorSettings
-) -> AsyncIterator[int]:
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        if request.raw_path == READY:
-            return web.Response()
-        if request.raw_path.startswith(PREFIX):
-            return await control.handle(request)
-        return await (sockets if request.path in PATHS else api).handle(request)
-
-    # The bare server, without a router: this is the far side of load tests.
-    runner = web.ServerRunner(web.Server(handle, access_log=None))
-    await runner.setup()
-    try:
-        port = settings.port
-        for host in dict.fromkeys((settings.host, _control_address(settings))):
-            if host == settings.host or settings.host not in _EVERYWHERE:
-                site = web.TCPSite(runner, host, port, backlog=BACKLOG)
-                await site.start()
-                port = runner.addresses[0][1]
-        yield port
-    finally:
-        await sockets.close()
-        await runner.cleanup()
-
-
-def _control_address(settings: SimulatorSettings) -> str:
-    return settings.host if settings.control_host in _EVERYWHERE else settings.control_host
 
 
 def _callbacks(settings: SimulatorSettings, names: Names) -> Callbacks:
@@ -210,8 +161,3 @@ def _callbacks(settings: SimulatorSettings, names: Names) -> Callbacks:
         verification_token=token.reveal() if token is not None else "",
         names=names,
     )
-
-
-def _url(host: str, port: int) -> str:
-    name = _EVERYWHERE.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name and not name.startswith("[") else f"http://{name}:{port}"

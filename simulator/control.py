@@ -7,10 +7,8 @@ The table of calls: docs/reference/simulator.md.
 
 import asyncio
 import json
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -18,11 +16,10 @@ import msgspec
 from aiohttp import web
 
 from shared.core.ids import TenantKey
-from shared.feishu.connection import Parameters
 from simulator.answers import CallbackStyle
-from simulator.callbacks import Person
-from simulator.connections import Asked, Connections
-from simulator.deliver import Deliverer, Seen
+from simulator.asking import answers_on, change, copies_of, person_of, read_request
+from simulator.connections import Connections
+from simulator.deliver import Deliverer
 from simulator.faults import FaultRule, Faults
 from simulator.looking import NO_SUCH_CALL, look
 from simulator.platform import Platform, UnknownThing
@@ -41,16 +38,15 @@ from simulator.requests import (
     Nothing,
     OneChat,
     OneMessage,
-    Operator,
     Repeated,
     Revoked,
 )
-from simulator.sending import Copies, Sender
+from simulator.seeing import Seen
+from simulator.sending import Sender
 from simulator.settings import limits_of
 from simulator.wire_json import json_bytes
 
 PREFIX: Final = "/_sim/"
-_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _DEFAULT_ACTION: Final = b'{"tag":"button"}'
 
 
@@ -104,7 +100,7 @@ class Control:
             if request.method == "GET":
                 return _json(look(self._platform, self._connections, name, query))
             kind, perform = self._posts.get(name, (Nothing, _no_such_call))
-            return _json(await perform(_request(await request.read(), kind)))
+            return _json(await perform(read_request(await request.read(), kind)))
         except UnknownThing as unknown:
             return _json({"error": f"there is no {unknown}"}, status=404)
         except (ValueError, msgspec.ValidationError, Refused) as mistake:
@@ -126,34 +122,36 @@ class Control:
 
     async def _click(self, asked: NewClick) -> Mapping[str, Any]:
         if asked.again is not None:
-            return _seen(await self._deliverer.again(asked.again, _copies(asked)))
+            return _seen(await self._deliverer.again(asked.again, copies_of(asked)))
         action = _DEFAULT_ACTION if asked.action is None else json_bytes(asked.action)
         if asked.action_json is not None:
             json.loads(asked.action_json)
             action = asked.action_json.encode()
         seen = await self._deliverer.click(
             asked.message_id or "",
-            operator=_person(asked.operator),
+            operator=person_of(asked.operator),
             action=action,
             style=asked.style or self._style,
-            copies=_copies(asked),
+            copies=copies_of(asked),
         )
         return _seen(seen)
 
     async def _event(self, asked: NewEvent) -> Mapping[str, Any]:
         tenant_key = TenantKey(asked.tenant_key) if asked.tenant_key else None
-        seen = await self._deliverer.event(asked.schema, asked.type, asked.event, _copies(asked), tenant_key=tenant_key)
+        seen = await self._deliverer.event(
+            asked.schema, asked.type, asked.event, copies_of(asked), tenant_key=tenant_key
+        )
         return _seen(seen)
 
     async def _ticket(self, asked: Repeated) -> Mapping[str, Any]:
         if not self._platform.app.is_store:
             raise ValueError("only store apps get tickets; see CARDWIRE_SIMULATOR_STORE_APP")
         ticket = self._platform.access_tokens.new_ticket(now=self._platform.clock.now())
-        return _seen(await self._deliverer.ticket(ticket, _copies(asked)))
+        return _seen(await self._deliverer.ticket(ticket, copies_of(asked)))
 
     async def _preview(self, asked: NewPreview) -> Mapping[str, Any]:
         seen = await self._deliverer.preview(
-            asked.url, operator=_person(asked.operator), message_id=asked.message_id, copies=_copies(asked)
+            asked.url, operator=person_of(asked.operator), message_id=asked.message_id, copies=copies_of(asked)
         )
         return _seen(seen)
 
@@ -199,50 +197,8 @@ class Control:
         return {}
 
 
-def change(kept: Asked, asked: NewConnections) -> None:
-    """Keep long connections from now on as asked, where something is asked."""
-    if asked.parameters is not None:
-        kept.parameters = msgspec.convert(msgspec.to_builtins(asked.parameters), Parameters)
-    kept.has_pongs = kept.has_pongs if asked.pongs is None else asked.pongs
-    kept.pong_delay_s = kept.pong_delay_s if asked.pong_delay_ms is None else asked.pong_delay_ms / 1000
-    kept.limit = kept.limit if asked.limit is None else asked.limit
-    kept.fragment_bytes = asked.fragment_bytes or kept.fragment_bytes
-
-
 async def _no_such_call(_: Nothing) -> Mapping[str, Any]:
     raise UnknownThing(NO_SUCH_CALL)
-
-
-def answers_on(called: str | None, control_host: str) -> bool:
-    """
-    Return whether the control interface answers on the address that was called.
-
-    A connection to a loopback address comes from this machine; another address must be named, or all of them.
-    """
-    if control_host in _EVERYWHERE:
-        return True
-    return called is not None and (called == control_host or ip_address(called.partition("%")[0]).is_loopback)
-
-
-def _request(body: bytes, kind: type[Any]) -> Any:
-    # The standard library's parser: a person's form may hold what faster ones refuse.
-    content = json.loads(body or b"{}", parse_float=_finite, parse_constant=_finite)
-    return msgspec.convert(content, kind)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is beyond floating point: send the action as text, in action_json")
-    return number
-
-
-def _person(operator: Operator) -> Person:
-    return msgspec.convert(msgspec.to_builtins(operator), Person)
-
-
-def _copies(asked: Repeated) -> Copies:
-    return Copies(copies=asked.copies, has_same_request_id=asked.same_request_id)
 
 
 def _seen(seen: Seen) -> dict[str, Any]:

@@ -7,14 +7,12 @@ earlier click again. Three seconds after the bytes left nobody waits any more.
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.core.ids import EventId, TenantKey
 from shared.feishu.limits import CHALLENGE_DEADLINE_S
 from simulator.answers import (
     CALL_FAILED,
-    Answered,
     CallbackStyle,
     Heard,
     NotAnswered,
@@ -24,37 +22,17 @@ from simulator.answers import (
     react_to_preview,
 )
 from simulator.callbacks import Callbacks, Click, Delivery, Person
+from simulator.clicking import Expired, await_answer, close_click, open_click
 from simulator.history import ClickSeen
-from simulator.platform import Expired, Platform, UnknownThing
+from simulator.platform import Platform, UnknownThing
 from simulator.previews import Preview
-from simulator.sending import ONCE, AllHeard, Copies, Sender
+from simulator.seeing import Seen, seen_by_client, status_of
+from simulator.sending import ONCE, Copies, Sender
 from simulator.wire_json import json_bytes
 
 KEPT_DELIVERIES: Final = 50_000
 EXPIRED_TEXT: Final = "该卡片发送时间已超过 30 天，无法进行互动"
 """What the platform's client says of a card that is too old; its text for 2.0 cards is not documented."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """
-    What the person's client saw.
-
-    Attributes:
-        event_id: What the receiver knows the event by; ``None`` if nothing was sent.
-        status: Of the HTTP answer, and `body` its text.
-        client_error: The code that the client shows, ``"expired"`` for a card too old to be clicked, or ``None``.
-        client_text: The toast, a link's title, or what else the client says.
-        deliveries: What came back from each copy: a status, or the client's code.
-    """
-
-    event_id: EventId | None
-    status: int | None = None
-    body: str | None = None
-    client_error: int | str | None = None
-    client_text: str | None = None
-    answered_in_ms: int = 0
-    deliveries: tuple[Mapping[str, int | None], ...] = ()
 
 
 class Deliverer:
@@ -81,7 +59,7 @@ class Deliverer:
             UnknownThing: There is no such card.
         """
         try:
-            click = self._platform.open_click(message_id, operator=operator, action=action, style=style)
+            click = open_click(self._platform, message_id, operator=operator, action=action, style=style)
         except Expired:
             return Seen(event_id=None, client_error="expired", client_text=EXPIRED_TEXT)
         delivery = self._callbacks.click(click, wall=self._platform.clock.wall())
@@ -122,7 +100,7 @@ class Deliverer:
                 event_id, kind, json_bytes(event), tenant_key=whose, created=str(created), wall=wall
             )
         heard = await self._sender.deliver(delivery, copies)
-        return _seen(delivery.event_id, heard, react_to_event(heard.first))
+        return seen_by_client(delivery.event_id, heard, react_to_event(heard.first))
 
     async def preview(self, url: str, *, operator: Person, message_id: str | None, copies: Copies = ONCE) -> Seen:
         """Ask for the preview of a link, in a message or while it is still being typed."""
@@ -152,7 +130,7 @@ class Deliverer:
             event_id, "app_ticket", {"app_ticket": ticket}, tenant_key=None, created=clock.now(), wall=clock.wall()
         )
         heard = await self._sender.deliver(delivery, copies)
-        return _seen(delivery.event_id, heard, react_to_event(heard.first))
+        return seen_by_client(delivery.event_id, heard, react_to_event(heard.first))
 
     async def _preview(
         self, context: Mapping[str, str], operator: Person, tenant_key: TenantKey, copies: Copies
@@ -168,14 +146,14 @@ class Deliverer:
         )  # fmt: skip
         heard = await self._sender.deliver(delivery, copies)
         reaction = react_to_preview(heard.first)
-        return _seen(delivery.event_id, heard, reaction), reaction
+        return seen_by_client(delivery.event_id, heard, reaction), reaction
 
     async def challenge(self) -> tuple[Seen, bool]:
         """Verify the receiver's address as the console does; return also whether that succeeded."""
         challenge = self._platform.names.request()
         delivery = self._callbacks.challenge(challenge, wall=self._platform.clock.wall())
         heard = await self._sender.deliver(delivery, ONCE, within_s=CHALLENGE_DEADLINE_S)
-        return _seen(None, heard, react_to_event(heard.first)), is_challenge_met(heard.first, challenge)
+        return seen_by_client(None, heard, react_to_event(heard.first)), is_challenge_met(heard.first, challenge)
 
     async def _await_click(self, click: Click, delivery: Delivery, copies: Copies, *, is_again: bool) -> Seen:
         platform = self._platform
@@ -183,56 +161,20 @@ class Deliverer:
         reactions: list[Reaction] = []
 
         def close(heard: Heard) -> None:
-            reactions.append(platform.close_click(click, delivery.event_id, heard))
+            reactions.append(close_click(platform, click, delivery.event_id, heard))
             platform.history.clicks.add(
                 ClickSeen(
                     n=platform.history.clicks.next_n(), event_id=delivery.event_id, message_id=click.message_id,
                     style=click.style, deliveries=copies.copies, is_again=is_again, began_at_ms=began,
-                    ended_at_ms=platform.clock.now(), status=_status(heard), client_error=reactions[0].client_error,
+                    ended_at_ms=platform.clock.now(), status=status_of(heard), client_error=reactions[0].client_error,
                 )
             )  # fmt: skip
 
-        platform.await_answer(click, delivery.event_id)
+        await_answer(platform, click, delivery.event_id)
         try:
             heard = await self._sender.deliver(delivery, copies, at_first=close)
         finally:
             # Cancelled: a click that nobody waits for any more is over.
             if not reactions:
                 close(NotAnswered(code=CALL_FAILED))
-        return _seen(delivery.event_id, heard, reactions[0])
-
-
-def _seen(event_id: EventId | None, heard: AllHeard, reaction: Reaction) -> Seen:
-    first = heard.first
-    return Seen(
-        event_id=event_id,
-        status=_status(first),
-        body=first.body.decode(errors="replace") if isinstance(first, Answered) else None,
-        client_error=reaction.client_error,
-        client_text=_text(reaction.toast) or _title(reaction.line),
-        answered_in_ms=heard.in_ms,
-        deliveries=tuple(
-            {"status": _status(each), "client_error": each.code if isinstance(each, NotAnswered) else None}
-            for each in heard.all
-        ),
-    )
-
-
-def _status(heard: Heard) -> int | None:
-    return heard.status if isinstance(heard, Answered) else None
-
-
-def _text(toast: Mapping[str, Any] | None) -> str | None:
-    """Return the toast's text as a client set to Chinese shows it."""
-    if toast is None:
-        return None
-    text = (toast.get("i18n") or {}).get("zh_cn") or toast.get("content")
-    return text if isinstance(text, str) else None
-
-
-def _title(line: Mapping[str, Any] | None) -> str | None:
-    """Return what a client set to Chinese shows a link as."""
-    if line is None:
-        return None
-    title = (line.get("i18n_title") or {}).get("zh_cn") or line.get("title")
-    return title if isinstance(title, str) else None
+        return seen_by_client(delivery.event_id, heard, reactions[0])

@@ -6,14 +6,11 @@ What programs do in it stands in `simulator.openapi`. Nothing here waits, reads 
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Final
 
-from shared.core.ids import ChatId, EventId, MessageId, OpenId, TenantKey
+from shared.core.ids import ChatId, MessageId, OpenId, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import Limits
-from simulator.answers import CONNECT_FAILED, CallbackStyle, Heard, NotAnswered, Reaction, react
-from simulator.callbacks import Click, Person
-from simulator.cards import CardRead, is_interactive, is_updatable, read_card
+from simulator.cards import CardRead, read_card
 from simulator.chats import BotRole, Chat, EditPermission, NameGiven
 from simulator.clock import PlatformClock
 from simulator.entities import Entity
@@ -26,15 +23,9 @@ from simulator.people import People
 from simulator.previews import Preview
 from simulator.tokens import AccessTokens, App, CardToken
 
-MAX_CARD_TOKENS: Final = 50_000
-
 
 class UnknownThing(LookupError):
     """There is no such chat, message or click here; the text says which."""
-
-
-class Expired(Exception):
-    """The card is too old to be clicked: the client says so and asks nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +74,6 @@ class Platform:
         self.by_minute = Windows(MINUTE_MS)
         self._persons: dict[tuple[TenantKey, str], ChatId] = {}
         self._links: dict[tuple[MessageId, str], Preview] = {}
-
-    # What people and tests do.
 
     def new_chat(
         self,
@@ -187,74 +176,3 @@ class Platform:
         """
         chat = self.chat(chat_id)
         return self.put(chat, msg_type="interactive", content=text, card=read_card(text), sent_at=sent_at)
-
-    # Clicks.
-
-    def open_click(self, message_id: str, *, operator: Person, action: bytes, style: CallbackStyle) -> Click:
-        """
-        Let somebody click a card; from now on its answer is awaited.
-
-        Raises:
-            UnknownThing: No such message, or it is not a card, or it was recalled.
-            Expired: The card is too old for that.
-        """
-        now = self.clock.now()
-        message = self.message(message_id)
-        card = message.seen_by(operator.open_id)
-        if card is None or message.is_recalled:
-            raise UnknownThing(f"card in message {message_id}")
-        if not is_interactive(message.sent_at, card.format, now):
-            raise Expired
-        tenant_key = self.chats[message.chat_id].tenant_key
-        self.people.learn(operator, tenant_key)
-        click = Click(
-            event_id=self.names.event(), message_id=message.message_id, chat_id=message.chat_id,
-            tenant_key=tenant_key, operator=operator, style=style, action=action,
-            card_token=self.names.card_token(), created_us=now * 1000,
-        )  # fmt: skip
-        self._keep_token(click, now=now)
-        return click
-
-    def await_answer(self, click: Click, event_id: EventId) -> None:
-        """
-        Note that its bytes are under way: an update that comes before the answer comes too early.
-
-        Args:
-            click: The click.
-            event_id: What the receiver knows it by. When the bytes of a click that was answered, or given up after
-                they may have arrived, are delivered again, no update is too early any more.
-        """
-        token = self.card_tokens.get(click.card_token)
-        if token is not None and not token.is_answered:
-            self.messages[click.message_id].open_clicks.add(event_id)
-
-    def close_click(self, click: Click, event_id: EventId, heard: Heard) -> Reaction:
-        """Let the person's client see what came back, and change the card if the answer holds one."""
-        now = self.clock.now()
-        message = self.messages[click.message_id]
-        message.close_click(event_id, now=now)
-        token = self.card_tokens.get(click.card_token)
-        if token is not None and heard != NotAnswered(code=CONNECT_FAILED):
-            token.is_answered = True
-        shown = message.seen_by(click.operator.open_id)
-        shown_format = shown.format if shown is not None else "1.0"
-        reaction = react(heard, style=click.style, shown=shown_format)
-        # After 14 days a 1.0 card still reports clicks, but an answer that would change it has no effect.
-        can_change = is_updatable(message.sent_at, shown_format, now) and not self._is_streaming(message, now)
-        if reaction.card is not None and can_change:
-            if reaction.card.shared:
-                message.show(reaction.card, by="answer", now=now)
-            else:
-                message.show_to(click.operator.open_id, reaction.card, by="answer", now=now)
-        return reaction
-
-    def _is_streaming(self, message: Message, now: EpochMs) -> bool:
-        """Return whether text is being streamed into it: an answer cannot change such a card."""
-        return message.entity is not None and message.entity.is_streaming(now)
-
-    def _keep_token(self, click: Click, *, now: EpochMs) -> None:
-        self.card_tokens[click.card_token] = CardToken(
-            event_id=click.event_id, message_id=click.message_id, operator=click.operator.open_id, issued_at=now
-        )
-        if len(self.card_tokens) > MAX_CARD_TOKENS:
-            self.card_tokens.popitem(last=False)

@@ -1,6 +1,8 @@
 """What a call made the platform promise is sent after its answer: a store app's ticket, a link asked for again."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, assert_never
 
 from shared.clock import Clock
@@ -47,3 +49,15 @@ class Pusher:
                 await self._deliverer.pull(preview, preview.people[person])
             case other:
                 assert_never(other)
+
+
+@asynccontextmanager
+async def pushing(pusher: Pusher, *, is_store: bool) -> AsyncIterator[None]:
+    """Let things be pushed as long as the context is open."""
+    tickets = asyncio.create_task(pusher.keep_in_tickets()) if is_store else None
+    try:
+        yield
+    finally:
+        if tickets is not None:
+            tickets.cancel()
+        await pusher.close()

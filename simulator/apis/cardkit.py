@@ -12,10 +12,10 @@ from shared.feishu.limits import STREAMED_CHARS
 from simulator import elements
 from simulator.apis.calling import Calling, done
 from simulator.apis.entities import new_entity, operate, switch_streaming, whole_card
+from simulator.apis.parameters import array_in, json_in, object_in, text_in
 from simulator.cards import CardRead, read_card
 from simulator.entities import EMPTY, NOT_2_0, NOT_A_CARD
 from simulator.refusals import Refused
-from simulator.wire_json import any_json
 
 SETTINGS_FAILED: Final = 300122
 _CHARS: Final = 1_000_000
@@ -25,7 +25,7 @@ _SETTINGS: Final = frozenset({"config", "card_link"})
 
 def create_card(calling: Calling) -> Mapping[str, Any]:
     """Keep a card of format 2.0 as an entity and answer its id."""
-    text = _text(calling.body.get("data"), "data", _ENTITY_CHARS)
+    text = text_in(calling.body.get("data"), "data", _ENTITY_CHARS)
     match calling.body.get("type"):
         case "card_json":
             whole_card(calling, text)
@@ -57,7 +57,7 @@ def update_card(calling: Calling) -> Mapping[str, Any]:
     card = calling.body.get("card")
     if not isinstance(card, dict) or card.get("type") != "card_json":
         raise Refused(10002, 'card is {"type": "card_json", "data": …}')
-    new = whole_card(calling, _text(card.get("data"), "card.data", _CHARS))
+    new = whole_card(calling, text_in(card.get("data"), "card.data", _CHARS))
     operate(calling, lambda _: new)
     switch_streaming(calling, {"config": {"streaming_mode": False, **new.get("config", {})}})
     return done({})
@@ -65,7 +65,7 @@ def update_card(calling: Calling) -> Mapping[str, Any]:
 
 def update_settings(calling: Calling) -> Mapping[str, Any]:
     """Change some of the card's settings."""
-    settings = _object(_text(calling.body.get("settings"), "settings", STREAMED_CHARS), "settings")
+    settings = object_in(text_in(calling.body.get("settings"), "settings", STREAMED_CHARS), "settings")
     operate(calling, lambda card: _set_up(card, settings))
     switch_streaming(calling, settings)
     return done({})
@@ -73,7 +73,7 @@ def update_settings(calling: Calling) -> Mapping[str, Any]:
 
 def batch_update(calling: Calling) -> Mapping[str, Any]:
     """Carry out several changes, all or none of them."""
-    actions = _json(_text(calling.body.get("actions"), "actions", _CHARS), "actions")
+    actions = json_in(text_in(calling.body.get("actions"), "actions", _CHARS), "actions")
     if not isinstance(actions, list) or not actions:
         raise Refused(10002, "actions is an array of actions")
 
@@ -85,22 +85,22 @@ def batch_update(calling: Calling) -> Mapping[str, Any]:
     operate(calling, edit)
     for action in actions:
         if action["action"] == "partial_update_setting":
-            switch_streaming(calling, _object(action["params"].get("settings"), "settings"))
+            switch_streaming(calling, object_in(action["params"].get("settings"), "settings"))
     return done({})
 
 
 def create_elements(calling: Calling) -> Mapping[str, Any]:
     """Add elements beside another, or into a container, or at the end."""
     body = calling.body
-    text = _text(body.get("elements"), "elements", _CHARS)
-    params = {**body, "elements": _json(text, "elements")}
+    text = text_in(body.get("elements"), "elements", _CHARS)
+    params = {**body, "elements": json_in(text, "elements")}
     operate(calling, lambda card: _insert(card, params))
     return done({})
 
 
 def update_element(calling: Calling) -> Mapping[str, Any]:
     """Put another element in one's place."""
-    new = _object(_text(calling.body.get("element"), "element", _CHARS), "element")
+    new = object_in(text_in(calling.body.get("element"), "element", _CHARS), "element")
     element_id = calling.inside["element_id"]
     operate(calling, lambda card: elements.replace(card, element_id, new))
     return done({})
@@ -108,7 +108,7 @@ def update_element(calling: Calling) -> Mapping[str, Any]:
 
 def patch_element(calling: Calling) -> Mapping[str, Any]:
     """Change some members of an element."""
-    members = _object(_text(calling.body.get("partial_element"), "partial_element", _CHARS), "partial_element")
+    members = object_in(text_in(calling.body.get("partial_element"), "partial_element", _CHARS), "partial_element")
     element_id = calling.inside["element_id"]
     operate(calling, lambda card: elements.merge(card, element_id, members))
     return done({})
@@ -116,7 +116,7 @@ def patch_element(calling: Calling) -> Mapping[str, Any]:
 
 def stream_text(calling: Calling) -> Mapping[str, Any]:
     """Let a text element show this whole text, while streaming is on."""
-    text = _text(calling.body.get("content"), "content", STREAMED_CHARS)
+    text = text_in(calling.body.get("content"), "content", STREAMED_CHARS)
     element_id = calling.inside["element_id"]
     operate(calling, lambda card: elements.write(card, element_id, text), is_streamed=True)
     return done({})
@@ -135,18 +135,18 @@ def _act(card: dict[str, Any], action: object) -> dict[str, Any]:
     params = action["params"]
     match action.get("action"):
         case "partial_update_setting":
-            return _set_up(card, _object(params.get("settings"), "settings"))
+            return _set_up(card, object_in(params.get("settings"), "settings"))
         case "add_elements":
-            return _insert(card, {**params, "elements": _json(params.get("elements"), "elements")})
+            return _insert(card, {**params, "elements": json_in(params.get("elements"), "elements")})
         case "delete_elements":
-            for element_id in _array(params.get("element_ids"), "element_ids"):
+            for element_id in array_in(params.get("element_ids"), "element_ids"):
                 card = elements.remove(card, str(element_id))
             return card
         case "partial_update_element":
-            members = _object(params.get("partial_element"), "partial_element")
+            members = object_in(params.get("partial_element"), "partial_element")
             return elements.merge(card, str(params.get("element_id")), members)
         case "update_element":
-            return elements.replace(card, str(params.get("element_id")), _object(params.get("element"), "element"))
+            return elements.replace(card, str(params.get("element_id")), object_in(params.get("element"), "element"))
         case unknown:
             raise Refused(10002, f"unknown action {unknown}")
 
@@ -155,7 +155,7 @@ def _insert(card: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     how, target = params.get("type"), params.get("target_element_id")
     if how not in get_args(elements.Insertion) or (how != "append" and not target):
         raise Refused(10002, "type is insert_before or insert_after with target_element_id, or append")
-    new = _array(params.get("elements"), "elements")
+    new = array_in(params.get("elements"), "elements")
     if not all(isinstance(each, dict) and isinstance(each.get("tag"), str) for each in new):
         raise Refused(elements.ADD_FAILED, "an element has a tag")
     return elements.insert(card, new, how=cast("elements.Insertion", how), target=target)
@@ -168,38 +168,9 @@ def _set_up(card: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _template(text: str) -> CardRead:
-    if not _object(text, "data"):
+    if not object_in(text, "data"):
         raise Refused(EMPTY)
     try:
         return read_card(f'{{"type":"template","data":{text}}}')
     except Refused as refused:
         raise Refused(NOT_A_CARD, refused.detail) from refused
-
-
-def _text(value: object, name: str, most: int) -> Any:
-    if not isinstance(value, str) or not 1 <= len(value) <= most:
-        raise Refused(10002, f"{name} is a string of 1 to {most} characters")
-    return value
-
-
-def _json(value: object, name: str) -> Any:
-    """Return what a member holds: as JSON text, or as it is, where it stands inside a text already."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return any_json(value)
-    except ValueError as error:
-        raise Refused(10002, f"{name} is not JSON") from error
-
-
-def _object(value: object, name: str) -> dict[str, Any]:
-    found = _json(value, name)
-    if not isinstance(found, dict):
-        raise Refused(10002, f"{name} is a JSON object")
-    return found
-
-
-def _array(value: object, name: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise Refused(10002, f"{name} is an array")
-    return value

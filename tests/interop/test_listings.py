@@ -23,7 +23,7 @@ import pytest
 from shared.app.app import App
 from shared.core.ids import OpenId
 from simulator.callbacks import Person
-from simulator.deliver import Seen
+from simulator.seeing import Seen
 from tests.interop import sdk
 from tests.support import callbacks
 from tests.support.documents import ROOT

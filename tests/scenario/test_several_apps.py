@@ -16,7 +16,7 @@ from shared.core.events import InteractionReceived
 from shared.core.ids import AppId
 from shared.observability.metrics import CALLBACKS, REFUSALS
 from simulator.app import RunningSimulator, run_simulator
-from simulator.deliver import Seen
+from simulator.seeing import Seen
 from simulator.history import KEPT
 from simulator.settings import SimulatorSettings
 from tests.support.apps import ALERTS, BILLING, Several, alone, several, write_apps

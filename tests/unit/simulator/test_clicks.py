@@ -1,7 +1,8 @@
 import pytest
 
 from simulator.answers import CONNECT_FAILED, NotAnswered
-from simulator.platform import Expired, UnknownThing
+from simulator.clicking import Expired, await_answer
+from simulator.platform import UnknownThing
 from tests.unit.simulator.world import ALICE, BOB, DAY_S, World, card, card_2_0
 
 RAW = {"card": {"type": "raw", "data": card("跟进中")}}
@@ -133,7 +134,7 @@ def test_bytes_delivered_again_after_the_answer_make_no_update_too_early() -> No
     message_id = world.put(card())
     click = world.open_click(message_id)
     world.close_click(click)
-    world.platform.await_answer(click, click.event_id)
+    await_answer(world.platform, click, click.event_id)
     world.patch(message_id, card(f"done {click.event_id}"))
     assert [] == world.broken()
 
@@ -144,7 +145,7 @@ def test_bytes_that_never_arrived_are_waited_for_when_they_come_again() -> None:
     message_id = world.put(card())
     click = world.open_click(message_id)
     world.close_click(click, NotAnswered(code=CONNECT_FAILED))
-    world.platform.await_answer(click, click.event_id)
+    await_answer(world.platform, click, click.event_id)
     world.patch(message_id, card(f"done {click.event_id}"))
     assert ["update_before_answer"] == world.broken()
 

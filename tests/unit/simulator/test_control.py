@@ -10,7 +10,7 @@ import pytest
 from shared.clock import ManualClock
 from shared.feishu.crypto import Cipher
 from simulator.app import RunningSimulator, run_simulator
-from simulator.control import answers_on
+from simulator.asking import answers_on
 from simulator.settings import SimulatorSettings
 from tests.unit.simulator.asking import Asking, Requesting
 from tests.unit.simulator.receiver import Receiver

@@ -1,7 +1,7 @@
 import dataclasses
 
 from shared.core.ids import EventId, MessageId
-from simulator import platform
+from simulator import clicking
 from simulator.history import ClickSeen, Trail
 from tests.unit.simulator.world import World, card
 
@@ -50,7 +50,7 @@ def test_the_oldest_card_tokens_are_forgotten() -> None:
     message_id = world.put(card())
     first = world.open_click(message_id)
     world.close_click(first)
-    for _ in range(platform.MAX_CARD_TOKENS):
-        world.platform.open_click(message_id, operator=first.operator, action=b"{}", style="new")
-    assert platform.MAX_CARD_TOKENS == len(world.platform.card_tokens)
+    for _ in range(clicking.MAX_CARD_TOKENS):
+        clicking.open_click(world.platform, message_id, operator=first.operator, action=b"{}", style="new")
+    assert clicking.MAX_CARD_TOKENS == len(world.platform.card_tokens)
     assert 300020 == world.update(first.card_token, card("二")).code

@@ -10,6 +10,7 @@ from shared.core.ids import AppId, EventId, OpenId, TenantKey
 from shared.feishu.limits import Limits
 from simulator.answers import Answered, CallbackStyle, Heard, Reaction
 from simulator.callbacks import Click, Person
+from simulator.clicking import await_answer, close_click, open_click
 from simulator.clock import PlatformClock
 from simulator.names import Names
 from simulator.openapi import ApiAnswer, ApiCall, OpenApi
@@ -115,15 +116,15 @@ class World:
 
     def open_click(self, message_id: str, person: Person = ALICE, style: CallbackStyle = "new") -> Click:
         """Let somebody click; the answer is awaited."""
-        click = self.platform.open_click(message_id, operator=person, action=b'{"tag":"button"}', style=style)
-        self.platform.await_answer(click, click.event_id)
+        click = open_click(self.platform, message_id, operator=person, action=b'{"tag":"button"}', style=style)
+        await_answer(self.platform, click, click.event_id)
         return click
 
     def close_click(self, click: Click, heard: Heard | Any = None) -> Reaction:
         """Answer a click: with what was heard, or with this JSON and status 200."""
         if not isinstance(heard, Heard):
             heard = Answered(status=200, body=json.dumps(heard or {}).encode())
-        return self.platform.close_click(click, EventId(click.event_id), heard)
+        return close_click(self.platform, click, EventId(click.event_id), heard)
 
     def shown(self, message_id: str, person: Person = ALICE) -> Any:
         """Return the card that somebody sees."""

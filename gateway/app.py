@@ -116,7 +116,7 @@ async def _appender(common: _Common, event_log: EventLog | None, spill_disk: Dis
 
 def _admin(running: RunningGateway, settings: GatewaySettings) -> AbstractAsyncContextManager[str]:
     running.metrics.follow(LOG_LINES_LOST, log_lines_lost)
-    probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=running.metrics)
+    probes = Probes(alive=running.is_alive, lacks=running.lacks, metrics=running.metrics)
     return serve_admin(settings.admin_host, settings.admin_port, probes)
 
 

@@ -35,6 +35,7 @@ from gateway.spill.detour import Detour
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog, NewRecord
+from shared.lacks import Lack
 from shared.observability.metrics import APPENDS_IN_FLIGHT, MARKS, Metrics
 
 BUDGET_S: Final = 1.2
@@ -164,7 +165,13 @@ class Appender:
 
     async def is_ready(self) -> bool:
         """Say whether a record would be made durable now."""
-        return await (self._log.ready() if self._detour is None else self._detour.is_ready())
+        return not await self.lacks()
+
+    async def lacks(self) -> Sequence[Lack]:
+        """Say what keeps a record from being made durable now."""
+        if self._detour is not None:
+            return await self._detour.lacks()
+        return [] if await self._log.ready() else ["log_away"]
 
     async def failed(self, *, unless: asyncio.Task[object]) -> BaseException | None:
         """Wait until nobody writes any more and return why, or ``None`` when ``unless`` is done before."""

@@ -1,9 +1,11 @@
 """A gateway at work: whether it lives, is ready, or cannot go on."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.append import Appender
+from shared.lacks import Lack
 from shared.observability.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -35,9 +37,16 @@ class RunningGateway:
 
     async def is_ready(self) -> bool:
         """Say whether a callback would be recorded now."""
+        return not await self.lacks()
+
+    async def lacks(self) -> Sequence[Lack]:
+        """Say what keeps a callback from being recorded now."""
+        if self._stopped.is_set():
+            return ["stopping"]
         # Beside a webhook, a lost connection is no reason to send the webhook's callers away: a metric tells of it.
         comes_in = bool(self.url) or all(connection.is_connected for connection in self.connections)
-        return comes_in and not self._stopped.is_set() and await self._appender.is_ready()
+        lacks = await self._appender.lacks()
+        return lacks if comes_in else ["no_long_connection", *lacks]
 
     async def failed(self) -> BaseException | None:
         """Wait until it cannot go on, and return why; `None` once it was stopped."""

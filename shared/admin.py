@@ -2,7 +2,7 @@
 
 import errno
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from shared.core.errors import ConfigError
+from shared.lacks import Lack
 
 T = TypeVar("T")
 
@@ -28,11 +29,11 @@ class Probes:
 
     Attributes:
         alive: A restart would not help.
-        ready: Work is taken in.
+        lacks: What keeps it from taking work in; nothing does if it is ready.
     """
 
     alive: Callable[[], bool | Awaitable[bool]]
-    ready: Callable[[], bool | Awaitable[bool]]
+    lacks: Callable[[], Sequence[Lack] | Awaitable[Sequence[Lack]]]
     metrics: Numbers
 
 
@@ -72,7 +73,8 @@ def _application(probes: Probes) -> web.Application:
         return _verdict(good=await _known(probes.alive()))
 
     async def readyz(_: web.Request) -> web.Response:
-        return _verdict(good=await _known(probes.ready()))
+        lacks = await _known(probes.lacks())
+        return _verdict(good=True) if not lacks else web.json_response({"lacks": [*lacks]}, status=503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.feishu.limits import Limits
+from shared.lacks import Lack
 from shared.reread import rereading
 from worker.alarm import Alarm
 from worker.deciding.consume import Consume
@@ -66,9 +67,21 @@ class RunningWorker:
 
     async def is_ready(self) -> bool:
         """Say whether clicks are decided and effects performed: log and ledger answer, and nothing stands still."""
+        return not await self.lacks()
+
+    async def lacks(self) -> Sequence[Lack]:
+        """Say what keeps clicks from being decided, or effects from being performed."""
         stages = self._stages
-        waits = stages.consume.pausing or stages.consume.halted or stages.pump.away or stages.relay.full
-        return stages.consume.began and not waits and self.is_alive() and await self._log.ready()
+        consume = stages.consume
+        told: dict[Lack, bool] = {
+            "starting": not consume.began,
+            "stalled": not self.is_alive(),
+            "log_away": consume.pausing == "log" or not await self._log.ready(),
+            "ledger_away": consume.pausing == "ledger" or stages.pump.away,
+            "newer_record": consume.halted is not None,
+            "outbox_full": stages.relay.full,
+        }
+        return [lack for lack, is_so in told.items() if is_so]
 
     async def ready(self) -> None:
         """Wait until it is ready: at once, unless it stands by while another worker reads its SQLite log."""
@@ -162,7 +175,7 @@ async def serve(
             stages.consume.reread = reading.now
         running = RunningWorker(stages, event_log, clock, meter)
         stack.push_async_callback(running.stop)
-        probes = Probes(alive=running.is_alive, ready=running.is_ready, metrics=meter.metrics)
+        probes = Probes(alive=running.is_alive, lacks=running.lacks, metrics=meter.metrics)
         running.admin_url = await stack.enter_async_context(
             serve_admin(settings.admin_host, settings.admin_port, probes)
         )

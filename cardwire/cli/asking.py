@@ -13,19 +13,28 @@ All are asked at once, and none is waited for: one that is away, or hangs, is le
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import aiohttp
+import msgspec
 
 from cardwire.cli.sums import Page, Sums, read, text, together
+from shared.lacks import Lack
 from shared.observability.metrics import PROCESSES_UP, Metrics
 
 ASK_S: Final = 0.8
 """How long an answer is waited for. Who asks us waits for a second, as a rule."""
 
 _OK: Final = 200
+
+
+class _NotReady(msgspec.Struct, frozen=True):
+    lacks: tuple[Lack, ...]
+
+
+_LACKS: Final = msgspec.json.Decoder(_NotReady)
 
 
 class Asking:
@@ -57,14 +66,16 @@ class Asking:
         """Say whether a restart would not help."""
         return all(await asyncio.gather(*(self._says_yes(url, "/healthz") for url in self._urls.values())))
 
-    async def is_ready(self) -> bool:
-        """Say whether any of them takes callbacks in; as soon as one says that it does."""
-        asked = [asyncio.create_task(self._says_yes(url, "/readyz")) for url in self._urls.values()]
+    async def lacks(self) -> Sequence[Lack]:
+        """Say what keeps all of them from taking callbacks in: nothing, as soon as one says that it is ready."""
+        asked = [asyncio.create_task(self._lacks(url)) for url in self._urls.values()]
+        told: set[Lack] = set()
         try:
             for answer in asyncio.as_completed(asked):
-                if await answer:
-                    return True
-            return False
+                if not (lacks := await answer):
+                    return []
+                told.update(lacks)
+            return sorted(told) or ["no_process"]
         finally:
             for task in asked:
                 task.cancel()
@@ -86,6 +97,16 @@ class Asking:
             return None if answer is None else read(answer)
         except ValueError:  # It ended, and another program has got its port.
             return None
+
+    async def _lacks(self, url: str) -> Sequence[Lack]:
+        """Return what a process says that it lacks; one that says nothing is none."""
+        try:
+            async with self._session.get(f"{url}/readyz", timeout=self._timeout) as response:
+                if response.status == _OK:
+                    return []
+                return _LACKS.decode(await response.read()).lacks
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.MsgspecError):
+            return ["no_process"]
 
     async def _get(self, url: str, path: str) -> str | None:
         """Return a good answer, if there is one in time."""

@@ -122,7 +122,7 @@ async def serve_group(
             more, requests_url = {**more, "CARDWIRE_REQUESTS_PORT": str(address[1])}, url_of(address)
         metrics = Metrics(*GROUP_METRICS)
         asking = Asking(await stack.enter_async_context(aiohttp.ClientSession()), metrics)
-        probes = Probes(alive=asking.is_alive, ready=asking.is_ready, metrics=asking)
+        probes = Probes(alive=asking.is_alive, lacks=asking.lacks, metrics=asking)
         admin_url = await stack.enter_async_context(serve_admin(settings.admin_host, settings.admin_port, probes))
         children = [_child(n, {**env, **more, **_OWN}) for n in range(1, settings.processes + 1)]
         group = RunningGroup(children, asking, metrics, clock=clock or SystemClock())

@@ -33,6 +33,7 @@ from gateway.spill.spill import Spill
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable
 from shared.eventlog.port import EventLog, NewRecord
+from shared.lacks import Lack
 from shared.observability.metrics import (
     APPEND_SECONDS,
     LOG_BREAKER_OPEN,
@@ -124,9 +125,11 @@ class Detour:
             unused_s = max(0.0, log_s - (self._clock.monotonic() - began))
             await self._put_aside(records, within_s=self._spill_s + unused_s)
 
-    async def is_ready(self) -> bool:
-        """Say whether a click would be recorded now."""
-        return await self._spill.has_room() or (not self._breaker.is_open and await self._log.ready())
+    async def lacks(self) -> Sequence[Lack]:
+        """Say what keeps a click from being recorded now."""
+        if await self._spill.has_room() or (not self._breaker.is_open and await self._log.ready()):
+            return []
+        return ["log_away", "spill_full"]
 
     async def close(self) -> None:
         """End the draining and leave the spill as it is. Never raises."""

@@ -17,7 +17,7 @@ SOON_S = 0.2
 class Process:
     """What a process says about itself; may hang instead."""
 
-    is_ready: bool = True
+    lacks: list[str] = field(default_factory=list)
     is_alive: bool = True
     clicks: int = 0
     page: bytes | None = None
@@ -31,7 +31,7 @@ class Process:
         await self.goes_on.wait()
         match request.path:
             case "/readyz":
-                return web.Response(status=200 if self.is_ready else 503)
+                return web.json_response({"lacks": self.lacks}, status=503) if self.lacks else web.Response()
             case "/healthz":
                 return web.Response(status=200 if self.is_alive else 503)
             case _:
@@ -72,16 +72,17 @@ async def _number(asking: Asking, name: str) -> float:
 @pytest.mark.parametrize(
     ("processes", "expected"),
     [
-        ([], False),
-        ([True, True], True),
-        ([False, True], True),
-        ([False, False], False),
+        ([], ["no_process"]),
+        ([[], []], []),
+        ([["log_away"], []], []),
+        ([["log_away", "spill_full"], ["log_away"]], ["log_away", "spill_full"]),
+        ([["said by another program"]], ["no_process"]),
     ],
 )
-async def test_it_is_ready_when_any_process_is(processes: list[bool], expected: bool) -> None:  # noqa: FBT001
-    """Nobody is, before the first one is."""
-    async with _asking(*(Process(is_ready=is_ready) for is_ready in processes)) as asking:
-        assert expected is await asking.is_ready()
+async def test_it_is_ready_when_any_process_is(processes: list[list[str]], expected: list[str]) -> None:
+    """Nobody is, before the first one is; then all say what they lack."""
+    async with _asking(*(Process(lacks=lacks) for lacks in processes)) as asking:
+        assert expected == list(await asking.lacks())
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ async def test_a_process_that_hangs_is_not_waited_for() -> None:
         assert 2.0 == await _number(asking, "cardwire_processes_up")
         hanging.goes_on.clear()
         async with asyncio.timeout(SOON_S * 5):
-            assert await asking.is_ready()
+            assert not await asking.lacks()
             assert not await asking.is_alive()
             assert 1.0 == await _number(asking, "cardwire_processes_up")
         assert 3.0 == await _number(asking, "cardwire_callbacks_total")

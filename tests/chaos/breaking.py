@@ -109,13 +109,14 @@ class Breaking:
 
     async def _join(self, join: Join) -> None:
         free = (number for number in count(1) if f"worker-{number}" not in self.scene.fleet.kept)
-        joined = await self.scene.fleet.start(*(self.scene.worker(next(free)) for _ in range(join.workers)))
-        for each in joined:
-            self._note("join", "worker", each.spec.name)
+        specs = [self.scene.worker(next(free)) for _ in range(join.workers)]
+        for each in specs:
+            self._note("join", "worker", each.name)
+        joined = await self.scene.fleet.start(*specs)
         await asyncio.sleep(join.for_s)
-        for each in joined:
-            self._note("leave", "worker", each.spec.name)
         await asyncio.gather(*(each.stop() for each in joined))
+        for each in specs:
+            self._note("leave", "worker", each.name)
 
     async def _turn(self, weather: Weather) -> None:
         name = self.hung if weather.how == "hangs" else ", ".join(sorted({each.kind for each in weather.spells}))

@@ -198,6 +198,7 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         failed: The least number of clicks that the handler could not decide.
         hung: The least number of clicks on a card that hung at the platform, and that had to wait for it.
         calm: The least number of clicks that came meanwhile, on other cards, and while nothing else was broken.
+        calm_ms: How long the update of one of those may take at most.
         keep_up_ms: How long the update of any other card may take at most, the time left out in which none can.
         recover_ms: How long after a fault the wait may be longer than without.
     """
@@ -210,6 +211,7 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: int = 0
     hung: int = 0
     calm: int = 0
+    calm_ms: int = 3_000
     keep_up_ms: int = 0
     recover_ms: int = 0
 

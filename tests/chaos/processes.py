@@ -5,15 +5,17 @@ What a process prints goes to a file of its own; the line by which it says that 
 """
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Literal, assert_never
 
 from tests.chaos.history import Ended, FaultDone
 
@@ -30,6 +32,12 @@ ORPHANS_END: Final = frozenset({"gateway", "worker"})
 """Which of them can be told to end with us, should we be killed."""
 
 
+Reader = Literal["file", "full disk", "nobody"]
+"""Where the log lines of a process go: to a file that is kept, to a full disk, into a pipe that nobody reads."""
+
+PIPE_BYTES: Final = 4096
+
+
 class NotReady(Exception):
     """A process did not become ready in time; the text says which, and what it printed last."""
 
@@ -41,12 +49,14 @@ class Spec:
 
     Attributes:
         program: What Python's ``-m`` is given; empty: the command of its role.
+        reader: Who takes its log lines.
     """
 
     name: str
     role: str
     env: Mapping[str, str]
     program: tuple[str, ...] = ()
+    reader: Reader = "file"
 
 
 @dataclass(slots=True)
@@ -128,7 +138,7 @@ class Kept:
         command = [sys.executable, "-P", "-m", *(self.spec.program or ("cardwire", self.spec.role))]
         if self.spec.role in ORPHANS_END:
             command += ["--parent", str(os.getpid())]
-        with self.log_file.open("ab") as log:
+        with _taking(self.spec.reader, self.log_file) as log:
             self.process = process = await asyncio.create_subprocess_exec(
                 *command, env=dict(self.spec.env), cwd=ROOT, stdin=DEVNULL, stdout=PIPE, stderr=log
             )
@@ -160,6 +170,28 @@ class Kept:
     def _last_line(self) -> str:
         lines = self.log_file.read_text(errors="replace").splitlines() if self.log_file.exists() else []
         return lines[-1][:500] if lines else "it printed nothing"
+
+
+@contextmanager
+def _taking(reader: Reader, log_file: Path) -> Iterator[IO[bytes] | int]:
+    """Give what a process's log lines are written to."""
+    match reader:
+        case "file":
+            with log_file.open("ab") as kept:
+                yield kept
+        case "full disk":
+            with Path("/dev/full").open("wb") as full:
+                yield full
+        case "nobody":
+            unread, written = os.pipe()
+            fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            try:
+                yield written
+            finally:
+                os.close(unread)
+                os.close(written)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 @dataclass(slots=True)

@@ -51,10 +51,18 @@ def stack(name: StackName, folder: Path) -> Iterator[Stack]:
 
 
 @contextmanager
-def running() -> Iterator[tuple[KafkaBroker, PostgresServer]]:
-    """Run a broker and a database server of our own. Raises `ServiceMissing` where that is not installed."""
+def running(*, fsync: bool = True) -> Iterator[tuple[KafkaBroker, PostgresServer]]:
+    """
+    Run a broker and a database server of our own.
+
+    Args:
+        fsync: Whether the database waits for its disk: without, only the machine's own end would lose anything.
+
+    Raises:
+        ServiceMissing: One of them is not installed.
+    """
     with ExitStack() as services:
-        broker, server = KafkaBroker(), PostgresServer(fsync=True)
+        broker, server = KafkaBroker(), PostgresServer(fsync=fsync)
         services.callback(broker.close)
         services.callback(server.close)
         server.start()

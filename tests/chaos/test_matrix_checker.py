@@ -254,6 +254,7 @@ DOCTORED: Sequence[tuple[str, str, Doctor]] = (
     (WORTH, "nobody killed", _demanding(kills=1)),
     (WORTH, "nobody refused", _demanding(refused=1)),
     (WORTH, "nobody left", _demanding(left=1)),
+    (WORTH, "all lines were taken", _demanding(lines_lost=1)),
 )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from tests.chaos.handlers import card_showing
 from tests.chaos.history import Call, CardSeen, Demands, FaultDone, History, LedgerRow, Line, Version
 from tests.chaos.honest import APP, BEGAN, CARD, CHAT, CLICKS, EVERY_MS, PARTITION, TENANT, honest_history, lines
 from tests.chaos.rules import RULES as OF_EVERY_RUN
-from tests.chaos.workers.facts import CALM_MS
 from tests.chaos.workers.rows import FULL, RESET_MS
 from tests.chaos.workers.rules import CLOCK_MS, LEARNED_MS, RULES, check
 from tests.chaos.workers.table import COLUMNS, cells
@@ -128,6 +127,15 @@ def test_a_card_may_wait_longer_while_something_is_broken() -> None:
     assert {"no card waits for another"} == _broken(_frozen(late, 1_000, 3_000))
 
 
+def test_a_card_may_wait_longer_on_a_machine_without_time() -> None:
+    """The gateway's slow answer witnesses that it was nobody's fault; but there is a bound then, too."""
+    late = _shown_later(honest_row(), 6_000)
+    slow = [*late.deliveries[:-1], changed(late.deliveries[-1], ended_at=LAST_AT + 300)]
+    assert set() == _broken(changed(late, deliveries=slow))
+    later = _shown_later(honest_row(), 8_000)
+    assert {"no card waits for another"} == _broken(changed(later, deliveries=slow))
+
+
 @pytest.mark.parametrize("role", ["database", "broker", "platform"])
 def test_the_time_in_which_no_card_can_be_changed_does_not_count(role: str) -> None:
     """While ledger, log or platform are away nobody is updated, and that is no neighbour's fault."""
@@ -201,7 +209,7 @@ DOCTORED: Sequence[tuple[str, str, Doctor]] = (
     (WAIT, "too soon", lambda row: _refused(row, _call(RESET_MS - 500))),
     (WAIT, "long after the others could know", lambda row: _refused(row, _call(LEARNED_MS + 100))),
     (WAIT, "refused once more", lambda row: _refused(row, _call(RESET_MS - 500, fault="429"))),
-    (NEIGHBOURS, "late in calm", lambda row: _shown_later(row, CALM_MS)),
+    (NEIGHBOURS, "late in calm", lambda row: _shown_later(row, DEMANDS.calm_ms)),
     (NEIGHBOURS, "too late in trouble", lambda row: _frozen(_shown_later(row, 8_000), 9_000, 20_000)),
     (NEIGHBOURS, "never shown", _never_shown),
     (CLOCK, "decided too early", lambda row: _decided(row, -CLOCK_MS - 10)),

@@ -127,6 +127,11 @@ class Facts:
         return sum(max(sample.spilled for sample in samples) for samples in self.lives.values())
 
     @cached_property
+    def lines_lost(self) -> int:
+        """How many log lines nobody took, as far as gateways could tell."""
+        return sum(max(sample.lines_lost for sample in samples) for samples in self.lives.values())
+
+    @cached_property
     def _trouble(self) -> Sequence[Span]:
         spans = [span for samples in self.lives.values() for span in _troubles(samples)]
         # What a killed gateway told last is not all that it did.

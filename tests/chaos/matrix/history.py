@@ -73,6 +73,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         own_rows: Records in its spill, and ``own_bytes`` what they take.
         orphan_rows: Records in the file of another that it drains.
         failed: Groups that the log did not take, so far; likewise records ``spilled`` and ``forwarded``.
+        lines_lost: Log lines that nobody took, so far.
     """
 
     at: int
@@ -85,6 +86,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     spilled: int
     forwarded: int
+    lines_lost: int = 0
 
     @property
     def is_quiet(self) -> bool:
@@ -104,6 +106,7 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         refused: How many clicks must have been refused at least; 0: none may be.
         room_bytes: Where clicks may be refused: how much the spill must hold before the first one is.
         left: How many clients must have left without waiting.
+        lines_lost: How many log lines nobody must have taken.
     """
 
     clicks: int
@@ -113,6 +116,7 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refused: int = 0
     room_bytes: int = 0
     left: int = 0
+    lines_lost: int = 0
 
 
 class RowHistory(msgspec.Struct, frozen=True, kw_only=True):

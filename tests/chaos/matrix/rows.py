@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from tests.chaos.matrix.history import Demands
+from tests.chaos.processes import Reader
 
 PAGE_BYTES: Final = 4096
 FILLED: Final = 0.5
@@ -55,6 +56,7 @@ class Row:
         commit_ms: Where it is slow: how much longer each commit takes.
         spills: Whether so much is broken that records must go through the spill.
         leave_every: Every so manieth client leaves without waiting; 0: none.
+        readers: Who takes the gateways' log lines, in turns.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Row:
     commit_ms: float = 0.0
     spills: bool = True
     leave_every: int = 0
+    readers: tuple[Reader, ...] = ("file",)
 
     @property
     def demands(self) -> Demands:
@@ -81,6 +84,7 @@ class Row:
             refused=self.per_second if self.max_pages else 0,
             room_bytes=int(self.max_pages * PAGE_BYTES * FILLED) if self.max_pages else 0,
             left=clicks // self.leave_every if self.leave_every else 0,
+            lines_lost=self.per_second if "full disk" in self.readers else 0,
         )
 
 
@@ -138,6 +142,15 @@ FULL: Final[Sequence[Row]] = (
         seconds=16,
         faults=(Broker(how="frozen", from_s=5, to_s=9),),
         leave_every=2,
+    ),
+    Row(
+        name="unwritten",
+        what="nobody takes log lines: one gateway's disk is full, the reader of the other's pipe stands still; broker "
+        "frozen for 5 s",
+        seconds=16,
+        gateways=2,
+        faults=(Broker(how="frozen", from_s=4, to_s=9),),
+        readers=("full disk", "nobody"),
     ),
     Row(
         name="cluster",

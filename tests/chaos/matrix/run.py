@@ -119,6 +119,7 @@ async def _start(fleet: Fleet, row: Row, place: Place, prefix: str, folder: Path
             role="gateway",
             env={**_env(place, prefix, folder), "CARDWIRE_PORT": str(port)},
             program=_program(row),
+            reader=row.readers[(number - 1) % len(row.readers)],
         )
         for number, port in enumerate(ports, start=1)
     ]

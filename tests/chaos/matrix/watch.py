@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shared.observability.metrics import (
     APPEND_SECONDS,
     LOG_BREAKER_OPEN,
+    LOG_LINES_LOST,
     SPILL_BYTES,
     SPILL_ROWS,
     SPILLED,
@@ -78,6 +79,7 @@ def sample(metrics: str, *, at: int, gateway: int, life: int) -> Sample:
         failed=_number(told, f"{APPEND_SECONDS.name}_count", "unavailable"),
         spilled=_number(told, f"{SPILLED.name}_total", "spilled"),
         forwarded=_number(told, f"{SPILLED.name}_total", "forwarded"),
+        lines_lost=_number(told, f"{LOG_LINES_LOST.name}_total"),
     )
 
 

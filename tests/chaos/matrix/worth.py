@@ -48,6 +48,7 @@ def was_broken(facts: Facts) -> Iterator[str]:
         "gateways were killed": (sum(map(len, facts.kills.values())), demands.kills),
         "clicks were refused": (len(facts.refused), demands.refused),
         "clients left": (left, demands.left),
+        "log lines were lost": (facts.lines_lost, demands.lines_lost),
     }
     for what, (number, wanted) in seen.items():
         if number < wanted:

@@ -15,7 +15,7 @@ from tests.chaos.workers.table import COLUMNS, cells
 
 async def _run(rows: Sequence[Row], folder: Path, seed: int, tell: Tell) -> AsyncGenerator[tuple[Row, History], None]:
     tell("starting Kafka and PostgreSQL")
-    with running() as (broker, server):
+    with running(fsync=False) as (broker, server):  # a disk that others write to as well would be measured
         for row in rows:
             tell(f"{row.name}: {row.what}")
             stack = on_services(broker, server.databases.create(), server)

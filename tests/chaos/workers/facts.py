@@ -23,8 +23,11 @@ ENDS: Final = {
 LEAD_MS: Final = 1_000
 """What was under way when a fault began may suffer from it."""
 
-CALM_MS: Final = 3_000
-"""How long an update may take when nothing is broken: most of it for a machine that does more than this."""
+STARVED_MS: Final = 250
+"""A gateway that nothing befell takes so long for an answer only if the machine has no time for anybody."""
+
+HELD_UP_MS: Final = 3_000
+"""So long a card that is well does not wait."""
 
 
 class Span(NamedTuple):
@@ -51,7 +54,7 @@ class Shown(NamedTuple):
         shown_at: Infinite if it never did.
         waited_ms: From the one to the other, the time left out in which no card could be changed.
         may_ms: How long that might have been.
-        is_calm: Nothing was broken that the card could have noticed.
+        is_calm: Nothing was broken that the card could have noticed, and the machine had time.
     """
 
     event_id: str
@@ -117,11 +120,11 @@ class RowFacts:
             shown
             for card in cards
             for shown in self._shown(card, _counted(card))
-            if shown.shown_at - shown.came_at > CALM_MS and any(hang.has(shown.came_at) for hang in self.hangs)
+            if shown.shown_at - shown.came_at > HELD_UP_MS and any(hang.has(shown.came_at) for hang in self.hangs)
         ]
 
     def _shown(self, card: CardSeen, counted: Sequence[tuple[int, int]]) -> Iterator[Shown]:
-        stopped = self._spans({"down"})
+        stopped, demands = self._spans({"down"}), self.facts.history.demands
         for decided in self.facts.stories.get(card.message_id, ()):
             records = self.facts.received.get(str(decided.event_id), ())
             if not records:
@@ -136,13 +139,20 @@ class RowFacts:
                 came_at=came_at,
                 shown_at=shown_at,
                 waited_ms=shown_at - came_at - sum(span.shared(each) for each in stopped),
-                may_ms=CALM_MS if is_calm else self.facts.history.demands.keep_up_ms,
+                may_ms=demands.calm_ms if is_calm else demands.keep_up_ms,
                 is_calm=is_calm,
             )
 
     @cached_property
+    def starved(self) -> Sequence[Span]:
+        """When the machine had no time for the gateway, as its answers tell."""
+        answers = (Span(each.began_at, each.ended_at) for each in self.facts.history.deliveries)
+        return [span for span in answers if span.ended_at - span.began_at > STARVED_MS]
+
+    @cached_property
     def _around(self) -> Sequence[Span]:
-        return [Span(span.began_at - CALM_MS, span.ended_at) for span in self.trouble]
+        calm_ms = self.facts.history.demands.calm_ms
+        return [Span(span.began_at - calm_ms, span.ended_at) for span in (*self.trouble, *self.starved)]
 
     def _spans(self, begins: AbstractSet[str]) -> Sequence[Span]:
         """Return from when to when faults of these kinds lasted; to the end, where nobody ended one."""

@@ -8,7 +8,7 @@ written by ourselves rather than by the framework, because the mark may follow o
 import asyncio
 from collections.abc import Mapping
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Final
 
@@ -20,8 +20,10 @@ from aiohttp.abc import AbstractStreamWriter
 from gateway.accept import UNAVAILABLE, Arrival, Gate, rejected
 from gateway.admission import CallbackHeaders
 from gateway.apps import SHORT_PATHS
+from gateway.listening.connection import Connection
 from gateway.listening.server import BODY_S, SERVER, STRANGER_S, Server, read_body, response
 from gateway.listening.starved import Starved
+from gateway.listening.whole import Whole
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected
 
@@ -47,7 +49,34 @@ class Webhook:
     def server(self) -> Server:
         """Return a server of it, to be bound: the low-level one, which leaves bodies as they are on the wire."""
         Starved(self._clock).watch(asyncio.get_running_loop())
-        return Server(self._handle, idle_s=self._stranger_s)
+        posted = {path: partial(self._posted, gate) for path, gate in self._routes.items()}
+        return Server(self._handle, idle_s=self._stranger_s, posted=posted)
+
+    async def _posted(self, gate: Gate, request: Whole, connection: Connection) -> int | None:
+        """Answer a request that is there as a whole, as nearly all are."""
+        answered = False
+        try:
+            given = request.headers.get
+            request_id = given("x-request-id")
+            headers = CallbackHeaders(
+                signature=given("x-lark-signature"),
+                timestamp=given("x-lark-request-timestamp"),
+                nonce=given("x-lark-request-nonce"),
+                request_id=request_id[:MAX_REQUEST_ID] if request_id else None,
+            )
+            reply = await gate.accept(Arrival(body=request.body, headers=headers, started=self._clock.monotonic()))
+            answered = True
+            gate.answered(reply, delivered=connection.write(self._bytes(reply.status, reply.body)))
+        except Exception:
+            log.exception("callback_failed")
+            if answered:
+                return None
+            connection.write(self._bytes(503, UNAVAILABLE))
+            return 503
+        return reply.status
+
+    def _bytes(self, status: int, body: bytes) -> bytes:
+        return _head(status, self._clock.now() // 1000, len(body)) + body
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         gate = self._routes.get(request.path)
@@ -75,13 +104,12 @@ class Webhook:
             reply = rejected(error, headers, started)
         else:
             reply = await gate.accept(Arrival(body=body, headers=headers, started=started))
-        if reply.status == HTTPStatus.OK and request.keep_alive and request.version == HttpVersion11:
-            gate.answered(
-                reply, delivered=await _written(request, _ok(self._clock.now() // 1000, len(reply.body)) + reply.body)
-            )
-            return _ANSWERED
+        stays = reply.status not in {408, 413}
+        if stays and request.keep_alive and request.version == HttpVersion11:
+            gate.answered(reply, delivered=await _written(request, self._bytes(reply.status, reply.body)))
+            return _answered(reply.status)
         answer = response(reply.status, reply.body)
-        if reply.status in {408, 413}:
+        if not stays:
             answer.force_close()
         gate.answered(reply, delivered=await _written(request, answer))
         return answer
@@ -117,16 +145,21 @@ class _Answered(web.StreamResponse):
         """Write nothing."""
 
 
-_ANSWERED: Final = _Answered()
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+
+
+@lru_cache(maxsize=64)
+def _answered(status: int) -> web.StreamResponse:
+    return _Answered(status=status)
 
 
 @lru_cache(maxsize=256)
-def _ok(second: int, length: int) -> bytes:
-    """Return what stands before the body of a usual answer; the library takes longer for it than we for the body."""
+def _head(status: int, second: int, length: int) -> bytes:
+    """Return what stands before the body of an answer; the library takes longer for it than we for the body."""
     date = formatdate(second, usegmt=True)
     return (
-        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: {SERVER['Server']}\r\nDate: {date}\r\n"
-        f"Content-Length: {length}\r\n\r\n"
+        f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\nContent-Type: application/json\r\n"
+        f"Server: {SERVER['Server']}\r\nDate: {date}\r\nContent-Length: {length}\r\n\r\n"
     ).encode()
 
 

@@ -8,15 +8,16 @@ told.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Final
 
 import aiohttp
-import structlog
 from aiohttp import HttpVersion11, web
 
 from gateway.accept import REJECTED, UNAVAILABLE
 from gateway.admission import MAX_BODY, Cause
+from gateway.listening.connection import Connection
+from gateway.listening.whole import Whole
 from shared.core.errors import CallbackRejected
 
 BODY_S: Final = 2.0
@@ -26,9 +27,6 @@ STRANGER_S: Final = 10.0
 """How long a connection may stay open on which nobody was let in yet; or whoever says nothing on a thousand of them
 takes all that this process may have."""
 
-LINGER_S: Final = 0.5
-"""How long a body that is not wanted any more is read and dropped, so that its sender gets to see our refusal."""
-
 LOOK_S: Final = 0.01
 """How often is looked, at the end, whether requests are still under way."""
 
@@ -37,28 +35,10 @@ SERVER: Final = {"Server": "cardwire"}
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-log = structlog.get_logger("cardwire.gateway")
+Posted = Callable[[Whole, Connection], Awaitable[int | None]]
+"""Answers on a connection, and returns the status; ``None``: the connection is to be closed."""
 
-
-class _Connection(web.RequestHandler):
-    """Refuses what is not HTTP in our words: the library would answer with a page of its own, and its name."""
-
-    unreadable = REJECTED
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 -- quotes what was sent
-    ) -> web.StreamResponse:
-        """Return the answer to a request that cannot be read, or whose handling broke."""
-        log.info("request_unreadable", status=status, error=type(exc).__name__)
-        if request.writer.output_size > 0:
-            raise ConnectionError("half of another answer is written")
-        refusal = response(status, self.unreadable if status < 500 else UNAVAILABLE)  # noqa: PLR2004  5xx: ours
-        refusal.force_close()
-        return refusal
+NO_PATHS: Final[Mapping[str, Posted]] = {}
 
 
 class Server(web.Server):
@@ -66,12 +46,16 @@ class Server(web.Server):
     Ends connections on which nobody is let in: the library would keep each for an hour.
 
     Args:
+        handle: Answers what the library has read.
+        posted: Answers what was posted in one piece, for the paths that it has.
         unreadable: What is told to whoever sends what is not HTTP.
     """
 
-    def __init__(self, handle: Handle, *, idle_s: float, unreadable: bytes = REJECTED) -> None:
+    def __init__(
+        self, handle: Handle, *, idle_s: float, unreadable: bytes = REJECTED, posted: Mapping[str, Posted] = NO_PATHS
+    ) -> None:
         super().__init__(self._serve)
-        self._handle, self._idle_s, self._unreadable = handle, idle_s, unreadable
+        self._handle, self._idle_s, self._unreadable, self._posted = handle, idle_s, unreadable, posted
         self._strangers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._numbers, self._under_way = itertools.count(), set[int]()
 
@@ -90,34 +74,56 @@ class Server(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
-        connection = _Connection(
-            self,
-            loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # for none, and typed as if there had to be one
-            auto_decompress=False,
-            lingering_time=LINGER_S,
-        )
-        connection.unreadable = self._unreadable
+        connection = Connection(self, self)
         self._expect(connection)
         return connection
 
+    def answering(self, request: Whole, connection: Connection) -> Coroutine[None, None, None] | None:
+        """Return what answers a request, if it was posted to a path that we have."""
+        posted = self._posted.get(request.path)
+        return None if posted is None else self._answer(posted, request, connection)
+
+    def unreadable(self, status: int) -> web.StreamResponse:
+        """Return the refusal of what cannot be read."""
+        refusal = response(status, self._unreadable if status < 500 else UNAVAILABLE)  # noqa: PLR2004  5xx: ours
+        refusal.force_close()
+        return refusal
+
+    async def _answer(self, posted: Posted, request: Whole, connection: Connection) -> None:
+        number = self._begin(connection)
+        status = None
+        try:
+            status = await posted(request, connection)
+        finally:
+            self._end(number, connection, status)
+            connection.is_answered(stays=status is not None)
+
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        if (ending := self._strangers.pop(request.protocol, None)) is not None:
+        number = self._begin(request.protocol)
+        status = None
+        try:
+            answer = await self._handle(request)
+            status = answer.status
+        finally:
+            self._end(number, request.protocol, status)
+        return answer
+
+    def _begin(self, connection: web.RequestHandler) -> int:
+        if (ending := self._strangers.pop(connection, None)) is not None:
             ending.cancel()
         number = next(self._numbers)
         self._under_way.add(number)
-        try:
-            answer = await self._handle(request)
-        finally:
-            self._under_way.discard(number)
-        if 400 <= answer.status < 500:  # noqa: PLR2004  4xx: refused
-            self._expect(request.protocol)
-        return answer
+        return number
+
+    def _end(self, number: int, connection: web.RequestHandler, status: int | None) -> None:
+        self._under_way.discard(number)
+        if status is not None and 400 <= status < 500:  # noqa: PLR2004  4xx: refused
+            self._expect(connection)
 
     def _expect(self, connection: web.RequestHandler) -> None:
-        self._strangers[connection] = asyncio.get_running_loop().call_later(self._idle_s, self._end, connection)
+        self._strangers[connection] = asyncio.get_running_loop().call_later(self._idle_s, self._give_up, connection)
 
-    def _end(self, connection: web.RequestHandler) -> None:
+    def _give_up(self, connection: web.RequestHandler) -> None:
         del self._strangers[connection]
         connection.force_close()
 

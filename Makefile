@@ -24,7 +24,7 @@ COVERAGE := --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$
 PROCESSES ?= -n 2 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup demo test test-fast check fmt chaos compose-test bench bench-gateway lock clean
+.PHONY: help setup demo test test-fast check fmt chaos soak compose-test bench bench-gateway lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ chaos: $(DEV) ## Kill processes and brokers and check that nothing is lost (ARGS
 	@$(BIN)/python -m tests.chaos $(if $(findstring --matrix,$(ARGS)),,--full) $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m tests.chaos --matrix gateways)
 	@$(if $(ARGS),,$(BIN)/python -m tests.chaos --matrix workers)
+
+soak: $(DEV) ## Decide a million clicks while workers are killed, and compare every counter (ARGS="--clicks 20000")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 compose-test: $(DEV) ## Build the image, bring docker-compose.yml up, click, scale and break it (ARGS="--stage first")
 	@$(BIN)/python -m tests.compose $(ARGS)

@@ -88,23 +88,28 @@ async def _has_leaders(log: EventLog, topic: str) -> bool:
 
 
 async def fill(log: EventLog, topic: str, records: Sequence[NewRecord]) -> int:
+    """Append records through the log's port, and return how many there are more than before."""
+    before = await _size(log, topic)
+    for start in range(0, len(records), APPEND):
+        await append(log, records[start : start + APPEND])
+    return await _size(log, topic) - before
+
+
+async def append(log: EventLog, records: Sequence[NewRecord]) -> None:
     """
-    Append records through the log's port, and return how many there are more than before.
+    Append records, several times if need be.
 
     On a machine that is busy a broker may acknowledge too late; what is appended again makes duplicates, as it would in
     production.
     """
-    before = await _size(log, topic)
-    for start in range(0, len(records), APPEND):
-        for tries_left in range(TRIES, -1, -1):
-            try:
-                await log.append(records[start : start + APPEND])
-                break
-            except LogUnavailable:
-                if not tries_left:
-                    raise
-                await asyncio.sleep(1)
-    return await _size(log, topic) - before
+    for tries_left in range(TRIES, -1, -1):
+        try:
+            await log.append(records)
+            break
+        except LogUnavailable:
+            if not tries_left:
+                raise
+            await asyncio.sleep(1)
 
 
 async def _size(log: EventLog, topic: str) -> int:

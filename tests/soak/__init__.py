@@ -1,0 +1,1 @@
+"""A million clicks on ten thousand cards, while the worker that counts them is killed again and again."""

@@ -10,20 +10,42 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shared.app.app import App
     from shared.app.interaction import Interaction
+    from shared.app.subject import CallResult, Reminder
     from shared.core.answers import CardAnswer, CustomAnswer, Preview, PreviewUrls, template
     from shared.core.cards import Toast
     from shared.core.decision import Card, Decision
-    from shared.core.effects import RenameChat, SendCard, SendText, UpdateCard
+    from shared.core.effects import (
+        Call,
+        CallApi,
+        CancelReminder,
+        FetchChat,
+        FetchMessage,
+        Remind,
+        RenameChat,
+        SendCard,
+        SendText,
+        UpdateCard,
+    )
+    from shared.core.errors import CallFailed
 
 __all__ = [
     "App",
+    "Call",
+    "CallApi",
+    "CallFailed",
+    "CallResult",
+    "CancelReminder",
     "Card",
     "CardAnswer",
     "CustomAnswer",
     "Decision",
+    "FetchChat",
+    "FetchMessage",
     "Interaction",
     "Preview",
     "PreviewUrls",
+    "Remind",
+    "Reminder",
     "RenameChat",
     "SendCard",
     "SendText",
@@ -34,6 +56,15 @@ __all__ = [
 
 _HOMES = {
     "App": "shared.app.app",
+    "Call": "shared.core.effects",
+    "CallApi": "shared.core.effects",
+    "CallFailed": "shared.core.errors",
+    "CallResult": "shared.app.subject",
+    "CancelReminder": "shared.core.effects",
+    "FetchChat": "shared.core.effects",
+    "FetchMessage": "shared.core.effects",
+    "Remind": "shared.core.effects",
+    "Reminder": "shared.app.subject",
     "Card": "shared.core.decision",
     "CardAnswer": "shared.core.answers",
     "CustomAnswer": "shared.core.answers",

@@ -25,6 +25,7 @@ from shared.feishu.limits import Limits
 from shared.lacks import Lack
 from shared.reread import rereading
 from worker.alarm import Alarm
+from worker.calling.runner import Runner
 from worker.deciding.consume import Consume
 from worker.deciding.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
@@ -250,6 +251,8 @@ def _stages(
             owner=owner,
             concurrency=settings.concurrency,
             settle_ms=settings.settle_ms,
+            apps=apps,
+            runner=Runner(),
         ),
         settler=settler,
         relay=relay,

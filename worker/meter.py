@@ -1,6 +1,7 @@
 """The worker's numbers, by what happened; names and meanings are `shared.observability.metrics`'s."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from shared.core.events import EffectOutcome
 from shared.core.json_text import EpochMs
@@ -22,6 +23,9 @@ from shared.observability.metrics import (
     WORKER_METRICS,
     Metrics,
 )
+
+_LATER: Final = frozenset({"Call", "Remind"})
+"""They take as long as somebody wanted: no click waits for them."""
 
 
 class Meter:
@@ -49,7 +53,7 @@ class Meter:
         """Count an outcome, and for a success how long the click had to wait."""
         status = outcome.status if outcome.final else "retried"
         self.metrics.count(EFFECTS, outcome.kind, status)
-        if outcome.status == "succeeded" and outcome.k == 1:
+        if outcome.status == "succeeded" and outcome.k == 1 and outcome.kind not in _LATER:
             self.metrics.observe(CLICK_TO_UPDATE_SECONDS, (outcome.finished_at - received_at) / 1000, outcome.kind)
 
     def call(self, api: str, seconds: float) -> None:

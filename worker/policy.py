@@ -8,7 +8,16 @@ What is not known is tried once, and the platform believed.
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    CallApi,
+    FetchChat,
+    FetchMessage,
+    PlatformEffect,
+    RenameChat,
+    SendCard,
+    SendText,
+    UpdateCard,
+)
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import EpochMs
 from shared.feishu.cards import everybodys
@@ -63,7 +72,7 @@ class Unknown:
 Ruling = Go | Move | FindChat | Refuse | Unknown
 
 
-def before(effect: Effect, *, head: Head, face: FaceRow | None, now: EpochMs) -> Ruling:
+def before(effect: PlatformEffect, *, head: Head, face: FaceRow | None, now: EpochMs) -> Ruling:
     """
     Return what to do with an effect whose turn it is.
 
@@ -82,7 +91,7 @@ def before(effect: Effect, *, head: Head, face: FaceRow | None, now: EpochMs) ->
             return Unknown() if _lapsed(head, now) else _if_small(fits(everybodys(card)))
         case SendText(text=text):
             return Unknown() if _lapsed(head, now) else _if_small(len(text.encode()) <= TEXT_BYTES)
-        case RenameChat():
+        case RenameChat() | FetchChat() | FetchMessage() | CallApi():
             return Go()
         case _ as unreachable:
             assert_never(unreachable)

@@ -8,15 +8,31 @@ from typing import Any, Final, assert_never
 import aiohttp
 
 from shared.core.codec import decode
-from shared.core.effects import AnsweredCard, RenameChat, SendCard, SendText, StoredEffect, UpdateCard
+from shared.core.effects import (
+    AnsweredCard,
+    Call,
+    CallApi,
+    CancelReminder,
+    FetchChat,
+    FetchMessage,
+    Remind,
+    RenameChat,
+    SendCard,
+    SendText,
+    StoredEffect,
+    UpdateCard,
+)
 from shared.core.errors import CardwireError
 from shared.core.events import (
+    CallReturned,
     Decided,
     EffectOutcome,
     Event,
     InteractionAnswered,
     InteractionReceived,
+    RedriveRequested,
     RequestReceived,
+    TimerFired,
 )
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs, JsonText, json_value
@@ -202,6 +218,12 @@ class Story:
                 yield event.answered_at, "answered", toast if event.delivered else "but the client had gone"
             case RequestReceived():
                 yield event.received_at, "requested", f"by {event.caller}"
+            case CallReturned():
+                yield event.occurred_at, "returned", event.name
+            case TimerFired():
+                yield event.occurred_at, "reminded", event.key
+            case RedriveRequested():
+                yield event.requested_at, "redriven", f"for the {event.n}. time"
             case Decided():
                 effects = ", ".join(type(planned.effect).__name__ for planned in event.effects)
                 yield event.decided_at, "decided", f"{event.handler}: {effects}" if event.handler else event.result
@@ -221,6 +243,12 @@ def _wanted(effect: StoredEffect) -> str:
             return _title(effect.card)
         case SendText():
             return effect.text
+        case Call() | FetchChat() | FetchMessage():
+            return effect.name
+        case CallApi():
+            return f"{effect.method} {effect.path}"
+        case Remind() | CancelReminder():
+            return effect.key
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -11,19 +11,32 @@ from itertools import combinations
 from typing import Final, Literal, NoReturn, TypeVar, assert_never
 
 from shared.app.answering import AnswerFunction
+from shared.app.calls import ATTEMPTS, TIMEOUT_S, CallFunction, RegisteredCall, make_call
 from shared.app.handler import Function, Handler, make_answerer, make_handler
 from shared.app.interaction import Interaction
 from shared.app.race import declared_rule
-from shared.app.routing import ClickRule, EventRule, LinkRule, Predicate, action_of
+from shared.app.routing import ClickRule, EventRule, LinkRule, Predicate, ReminderRule, ResultRule, action_of
 from shared.core.answers import CardAnswer, CustomAnswer, Preview
 from shared.core.cards import Toast
 from shared.core.errors import ConfigError, HandlerError
-from shared.core.events import CARD_ACTIONS, Answer, InteractionKind, InteractionReceived
+from shared.core.events import (
+    CARD_ACTIONS,
+    Answer,
+    CallReturned,
+    Heard,
+    InteractionKind,
+    InteractionReceived,
+    TimerFired,
+)
 
 _F = TypeVar("_F", bound=Function)
 _A = TypeVar("_A", bound=AnswerFunction)
+_C = TypeVar("_C", bound=CallFunction)
 
 LINKS: Final = frozenset[InteractionKind]({"link_preview"})
+
+NAME_CHARS: Final = 128
+"""Names of calls and keys of reminders become parts of the ledger's keys."""
 
 NO_ANSWER: Final = Answer()
 """Nothing is shown."""
@@ -68,6 +81,9 @@ class App:
         self._clicks: list[tuple[ClickRule, Handler]] = []
         self._links: list[tuple[LinkRule, Handler]] = []
         self._events: list[tuple[EventRule, Handler]] = []
+        self._results: list[tuple[ResultRule, Handler]] = []
+        self._reminders: list[tuple[ReminderRule, Handler]] = []
+        self._calls: list[RegisteredCall] = []
 
     def on_action(
         self,
@@ -185,13 +201,92 @@ class App:
 
         return register
 
-    def handler_for(self, received: InteractionReceived) -> Handler | None:
+    def call(self, name: str, *, timeout_s: float = TIMEOUT_S, attempts: int = ATTEMPTS) -> Callable[[_C], _C]:
         """
-        Return the handler that decides an interaction, or ``None`` if there is none.
+        Register an asynchronous function of your own that the effect `Call` calls, in the worker.
+
+        It is called at least once, on a loop of its own: again after a crash or a failure, with the same
+        ``idempotency_key``. What it returns, at most 64 KB of JSON, comes to `on_result`; so does the reason, once it
+        has failed as often as it may be tried.
+
+        Args:
+            name: What `Call` and `on_result` know it by.
+            timeout_s: How long one attempt may take, in seconds.
+            attempts: How often it is tried, with growing waits in between.
+
+        Raises:
+            ConfigError: An argument is of the wrong type, or the function does not take ``(args, *, idempotency_key)``.
+        """
+        known = _needed("call", "name", name, "publish")
+
+        def register(function: _C) -> _C:
+            self._calls.append(make_call(function, name=known, timeout_s=timeout_s, attempts=attempts))
+            return function
+
+        return register
+
+    def on_result(self, name: str, *, handler_name: str | None = None) -> Callable[[_F], _F]:
+        """
+        Register a handler ``(result: CallResult, card)`` for what a `Call`, `FetchChat`, … of this name brought back.
+
+        Raises:
+            ConfigError: The name is not a text, or the function cannot be a handler.
+        """
+        rule = ResultRule(name=_needed("on_result", "name", name, "publish"))
+
+        def register(function: _F) -> _F:
+            self._results.append((rule, make_handler(function, name=_text("handler_name", handler_name))))
+            return function
+
+        return register
+
+    def on_reminder(self, key: str = "reminder", *, handler_name: str | None = None) -> Callable[[_F], _F]:
+        """
+        Register a handler ``(reminder: Reminder, card)`` for the reminders of this key.
+
+        It decides on the card as it is then: whoever cancelled at that very moment may have been too late.
+
+        Raises:
+            ConfigError: The key is not a text, or the function cannot be a handler.
+        """
+        rule = ReminderRule(key=_needed("on_reminder", "key", key, "escalate"))
+
+        def register(function: _F) -> _F:
+            self._reminders.append((rule, make_handler(function, name=_text("handler_name", handler_name))))
+            return function
+
+        return register
+
+    def registered_call(self, name: str) -> RegisteredCall | None:
+        """Return the function that `Call` of this name calls, if there is one."""
+        return next((call for call in self._calls if call.name == name), None)
+
+    def has_result(self, name: str) -> bool:
+        """Say whether anybody waits for what calls of this name bring back."""
+        return any(rule.name == name for rule, _ in self._results)
+
+    def has_reminder(self, key: str) -> bool:
+        """Say whether anybody waits for reminders of this key."""
+        return any(rule.key == key for rule, _ in self._reminders)
+
+    def handler_for(self, heard: Heard) -> Handler | None:
+        """
+        Return the handler that decides an input, or ``None`` if there is none.
 
         Never raises: a predicate that raises takes the click for its handler, and running that handler fails with
         the predicate's error, so that the click is kept as a failure and no less specific handler takes it.
         """
+        match heard:
+            case CallReturned():
+                return next((handler for rule, handler in self._results if rule.name == heard.name), None)
+            case TimerFired():
+                return next((handler for rule, handler in self._reminders if rule.key == heard.key), None)
+            case InteractionReceived():
+                return self._interaction_handler(heard)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _interaction_handler(self, received: InteractionReceived) -> Handler | None:
         match received.kind:
             case "card_action" | "card_action_v1":
                 try:
@@ -259,16 +354,16 @@ class App:
         # They go first.
         return bool(self._clicks) and self._clicks[0][0].predicate is not None
 
-    def asks_predicates(self, received: InteractionReceived) -> bool:
+    def asks_predicates(self, heard: Heard) -> bool:
         """
         Say whether finding the handler of an interaction runs user code, which may be slow or hang.
 
         It does for a click that is all that a rule with a predicate names besides; where this says no, plain rules
         alone find the handler.
         """
-        if received.kind not in CARD_ACTIONS or not self.has_predicates:
+        if not isinstance(heard, InteractionReceived) or heard.kind not in CARD_ACTIONS or not self.has_predicates:
             return False
-        click = Interaction(received)
+        click = Interaction(heard)
         action = action_of(click, self.action_key)
         return any(rule.predicate is not None and rule.names(click, action) for rule, _ in self._clicks)
 
@@ -283,7 +378,7 @@ class App:
         Raises:
             ConfigError: Two rules are equal, or two functions have one name; one line for each.
         """
-        registered = [*self._clicks, *self._links, *self._events]
+        registered = [*self._clicks, *self._links, *self._events, *self._results, *self._reminders]
         problems = [
             f"{one.name} and {other.name} are both registered with {rule}: expected one handler for each"
             for (rule, one), (same, other) in combinations(registered, 2)
@@ -293,6 +388,11 @@ class App:
             f"two handlers are called {one.name}: give one of them another name, as in handler_name='{one.name}_2'"
             for (_, one), (_, other) in combinations(registered, 2)
             if one.name == other.name and one.function is not other.function
+        ]
+        problems += [
+            f"{call} is registered twice: expected one function for each name"
+            for number, call in enumerate(self._calls)
+            if any(call.name == other.name for other in self._calls[:number])
         ]
         if problems:
             raise ConfigError("\n".join(problems))
@@ -340,6 +440,14 @@ def _failing(failed: PredicateFailed) -> Handler:
         raise failed.error
 
     return Handler(name=failed.handler.name, function=fail, digest=failed.handler.digest)
+
+
+def _needed(where: str, argument: str, given: object, example: str) -> str:
+    if isinstance(given, str) and 0 < len(given) <= NAME_CHARS and given.isprintable():
+        return given
+    raise ConfigError(
+        f'{where}(…): {argument}= is no text of 1 to {NAME_CHARS} printable characters, as in {where}("{example}")'
+    )
 
 
 def _text(argument: str, given: object) -> str | None:

@@ -7,11 +7,12 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from shared.app.errand import Errand, check_errand
 from shared.app.handler import Handler
-from shared.app.interaction import Interaction
+from shared.app.subject import Subject
 from shared.app.valid import check_id, object_text, utf8
 from shared.core.decision import UNCHANGED, Card, Decision
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import Effect, FetchChat, FetchMessage, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.json_text import json_text
@@ -23,10 +24,10 @@ MAX_EFFECTS: Final = EFFECTS_PER_DECISION - 1
 """How many effects one decision may hold."""
 
 _ENCODER: Final = msgspec.json.Encoder()
-_EFFECTS: Final[tuple[type[Effect], ...]] = get_args(Effect)
+_EFFECTS: Final[tuple[type[Any], ...]] = get_args(Effect)
 
 
-def run(handler: Handler, interaction: Interaction, card: Card | None) -> Decision:
+def run(handler: Handler, interaction: Subject, card: Card | None) -> Decision:
     """
     Call a handler and return its decision: a tuple of valid effects, and the new state or `UNCHANGED`.
 
@@ -45,7 +46,7 @@ def run(handler: Handler, interaction: Interaction, card: Card | None) -> Decisi
     return Decision(effects=effects, state=decision.state)
 
 
-def _called(handler: Handler, interaction: Interaction, card: Card | None) -> Any:
+def _called(handler: Handler, interaction: Subject, card: Card | None) -> Any:
     try:
         return handler.function(interaction, card)
     except KeyboardInterrupt:
@@ -82,7 +83,7 @@ def _unexpected(handler: Handler, what: str, given: object) -> HandlerError:
     return HandlerError(f"{handler.name} returned {what} {name}: expected None, a list of effects or a Decision")
 
 
-def _check_aim(handler: Handler, interaction: Interaction, decision: Decision) -> None:
+def _check_aim(handler: Handler, interaction: Subject, decision: Decision) -> None:
     if interaction.message_id is not None:
         return
     if decision.state is not UNCHANGED:
@@ -90,10 +91,12 @@ def _check_aim(handler: Handler, interaction: Interaction, decision: Decision) -
     for effect in decision.effects:
         if isinstance(effect, UpdateCard) and effect.message_id is None:
             raise HandlerError(f"{handler.name} returned UpdateCard, but {interaction.kind} is about no card")
+        if isinstance(effect, FetchMessage) and effect.message_id is None:
+            raise HandlerError(f"{handler.name} returned FetchMessage, but {interaction.kind} is about no card")
         if interaction.chat_id is None and _goes_to_the_chat(effect):
             raise HandlerError(
                 f"{handler.name} returned {type(effect).__name__} without saying where: {interaction.kind} is about "
-                f"no chat, so expected {'chat_id' if isinstance(effect, RenameChat) else 'to'}='oc_…'"
+                f"no chat, so expected {'chat_id' if isinstance(effect, RenameChat | FetchChat) else 'to'}='oc_…'"
             )
 
 
@@ -103,6 +106,8 @@ def _goes_to_the_chat(effect: Effect) -> bool:
             return effect.chat_id is None
         case SendCard() | SendText():
             return effect.to is None
+        case FetchChat():
+            return effect.chat_id is None
         case _:
             return False
 
@@ -119,6 +124,8 @@ def _valid(handler: Handler, effect: Effect) -> Effect:
             object_text(checked.card)
         if isinstance(checked, UpdateCard) and checked.message_id is not None:
             check_id(checked.message_id)
+        if isinstance(checked, Errand):
+            check_errand(checked)
     except (ValueError, RecursionError) as error:
         # msgspec names the field and the types, the JSON parser the position: neither repeats what was given.
         raise HandlerError(f"{handler.name} returned {type(effect).__name__} with {error}") from error

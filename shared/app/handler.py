@@ -15,9 +15,10 @@ from shared.core.errors import ConfigError, HandlerError
 from shared.core.events import Answer
 from shared.core.races import Rule
 
-Function = Callable[[Interaction, Card | None], Decision | Sequence[Effect] | None]
+Function = Callable[[Any, Card | None], Decision | Sequence[Effect] | None]
 """
-What a user writes: plain, synchronous, and a function of its two arguments alone.
+What a user writes, of an `Interaction`, a `CallResult` or a `Reminder`, and its card: plain, synchronous, and a
+function of its two arguments alone.
 
 It may be called again for the same click (after a crash), so it may not read a clock, draw random numbers or
 call anybody: what is to happen, it returns.

@@ -94,6 +94,28 @@ class EventRule:
         return f'on_event("{self.event_type}")'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRule:
+    """What a call of which name brought back."""
+
+    name: str
+
+    def __str__(self) -> str:
+        """Name it as it was written."""
+        return f'on_result("{self.name}")'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReminderRule:
+    """Which reminders of cards."""
+
+    key: str
+
+    def __str__(self) -> str:
+        """Name it as it was written."""
+        return f'on_reminder("{self.key}")'
+
+
 def action_of(click: Interaction, action_key: str) -> str | None:
     """Return what a click's value says to do: a string value whole, an object's ``action_key``; else ``None``."""
     try:

@@ -16,14 +16,18 @@ import msgspec
 from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import (
     OUTCOME_STATUSES,
+    Asked,
+    CallReturned,
     Decided,
     EffectOutcome,
     Event,
     InteractionAnswered,
     InteractionReceived,
+    RedriveRequested,
     RequestReceived,
+    TimerFired,
 )
-from shared.core.ids import AppId, OrderingKey, TenantKey, ordering_key
+from shared.core.ids import AppId, EventId, OrderingKey, TenantKey, ordering_key
 from shared.core.json_text import EpochMs
 
 Headers = Sequence[tuple[str, bytes]]
@@ -35,10 +39,20 @@ RECORD_TYPES: Final[Mapping[str, type[Event]]] = {
     f"{PREFIX}interaction.received.v{VERSION}": InteractionReceived,
     f"{PREFIX}interaction.answered.v{VERSION}": InteractionAnswered,
     f"{PREFIX}request.received.v{VERSION}": RequestReceived,
+    f"{PREFIX}call.returned.v{VERSION}": CallReturned,
+    f"{PREFIX}timer.fired.v{VERSION}": TimerFired,
+    f"{PREFIX}redrive.requested.v{VERSION}": RedriveRequested,
     f"{PREFIX}decided.v{VERSION}": Decided,
     **{f"{PREFIX}effect.{status}.v{VERSION}": EffectOutcome for status in OUTCOME_STATUSES},
 }
 """Every ``ce_type`` that is written today, and the type of its value."""
+
+_ASKED: Final[Mapping[type[Asked], str]] = {
+    InteractionReceived: "interaction.received",
+    RequestReceived: "request.received",
+    CallReturned: "call.returned",
+    TimerFired: "timer.fired",
+}
 
 _DECODERS: Final = {ce_type: msgspec.json.Decoder(of) for ce_type, of in RECORD_TYPES.items()}
 _ENCODER: Final = msgspec.json.Encoder()
@@ -78,7 +92,7 @@ def encode(event: Event, *, traceparent: str | None = None) -> Encoded:
         headers.append(("ce_subject", event.message_id.encode()))
     if traceparent:
         headers.append(("traceparent", traceparent.encode()))
-    key = ordering_key(event.app_id, event.message_id, event.event_id)
+    key = ordering_key(event.app_id, event.message_id, _beginning(event))
     return Encoded(key=key, headers=tuple(headers), value=_ENCODER.encode(event), timestamp=at)
 
 
@@ -124,13 +138,14 @@ def header(headers: Headers, name: str) -> str | None:
 
 
 def _identity(event: Event) -> tuple[str, str, EpochMs]:
+    """Return what the record is called, its id, and its time (ms)."""
     match event:
-        case InteractionReceived():
-            return "interaction.received", event.event_id, event.occurred_at
+        case InteractionReceived() | RequestReceived() | CallReturned() | TimerFired():
+            return _ASKED[type(event)], event.event_id, event.occurred_at
         case InteractionAnswered():
             return "interaction.answered", f"{event.event_id}/answered", event.answered_at
-        case RequestReceived():
-            return "request.received", event.event_id, event.occurred_at
+        case RedriveRequested():
+            return "redrive.requested", f"{event.event_id}/redrive/{event.n}", event.requested_at
         case Decided():
             suffix = f"/{event.redrive}" if event.redrive else ""
             return "decided", f"{event.event_id}/decided{suffix}", event.occurred_at
@@ -138,6 +153,11 @@ def _identity(event: Event) -> tuple[str, str, EpochMs]:
             return f"effect.{event.status}", f"{event.event_id}/{event.index}/{event.k}", event.finished_at
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _beginning(event: Event) -> EventId:
+    """Return the interaction that a record descends from: without a card, its story lies under that."""
+    return event.origin if isinstance(event, CallReturned | TimerFired) else event.event_id
 
 
 def _rfc3339(at: EpochMs) -> str:

@@ -7,6 +7,7 @@ The exceptions of Cardwire, by who must act.
     ├── ConfigError              the operator: a setting; raised at start, names it and an example
     ├── CallbackRejected         the caller of the webhook; http_status 401, 408, 413
     ├── HandlerError             the author of a handler: recorded, blocks at most its own event
+    ├── CallFailed               the author of a call: given up at once, told to whoever asked for it
     ├── LogUnavailable           the log's operator: nothing may be acknowledged as recorded
     │   └── LogRefused           …and whoever gives rights: it is there, and does not let us in
     ├── RecordRefused            one record can never be appended (too large): the caller's, not an outage
@@ -44,6 +45,15 @@ class CallbackRejected(CardwireError):
 
 class HandlerError(CardwireError):
     """A handler raised, took too long, or returned what cannot be decided."""
+
+
+class CallFailed(CardwireError):
+    """
+    Raised by a function registered with `App.call`: give it up at once, and tell why.
+
+    The text comes to `App.on_result` as ``result.error``, and is recorded. Of any other exception only its type and its
+    place are, and the call is tried again.
+    """
 
 
 class LogUnavailable(CardwireError):

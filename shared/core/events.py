@@ -16,20 +16,13 @@ from shared.core.cards import CardFormat, Toast
 from shared.core.effects import AnsweredCard, Requestable, StoredEffect, UpdateCard
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.people import Operator as Operator  # noqa: PLC0414 -- a part of these facts
 
 InteractionKind = Literal["card_action", "card_action_v1", "link_preview", "event"]
 """How it arrived: new card callback, legacy card callback, link preview, subscribed event."""
 
 CARD_ACTIONS = frozenset[InteractionKind]({"card_action", "card_action_v1"})
 """The kinds that a person waits for an answer to: they are followed by an answered mark."""
-
-
-class Operator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who clicked. ``user_id`` only where the app may see it."""
-
-    open_id: OpenId | None = None
-    user_id: str | None = None
-    union_id: str | None = None
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -178,6 +171,97 @@ class RequestReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         return f"RequestReceived({self.event_id!r}, message_id={self.message_id!r}, effects={len(self.effects)})"
 
 
+def returned_event_id(event_id: EventId, index: int) -> EventId:
+    """Return the identity of what an effect brought back: once, however often it is done."""
+    return EventId(f"{event_id}/{index}/returned")
+
+
+class CallReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    A call came back, or was given up: the user's own function, or a question to the platform.
+
+    Attributes:
+        event_id: ``<event>/<index>/returned``: of the decision that asked, and which of its effects.
+        origin: The interaction, or the request, with which it began.
+        message_id: The card of that interaction; `chat_id` its chat, `operator` whose it was.
+        clicked_at: When that interaction was received (ms), if it was a click.
+        name: What was called.
+        value: JSON text of what came back; ``null`` where that is nothing.
+        error: Why nothing came back, in words; absent if something did.
+        occurred_at: When it was known (ms, ledger's clock); `received_at` the same.
+    """
+
+    event_id: EventId
+    origin: EventId
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None = None
+    chat_id: ChatId | None = None
+    operator: Operator = Operator()
+    clicked_at: EpochMs | None = None
+    name: str
+    value: JsonText | None = None
+    error: str | None = None
+    occurred_at: EpochMs
+    received_at: EpochMs
+
+    def __repr__(self) -> str:
+        """Name the call and nothing of what it brought."""
+        return f"CallReturned({self.event_id!r}, name={self.name!r}, failed={self.error is not None})"
+
+
+def fired_event_id(event_id: EventId, index: int) -> EventId:
+    """Return the identity of a reminder that came."""
+    return EventId(f"{event_id}/{index}/fired")
+
+
+class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    A reminder came.
+
+    Attributes:
+        event_id: ``<event>/<index>/fired``: of the decision that asked for it, and which of its effects.
+        origin: The interaction, or the request, with which it began.
+        message_id: The card of that interaction; `chat_id` its chat, `operator` whose it was.
+        clicked_at: When that interaction was received (ms), if it was a click.
+        key: Which reminder of the card.
+        due: When it was to come (ms).
+        occurred_at: When it came (ms, ledger's clock); `received_at` the same.
+    """
+
+    event_id: EventId
+    origin: EventId
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None = None
+    chat_id: ChatId | None = None
+    operator: Operator = Operator()
+    clicked_at: EpochMs | None = None
+    key: str
+    due: EpochMs
+    occurred_at: EpochMs
+    received_at: EpochMs
+
+
+class RedriveRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    An operator wants a failed input to be decided once more: done only if it still is one that failed.
+
+    Attributes:
+        event_id: The input's; this record's own id is ``<event>/redrive/<n>``.
+        n: Counts the redrives of the input from 1: each is done once.
+        message_id: The input's card.
+        requested_at: When it was asked for (ms).
+    """
+
+    event_id: EventId
+    n: int
+    app_id: AppId
+    tenant_key: TenantKey
+    message_id: MessageId | None = None
+    requested_at: EpochMs
+
+
 ClaimResult = Literal["decided", "ignored", "refused", "failed", "twin", "counted"]
 """
 What became of an input: ``decided`` by a handler, or as a request; ``ignored``, no handler matched; ``refused`` by a
@@ -191,7 +275,8 @@ Eligibility = Literal["after_answer", "at_once"]
 
 CARD: Final = "card"
 NAME: Final = "name"
-"""Coalescing keys: of effects that show a whole card, and of those that name a chat."""
+TIMER: Final = "timer"
+"""Coalescing keys: of effects that show a whole card, of those that name a chat, of those that set a reminder."""
 
 EFFECTS_PER_DECISION: Final = 1024
 """The order key leaves so much room between two offsets: indexes 0 to 1023."""
@@ -361,10 +446,13 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     marked_at: EpochMs | None = None
 
 
-Asked = InteractionReceived | RequestReceived
+Heard = InteractionReceived | CallReturned | TimerFired
+"""What handlers decide."""
+
+Asked = Heard | RequestReceived
 """What is claimed and decided, once."""
 
-Input = Asked | InteractionAnswered
+Input = Asked | InteractionAnswered | RedriveRequested
 """What the worker consumes."""
 
 Output = Decided | EffectOutcome

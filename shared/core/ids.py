@@ -64,3 +64,13 @@ def shown_target(target: Target) -> str:
 def user_target(user: str) -> Target:
     """Return the target of messages to one person (open id, union id, user id or e-mail)."""
     return Target(f"user:{user}")
+
+
+def call_target(event_id: EventId, index: int) -> Target:
+    """Return the target of a call that brings something back: one of its own, which waits for no other."""
+    return Target(f"call:{event_id}/{index}")
+
+
+def timer_target(of: MessageId | EventId, key: str) -> Target:
+    """Return the target of a card's reminders of one key, or of those of an interaction that is about no card."""
+    return Target(f"timer:{of}/{key}")

@@ -14,11 +14,23 @@ from urllib.parse import quote
 
 import orjson
 
+from shared.core.effects.returning import Method
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, chat_target, user_target
 from shared.core.json_text import EpochMs, JsonText, json_text
 from shared.feishu.cards import everybodys
 from shared.feishu.codes import Verdict, verdict
 from shared.feishu.normalize import platform_time
+
+_IS_ID: Final = re.compile(r"(?:om|oc|ou|on|cli)_.+|(?!v[0-9]+$).*[0-9].*")
+"""A part of a path that stands for one thing and not for a kind of things: all but versions have no digits."""
+
+_KNOWN: Final[Mapping[tuple[Method, str], str]] = {
+    ("PATCH", "/open-apis/im/v1/messages/:id"): "im.v1.message.patch",
+    ("GET", "/open-apis/im/v1/messages/:id"): "im.v1.message.get",
+    ("POST", "/open-apis/im/v1/messages"): "im.v1.message.create",
+    ("PUT", "/open-apis/im/v1/chats/:id"): "im.v1.chat.update",
+    ("GET", "/open-apis/im/v1/chats/:id"): "im.v1.chat.get",
+}
 
 ReceiveIdType = Literal["chat_id", "open_id", "union_id", "email", "user_id"]
 
@@ -41,7 +53,7 @@ class ApiRequest:
     """
 
     api: str
-    method: Literal["GET", "POST", "PUT", "PATCH"]
+    method: Method
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = field(default=None, repr=False)
@@ -143,6 +155,28 @@ def send_text(to: str, text: str, *, uuid: str) -> ApiRequest:
 def get_message(message_id: MessageId) -> ApiRequest:
     """Ask for a message, to learn which chat it is in ("Read a message"). Read the data with `sent`."""
     return ApiRequest(api="im.v1.message.get", method="GET", path=f"/open-apis/im/v1/messages/{_segment(message_id)}")
+
+
+def get_chat(chat_id: ChatId) -> ApiRequest:
+    """Ask for a chat's name, description, members' count ("Read a chat")."""
+    return ApiRequest(api="im.v1.chat.get", method="GET", path=f"/open-apis/im/v1/chats/{_segment(chat_id)}")
+
+
+def any_api(method: Method, path: str, query: Mapping[str, str], body: JsonText | None) -> ApiRequest:
+    """Make a call that somebody else wrote down. Limits count it by its method and its path, less the ids in it."""
+    return ApiRequest(
+        api=api_of(method, path),
+        method=method,
+        path=path,
+        query=tuple(query.items()),
+        body=None if body is None else body.encode(),
+    )
+
+
+def api_of(method: Method, path: str) -> str:
+    """Return what limits count a call as: ours by their names, others by method and path, ids left out."""
+    general = "/".join(":id" if _IS_ID.fullmatch(part) else part for part in path.split("/"))
+    return _KNOWN.get((method, general), f"{method} {general}")
 
 
 def receiver(to: str) -> tuple[ReceiveIdType, str]:

@@ -12,14 +12,26 @@ from typing import Final, Protocol, TypeVar, assert_never
 
 from shared.app.app import App
 from shared.app.decide import run
+from shared.app.errand import check_known
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
 from shared.app.race import enter, lose
+from shared.app.subject import subject_of
 from shared.core.callers import NOBODY, Callers
-from shared.core.decision import UNCHANGED, Decision
+from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, UpdateCard
 from shared.core.errors import HandlerError, Undecodable
-from shared.core.events import InteractionAnswered, InteractionReceived, PlannedEffect, RequestReceived, shown_by
+from shared.core.events import (
+    CallReturned,
+    Heard,
+    InteractionAnswered,
+    InteractionReceived,
+    PlannedEffect,
+    RedriveRequested,
+    RequestReceived,
+    TimerFired,
+    shown_by,
+)
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
 from shared.core.races import Counted, Lost, Won
@@ -81,10 +93,16 @@ def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call, *,
                 draft.park(taken, str(bad))
             case InteractionAnswered() as mark:
                 draft.mark(mark)
-            case InteractionReceived() | RequestReceived() as asked if draft.is_claimed(asked):
+            case RedriveRequested():
+                draft.skip()
+            case InteractionReceived() | CallReturned() | TimerFired() | RequestReceived() as asked if draft.is_claimed(
+                asked
+            ):
                 draft.skip()
             case InteractionReceived() as click:
                 draft.claim(taken, click, judge.verdict(click, taken.record.offset))
+            case CallReturned() | TimerFired() as told:
+                draft.claim(taken, told, judge.heard(told, taken.record.offset))
             case RequestReceived() as request:
                 chat_id = draft.chat_of(request)
                 offset = taken.record.offset
@@ -116,6 +134,10 @@ class _Judge:
             return Verdict(result="twin")
         if reason := refuse_click(self.draft.face(click), click.occurred_at):
             return Verdict(result="refused", reason=reason)
+        return self.heard(click, offset)
+
+    def heard(self, click: Heard, offset: int) -> Verdict:
+        """Return what the handler of an input decides, or why it does not."""
         app = self.apps.get(click.app_id)
         if app is None:
             # A dead letter keeps it whole, so that it can be decided when the worker is told of the app.
@@ -123,14 +145,14 @@ class _Judge:
         handler = None
         try:
             handler = self._routed(click, app)
-            return _ignored(click) if handler is None else self._handled(click, handler, offset)
+            return _ignored(click) if handler is None else self._handled(click, app, handler, offset)
         except MissedDeadline:
             self.draft.missed(self._filed(click, handler))
             return Verdict(result="failed", reason="deadline", handler=handler)
         except HandlerError as error:
             return Verdict(result="failed", reason=str(error), handler=handler)
 
-    def _routed(self, click: InteractionReceived, app: App) -> Handler | None:
+    def _routed(self, click: Heard, app: App) -> Handler | None:
         """Find the handler: under deadlines where predicates are asked, for they are user code and may hang."""
         if not app.asks_predicates(click):
             return app.handler_for(click)
@@ -140,42 +162,56 @@ class _Judge:
         self.draft.kept(self._filed(click))
         return handler
 
-    def _filed(self, click: InteractionReceived, handler: Handler | None = None) -> str:
+    def _filed(self, click: Heard, handler: Handler | None = None) -> str:
         """Return what a handler, or routing, is suspended under: its name, if all apps share the handlers."""
         name = ROUTING if handler is None else handler.name
         return name if self.is_shared else f"{click.app_id}/{name}"
 
-    def _handled(self, click: InteractionReceived, handler: Handler, offset: int) -> Verdict:
+    def _handled(self, click: Heard, app: App, handler: Handler, offset: int) -> Verdict:
+        if isinstance(click, InteractionReceived):
+            return self._entered(click, app, handler, offset)
+        card = self.draft.card(click)
+        decision = self._run(click, app, handler, lambda: run(handler, subject_of(click), card))
+        return self._planned(Verdict(result="decided", handler=handler, seen=card), click, decision, None, offset)
+
+    def _entered(self, click: InteractionReceived, app: App, handler: Handler, offset: int) -> Verdict:
+        """Return what becomes of an interaction by its handler's race rule, if it has one."""
         card = self.draft.card(click)
         place, seen = enter(handler, Interaction(click), card)
         answer = plan_answer(click, offset=offset)
         met = Verdict(result="decided", handler=handler, seen=card)
         match place:
             case Won(added=added):
-                decision = self._run(click, handler, lambda: run(handler, seen, card))
+                decision = self._run(click, app, handler, lambda: run(handler, seen, card))
                 return self._planned(replace(met, added=added), click, decision, answer, offset)
             case Counted(added=added):
                 return self._planned(replace(met, result="counted", added=added), click, Decision(), answer, offset)
             case Lost(reason=reason):
-                late = handler.lost
-                decision = Decision() if late is None else self._run(click, handler, lambda: lose(late, seen, card))
+                decision = self._lost(click, app, handler, seen, card)
                 restored = plan_restored(click, card.content_text if card else None, offset=offset)
                 return self._planned(replace(met, result="refused", reason=reason), click, decision, restored, offset)
             case _ as unreachable:
                 assert_never(unreachable)
 
-    def _run(self, click: InteractionReceived, handler: Handler, step: Callable[[], Decision]) -> Decision:
+    def _lost(
+        self, click: InteractionReceived, app: App, handler: Handler, seen: Interaction, card: Card | None
+    ) -> Decision:
+        late = handler.lost
+        return Decision() if late is None else self._run(click, app, handler, lambda: lose(late, seen, card))
+
+    def _run(self, click: Heard, app: App, handler: Handler, step: Callable[[], Decision]) -> Decision:
         filed = self._filed(click, handler)
         if is_suspended(self.draft.suspension(filed), self.draft.now):
             raise HandlerError("suspended")
         decision = self.call(step)
         self.draft.kept(filed)
+        check_known(app, handler, decision.effects)
         return decision
 
     def _planned(
         self,
         verdict: Verdict,
-        click: InteractionReceived,
+        click: Heard,
         decision: Decision,
         answer: PlannedEffect | None,
         offset: int,
@@ -201,11 +237,13 @@ class _Judge:
             late=late,
         )
 
-    def _is_late(self, click: InteractionReceived) -> bool:
+    def _is_late(self, click: Heard) -> bool:
+        if not isinstance(click, InteractionReceived):
+            return False  # What came back, or came due, is decided on what newer clicks have left.
         newest = self.draft.newest_at(click)
         return newest is not None and click.occurred_at < newest - LATE_MS
 
-    def _effects(self, effects: list[Effect], click: InteractionReceived, offset: int) -> tuple[PlannedEffect, ...]:
+    def _effects(self, effects: list[Effect], click: Heard, offset: int) -> tuple[PlannedEffect, ...]:
         chat_id = self.draft.chat_of(click)
         return tuple(
             plan(effect, click, index=index, offset=offset, chat_id=chat_id)
@@ -214,12 +252,13 @@ class _Judge:
         )
 
 
-def _repaints(effect: Effect, click: InteractionReceived) -> bool:
+def _repaints(effect: Effect, click: Heard) -> bool:
     return isinstance(effect, UpdateCard) and not is_about_another_card(effect, click)
 
 
-def _ignored(click: InteractionReceived) -> Verdict:
-    return Verdict(result="ignored", reason=APP_TICKET if click.event_type == APP_TICKET else None)
+def _ignored(click: Heard) -> Verdict:
+    is_ticket = isinstance(click, InteractionReceived) and click.event_type == APP_TICKET
+    return Verdict(result="ignored", reason=APP_TICKET if is_ticket else None)
 
 
 def _new_style(batch: Batch, known: Known) -> dict[AppId, EpochMs]:

@@ -31,6 +31,7 @@ from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import NOBODY_YET, Standing, Standings, joined
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
 from worker.deciding.batch import Taken, parked
+from worker.deciding.plan import UNANSWERED_MS
 from worker.deciding.suspension import after_miss, after_success
 from worker.ledger.port import (
     CardKey,
@@ -48,9 +49,6 @@ from worker.ledger.port import (
     Write,
 )
 from worker.settings import SETTLE_MS
-
-UNANSWERED_MS: Final = 3_000
-"""Without a mark: the platform's own time limit for an answer (docs/reference/platform.md, "Deadlines")."""
 
 NEW_STYLE_MS: Final = 60_000
 """How often an app's newest new-style callback is written down at most."""
@@ -152,7 +150,7 @@ class Draft:
     def chat_of(self, click: Asked) -> ChatId | None:
         """Return the card's chat: the callback's, else our own send's."""
         face = self.face(click)
-        told = click.chat_id if isinstance(click, InteractionReceived) else None
+        told = None if isinstance(click, RequestReceived) else click.chat_id
         return told or (face.chat_id if face else None)
 
     def newest_at(self, click: Asked) -> EpochMs | None:
@@ -281,7 +279,7 @@ class Draft:
             claims=[_claim_row(claimed.decided) for claimed in self._claims.values()],
             cards=list(self._cards.values()),
             effects=[
-                _effect_row(claimed.click, effect, self._marked.get(key), settle_ms)
+                _effect_row(claimed.click, effect, self._marked.get(key), settle_ms, self.now)
                 for key, claimed in self._claims.items()
                 for effect in claimed.verdict.effects
             ],
@@ -327,8 +325,8 @@ def _delivery_key(click: Asked) -> DeliveryKey | None:
 
 
 def _newest(before: EpochMs | None, click: Asked) -> EpochMs | None:
-    """Return the time of the newest click, which a request is none of: no person's click is late because of it."""
-    if isinstance(click, RequestReceived):
+    """Return the time of the newest click, which nothing else is: no person's click is late because of a program."""
+    if not isinstance(click, InteractionReceived):
         return before
     return click.occurred_at if before is None else max(before, click.occurred_at)
 
@@ -362,7 +360,9 @@ def _claim_row(decided: Decided) -> ClaimRow:
     )
 
 
-def _effect_row(click: Asked, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int) -> NewEffect:
+def _effect_row(
+    click: Asked, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs
+) -> NewEffect:
     """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
     return NewEffect(
         app_id=click.app_id,
@@ -376,7 +376,7 @@ def _effect_row(click: Asked, planned: PlannedEffect, mark: InteractionAnswered 
         coalesce=planned.coalesce,
         eligibility=planned.eligibility,
         order=planned.order,
-        due_in_ms=_wait_ms(planned, mark, settle_ms),
+        due_in_ms=_wait_ms(planned, mark, settle_ms, now),
         marked=mark is not None,
         delivered=mark.delivered if mark is not None else None,
         occurred_at=click.occurred_at,
@@ -385,7 +385,9 @@ def _effect_row(click: Asked, planned: PlannedEffect, mark: InteractionAnswered 
     )
 
 
-def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int) -> int:
+def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs) -> int:
+    if planned.due is not None:
+        return max(0, planned.due - now)
     if planned.eligibility == "at_once":
         return 0
     if mark is None:

@@ -1,10 +1,25 @@
 """From what a handler wants to rows: each effect's target, eligibility, order and coalescing key."""
 
-from typing import Final, assert_never
+from datetime import timedelta
+from typing import Final, TypeGuard, assert_never
 
-import msgspec
+from msgspec.structs import replace
 
-from shared.core.effects import AnsweredCard, Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    AnsweredCard,
+    Call,
+    CallApi,
+    CancelReminder,
+    Effect,
+    FetchChat,
+    FetchMessage,
+    Origin,
+    Remind,
+    RenameChat,
+    SendCard,
+    SendText,
+    UpdateCard,
+)
 from shared.core.errors import HandlerError
 from shared.core.events import (
     CARD,
@@ -12,23 +27,43 @@ from shared.core.events import (
     EFFECTS_PER_DECISION,
     NAME,
     OURSELVES,
+    TIMER,
     Asked,
+    CallReturned,
     Eligibility,
+    Heard,
     InteractionReceived,
     PlannedEffect,
     RequestReceived,
+    TimerFired,
     request_event_id,
 )
-from shared.core.ids import ChatId, MessageId, Target, chat_of_message_target, chat_target, message_target
-from shared.core.json_text import JsonText
+from shared.core.ids import (
+    ChatId,
+    MessageId,
+    Target,
+    call_target,
+    chat_of_message_target,
+    chat_target,
+    message_target,
+    timer_target,
+)
+from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.answer import fits_in
 from shared.feishu.cards import is_exclusive
 from shared.feishu.openapi import target_of
 
 EVERYBODY: Final = "*"
 
+UNANSWERED_MS: Final = 3_000
+"""Without a mark: the platform's own time limit for an answer (docs/reference/platform.md, "Deadlines")."""
 
-def plan(effect: Effect, click: Asked, *, index: int, offset: int, chat_id: ChatId | None) -> PlannedEffect:
+_MS: Final = timedelta(milliseconds=1)
+
+
+def plan(
+    effect: Effect, click: Asked, *, index: int, offset: int, chat_id: ChatId | None, redriven: bool = False
+) -> PlannedEffect:
     """
     Return the effect as it is stored.
 
@@ -37,18 +72,21 @@ def plan(effect: Effect, click: Asked, *, index: int, offset: int, chat_id: Chat
         index: Its place in the decision, from 1.
         offset: The input's offset in its partition.
         chat_id: The chat of the input's card, where it is known.
+        redriven: The input was decided before, and failed: its answer is long over.
 
     Raises:
-        HandlerError: The effect changes a card, and the input is about none, or about another one.
+        HandlerError: The effect changes a card, or asks about one, and the input is about none, or about another one.
     """
-    target, coalesce = _aim(effect, click, chat_id)
+    whole = _completed(effect, click, chat_id)
+    target, coalesce = _aim(whole, click, chat_id, index)
     return PlannedEffect(
         index=index,
         target=target,
         coalesce=coalesce,
-        eligibility=_eligibility(effect, click),
+        eligibility="at_once" if redriven else _eligibility(effect, click),
         order=offset * EFFECTS_PER_DECISION + index,
-        effect=effect,
+        due=_due(effect, click),
+        effect=whole,
     )
 
 
@@ -90,15 +128,15 @@ def plan_restored(click: InteractionReceived, content: JsonText | None, *, offse
         return None
     if content is None or content == answer.effect.card:
         return answer
-    return msgspec.structs.replace(answer, effect=UpdateCard(content))
+    return replace(answer, effect=UpdateCard(content))
 
 
-def is_about_another_card(effect: Effect, click: InteractionReceived) -> bool:
+def is_about_another_card(effect: Effect, click: Heard) -> TypeGuard[UpdateCard]:
     """Say whether an effect changes a card that its click did not come from."""
     return isinstance(effect, UpdateCard) and effect.message_id not in {None, click.message_id}
 
 
-def hand_over(effect: Effect, click: InteractionReceived, *, index: int) -> RequestReceived:
+def hand_over(effect: UpdateCard, click: Heard, *, index: int) -> RequestReceived:
     """
     Return an update of another card as the request that it leaves as: the same for the same decision.
 
@@ -111,7 +149,7 @@ def hand_over(effect: Effect, click: InteractionReceived, *, index: int) -> Requ
         event_id=request_event_id(OURSELVES, request_id),
         app_id=click.app_id,
         tenant_key=click.tenant_key,
-        message_id=effect.message_id if isinstance(effect, UpdateCard) else None,
+        message_id=effect.message_id,
         caller=OURSELVES,
         request_id=request_id,
         effects=(effect,),
@@ -120,7 +158,39 @@ def hand_over(effect: Effect, click: InteractionReceived, *, index: int) -> Requ
     )
 
 
-def _aim(effect: Effect, click: Asked, chat_id: ChatId | None) -> tuple[Target, str | None]:
+def _completed(effect: Effect, click: Asked, chat_id: ChatId | None) -> Effect:
+    """Return an effect with everything that is known now and will be needed when it comes back."""
+    match effect:
+        case Call() | CallApi() | Remind():
+            return replace(effect, origin=_origin(click, chat_id))
+        case FetchChat():
+            asked = effect.chat_id or chat_id
+            if asked is None:
+                raise HandlerError("FetchChat without a chat_id, and nobody knows which chat the card is in")
+            return replace(effect, chat_id=asked, origin=_origin(click, chat_id))
+        case FetchMessage():
+            message_id = effect.message_id or click.message_id
+            if message_id is None:
+                raise HandlerError("FetchMessage for an event that has no card")
+            return replace(effect, message_id=message_id, origin=_origin(click, chat_id))
+        case _:
+            return effect
+
+
+def _origin(click: Asked, chat_id: ChatId | None) -> Origin:
+    match click:
+        case CallReturned() | TimerFired():
+            return Origin(event_id=click.origin, chat_id=chat_id, operator=click.operator, clicked_at=click.clicked_at)
+        case InteractionReceived():
+            clicked_at = click.received_at if click.kind in CARD_ACTIONS else None
+            return Origin(event_id=click.event_id, chat_id=chat_id, operator=click.operator, clicked_at=clicked_at)
+        case RequestReceived():
+            return Origin(event_id=click.event_id, chat_id=chat_id)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _aim(effect: Effect, click: Asked, chat_id: ChatId | None, index: int) -> tuple[Target, str | None]:
     match effect:
         case UpdateCard():
             if click.message_id is None:
@@ -132,8 +202,24 @@ def _aim(effect: Effect, click: Asked, chat_id: ChatId | None) -> tuple[Target, 
             return _chat(effect.chat_id or chat_id, click), NAME
         case SendCard() | SendText():
             return (target_of(effect.to) if effect.to else _chat(chat_id, click)), None
+        case Call() | CallApi() | FetchChat() | FetchMessage():
+            return call_target(click.event_id, index), None
+        case Remind() | CancelReminder():
+            # Of an input about no card, the reminders of everything that descends from the same interaction.
+            return timer_target(click.message_id or _origin(click, None).event_id, effect.key), TIMER
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _due(effect: Effect, click: Asked) -> EpochMs | None:
+    match effect, click:
+        case Remind(after=after), _:
+            return click.received_at + after // _MS
+        case UpdateCard(), CallReturned(clicked_at=int(clicked_at)) | TimerFired(clicked_at=int(clicked_at)):
+            # What came back at once may have overtaken the answer of the click with which it began.
+            return clicked_at + UNANSWERED_MS
+        case _:
+            return None
 
 
 def _chat(chat_id: ChatId | None, click: Asked) -> Target:

@@ -38,6 +38,7 @@ class Leases:
         self._cards = keys(dialect, app_id=Key, message_id=Key)
         self._pick = _pick(database)
         self._take = _take(self._targets, database)
+        self._prolong = _prolong(database)
         self._heads = _heads(self._targets)
         row = self._effects.table.c
         same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
@@ -70,6 +71,11 @@ class Leases:
         self._releasing.run(connection, [unchanged(key) for key in idle])
         others = self._looking.run(connection) if len(picked) < limit else now
         return Lease(now=now, targets=[one for one in leased if one.key not in set(idle)], next_due=others)
+
+    @in_transaction
+    def prolong(self, connection: Connection, owner: str, key: TargetKey, leased_at: EpochMs, *, ttl_ms: int) -> bool:
+        parameters = {"of": key.app_id, "which": key.target, "by": owner, "since": leased_at, "ttl_ms": ttl_ms}
+        return connection.execute(self._prolong, parameters).first() is not None
 
     @in_snapshot
     def payloads(self, connection: Connection, wanted: Iterable[EffectKey]) -> Mapping[EffectKey, bytes]:
@@ -166,6 +172,18 @@ def _take(given: Given, database: Database) -> Any:
     taken = update(targets).where(here)
     taken = taken.values(owner=bindparam("by", type_=String()), until=until, leased_at=database.now)
     return taken.returning(*targets.c)
+
+
+def _prolong(database: Database) -> Any:
+    # Known by its beginning, as when it is settled: nobody has had the target since.
+    mine = and_(
+        targets.c.app_id == bindparam("of", type_=Key),
+        targets.c.target == bindparam("which", type_=Key),
+        targets.c.owner == bindparam("by", type_=String()),
+        targets.c.leased_at == bindparam("since", type_=BigInteger()),
+    )
+    until = database.now + bindparam("ttl_ms", type_=BigInteger())
+    return update(targets).where(mine).values(until=until).returning(targets.c.until)
 
 
 def _heads(given: Given) -> Any:

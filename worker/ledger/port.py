@@ -154,6 +154,9 @@ class Ledger(Protocol):
         A target that another worker is locking is skipped, not waited for.
         """
 
+    async def prolong(self, owner: str, key: TargetKey, leased_at: EpochMs, *, ttl_ms: int) -> bool:
+        """Keep a lease for so long from now; False if it was lost, and somebody else may have the target."""
+
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         """Return the effects' JSON."""
 

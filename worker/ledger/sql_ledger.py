@@ -22,6 +22,7 @@ from worker.ledger.port import (
     Rate,
     Settled,
     Settlement,
+    TargetKey,
     Wanted,
     Write,
 )
@@ -62,6 +63,9 @@ class SqlLedger:
 
     async def lease(self, owner: str, *, limit: int, ttl_ms: int) -> Lease:
         return await self._leases.lease(owner, limit=limit, ttl_ms=ttl_ms)
+
+    async def prolong(self, owner: str, key: TargetKey, leased_at: EpochMs, *, ttl_ms: int) -> bool:
+        return await self._leases.prolong(owner, key, leased_at, ttl_ms=ttl_ms)
 
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         return await self._leases.payloads(keys)

@@ -1,13 +1,14 @@
 """One call, and what is stored of it. Never raises for what the platform does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
 from shared.clock import Clock
 from shared.core.effects import SendCard
 from shared.core.ids import chat_target
-from shared.core.json_text import EpochMs
+from shared.core.json_text import EpochMs, JsonText
+from shared.eventlog.port import NewRecord
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import Applied, FaceRow
 from worker.performing.outcome import tell
@@ -15,6 +16,7 @@ from worker.performing.perform import find_chat, perform
 from worker.performing.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
 from worker.performing.prepare import Job
 from worker.performing.retry import RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.performing.returning import TOO_LARGE, brought, too_large
 from worker.performing.turn import Result
 from worker.platform.client import DEADLINE_S, Platform
 from worker.policy import FindChat, Go
@@ -86,9 +88,10 @@ def result(called: Called, chance: Callable[[], float]) -> Result:
 
 def _done(called: Called, done: Done) -> Result:
     job, head = called.job, called.job.head
+    unfit = too_large(done.data)
     told = tell(
         head,
-        "succeeded",
+        "succeeded" if unfit is None else "failed",
         now=called.now,
         topics=job.turn.topics,
         attempts=head.attempts + 1,
@@ -102,6 +105,7 @@ def _done(called: Called, done: Done) -> Result:
         shown=done.shown,
         shown_order=head.order if done.shown else None,
         card_format=done.card_format,
+        reason=None if unfit is None else TOO_LARGE,
     )
     return job.turn.settled(
         called.now,
@@ -112,6 +116,7 @@ def _done(called: Called, done: Done) -> Result:
         resend="keep" if job.turn.leased.resend is None else "clear",
         applied=_applied(job),
         face=_face(job, done),
+        records=_brought(called, value=None if unfit else done.data, error=unfit),
     )
 
 
@@ -161,7 +166,19 @@ def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Re
         pace_ms=called.pace_ms,
         resend=_resend(called),
         block_ms=api_pause_ms(failure),
+        records=[] if isinstance(following, RetryIn) else _brought(called, error=_in_words(following.reason, error)),
     )
+
+
+def _brought(called: Called, *, value: JsonText | None = None, error: str | None = None) -> Sequence[NewRecord]:
+    job = called.job
+    return brought(job.head, job.effect, now=called.now, topics=job.turn.topics, value=value, error=error)
+
+
+def _in_words(reason: str, error: PlatformError | None) -> str:
+    """Return why nothing comes back, for the handler that waits for it."""
+    answer = "" if error is None else f" (code {error.code}, HTTP {error.http_status}, log id {error.log_id})"
+    return f"{reason}{answer}"
 
 
 def _repetition_failed(called: Called, failure: Failure) -> Result:

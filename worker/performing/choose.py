@@ -3,8 +3,8 @@ What to do next for a target (pure).
 
 A full update (a whole card, a chat's name) makes older ones pointless, so only the newest eligible one is sent and
 the others are superseded. Cards go by log order; names by the time of the click, because a chat's name is wanted by
-cards of several partitions, whose log orders cannot be compared. Everything else is sent in log order, and an effect
-never overtakes an earlier one of its own event.
+cards of several partitions, whose log orders cannot be compared. Of reminders the newest counts, by log order, long
+before it is due. Everything else is sent in log order, and an effect never overtakes an earlier one of its own event.
 
 A card that a program asks for has no callback to wait for; but a click that was logged before it may be unanswered
 still, and the platform would undo whatever is painted before that answer. So a whole card waits until those of all
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.core.effects import ANSWERED_CARD
-from shared.core.events import CARD, NAME
+from shared.core.events import CARD, NAME, TIMER
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
 from worker.ledger.port import Applied, Head, Leased
@@ -55,7 +55,8 @@ class Choice:
 def choose(leased: Leased, now: EpochMs) -> Choice:
     """Return which of a target's pending effects are superseded, and which one is performed next."""
     unanswered = _unanswered(leased.heads, now)
-    due = [head for head in leased.heads if head.due <= now]
+    # A newer reminder takes an older one's place however long either has to wait.
+    due = [head for head in leased.heads if head.due <= now or head.coalesce == TIMER]
     eligible = [head for head in due if not _would_be_undone(head, unanswered)]
     newest = _newest(eligible)
     superseded = [
@@ -63,7 +64,7 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     ]
     gone = {one.head.key for one in superseded}
     alive = [head for head in leased.heads if head.key not in gone]
-    call = _first([head for head in eligible if head.key not in gone], alive, more=leased.more)
+    call = _first([head for head in eligible if head.key not in gone and head.due <= now], alive, more=leased.more)
     if call is None and unanswered is not None and len(eligible) < len(due):
         return Choice(superseded=superseded, hold_ms=_hold_ms(unanswered, now))
     if call is None and leased.resend is not None and not leased.more:

@@ -11,15 +11,27 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from shared.core.cards import card_format
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    Asking,
+    CallApi,
+    FetchChat,
+    FetchMessage,
+    PlatformEffect,
+    RenameChat,
+    SendCard,
+    SendText,
+    UpdateCard,
+)
 from shared.core.ids import AppId, ChatId, MessageId, TenantKey
-from shared.core.json_text import JsonText
+from shared.core.json_text import JsonText, json_text
 from shared.feishu.cards import everybodys
 from shared.feishu.openapi import (
     ApiReply,
     ApiRequest,
     PlatformError,
     Success,
+    any_api,
+    get_chat,
     get_message,
     idempotency_key,
     read,
@@ -37,7 +49,7 @@ from worker.policy import chat_in
 MESSAGE: Final = "message:"
 
 
-async def perform(platform: Platform, effect: Effect, head: Head) -> Performed:
+async def perform(platform: Platform, effect: PlatformEffect, head: Head) -> Performed:
     """
     Perform an effect that `worker.policy.before` let go.
 
@@ -60,7 +72,7 @@ async def find_chat(platform: Platform, app_id: AppId, tenant_key: TenantKey, me
             return failure
 
 
-def request_of(effect: Effect, head: Head) -> ApiRequest:
+def request_of(effect: PlatformEffect, head: Head) -> ApiRequest:
     """Return the call that performs an effect; its ``api`` names the budget that it is counted by."""
     match effect:
         case UpdateCard(card=card):
@@ -71,8 +83,22 @@ def request_of(effect: Effect, head: Head) -> ApiRequest:
             return send_card(to or _chat_in(head), card, uuid=_uuid(head))
         case SendText(text=text, to=to):
             return send_text(to or _chat_in(head), text, uuid=_uuid(head))
+        case FetchChat() | FetchMessage() | CallApi():
+            return _question(effect)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _question(effect: Asking) -> ApiRequest:
+    match effect:
+        case FetchChat(chat_id=str(chat_id)):
+            return get_chat(chat_id)
+        case FetchMessage(message_id=str(message_id)):
+            return get_message(message_id)
+        case CallApi(method=method, path=path, query=query, body=body):
+            return any_api(method, path, query, body)
+        case _:
+            raise ValueError(f"{type(effect).__name__} does not say of what: it is planned with that")
 
 
 def digest_of(card: JsonText) -> str:
@@ -108,7 +134,7 @@ def _refused(error: PlatformError) -> Failure:
             assert_never(unreachable)
 
 
-def _done(effect: Effect, head: Head, reply: ApiReply, success: Success) -> Done:
+def _done(effect: PlatformEffect, head: Head, reply: ApiReply, success: Success) -> Done:
     done = Done(http_status=reply.status, log_id=success.log_id)
     match effect:
         case UpdateCard(card=card):
@@ -119,6 +145,8 @@ def _done(effect: Effect, head: Head, reply: ApiReply, success: Success) -> Done
             return replace(_sent(done, head, success), card_format=card_format(card))
         case SendText():
             return _sent(done, head, success)
+        case FetchChat() | FetchMessage() | CallApi():
+            return replace(done, data=json_text(dict(success.data)))
         case _ as unreachable:
             assert_never(unreachable)
 

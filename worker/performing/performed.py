@@ -1,10 +1,10 @@
 """What became of a call: a closed set of values, for whoever decides what follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.core.cards import CardFormat
 from shared.core.ids import ChatId, MessageId
-from shared.core.json_text import EpochMs
+from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.openapi import PlatformError
 
 
@@ -18,6 +18,7 @@ class Done:
         chat_id: The chat that was sent to, or renamed.
         shown: SHA-256 (hex) of the card's text as it was sent in an update.
         card_format: The JSON version of the card that was sent or shown.
+        data: What the platform answered, where that was asked for.
     """
 
     http_status: int
@@ -27,6 +28,7 @@ class Done:
     chat_id: ChatId | None = None
     shown: str | None = None
     card_format: CardFormat | None = None
+    data: JsonText | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,17 @@ from typing import Final, assert_never
 
 import msgspec
 
-from shared.core.effects import AnsweredCard, Effect, SendCard, SendText, StoredEffect, UpdateCard
+from shared.core.effects import (
+    AnsweredCard,
+    Call,
+    CancelReminder,
+    PlatformEffect,
+    Remind,
+    SendCard,
+    SendText,
+    StoredEffect,
+    UpdateCard,
+)
 from shared.core.ids import TenantKey, chat_target
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import get_message
@@ -13,6 +23,7 @@ from worker.ledger.port import BudgetKey, Head
 from worker.performing.answered import answered, left_behind
 from worker.performing.outcome import tell
 from worker.performing.perform import request_of
+from worker.performing.reminding import reminded
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import Breaker, may_call, retry_at
 from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
@@ -36,7 +47,7 @@ class Job:
 
     turn: Turn
     head: Head
-    effect: Effect
+    effect: PlatformEffect
     ruling: Go | FindChat
     api: str
     wait_s: float = 0.0
@@ -52,7 +63,18 @@ class Job:
         return BudgetKey(self.head.app_id, _ONE_TENANT, self.api)
 
 
-def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *, settle_ms: int) -> Job | Result:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """A function of the user's to call: not the platform's business."""
+
+    turn: Turn
+    head: Head
+    effect: Call
+
+
+def prepare(
+    turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *, settle_ms: int
+) -> Job | Errand | Result:
     """
     Return the call that a turn needs, or its result where it needs none.
 
@@ -66,6 +88,10 @@ def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *
     if head is None or payload is None:
         return turn.settled(now, resend=left_behind(turn, settle_ms=settle_ms), pace_ms=turn.choice.hold_ms)
     effect: StoredEffect = _EFFECT.decode(payload)
+    if isinstance(effect, Remind | CancelReminder):
+        return reminded(turn, head, effect, now)
+    if isinstance(effect, Call):
+        return Errand(turn=turn, head=head, effect=effect)
     if isinstance(effect, AnsweredCard):
         if (came_to := answered(turn, head, effect.card, now, settle_ms=settle_ms)) is not None:
             return came_to
@@ -75,7 +101,7 @@ def prepare(turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *
     return ruled(turn, head, effect, now)
 
 
-def ruled(turn: Turn, head: Head, effect: Effect, now: EpochMs) -> Job | Result:
+def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs) -> Job | Result:
     """Return the call that an effect needs by the rules of policy, or its result: asked again right before the call."""
     match before(effect, head=head, face=turn.leased.face, now=now):
         case Go() as go:

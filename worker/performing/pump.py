@@ -18,17 +18,20 @@ from typing import Final
 
 import structlog
 
+from shared.app.app import App
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
 from shared.core.ids import AppId, shown_target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
 from worker.alarm import Alarm
+from worker.calling.runner import Runner
 from worker.ledger.port import EffectKey, Ledger
 from worker.meter import Meter
 from worker.performing.attempt import Called, call, result
 from worker.performing.choose import Choice, choose
-from worker.performing.prepare import Job, prepare, ruled
+from worker.performing.errands import Errands
+from worker.performing.prepare import Errand, Job, prepare, ruled
 from worker.performing.settle import Settler
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
@@ -68,11 +71,24 @@ class Pump:
         owner: str,
         concurrency: int,
         settle_ms: int,
+        apps: Mapping[AppId, App],
+        runner: Runner,
     ) -> None:
         self._ledger, self._platform, self._topics, self._throttle = ledger, platform, topics, throttle
         self._settler, self._relay, self._alarm, self._clock = settler, relay, alarm, clock
         self._meter, self._rng, self._owner, self._concurrency = meter, rng, owner, concurrency
         self._settle_ms = settle_ms
+        self._errands = Errands(
+            runner=runner,
+            apps=apps,
+            ledger=ledger,
+            owner=owner,
+            clock=clock,
+            alarm=alarm,
+            lease_ms=LEASE_MS,
+            chance=rng.random,
+            put=self._put,
+        )
         self._breakers: dict[AppId, Breaker] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -99,6 +115,7 @@ class Pump:
                 self.away = False
         if self._under_way:
             await asyncio.wait(self._under_way)
+        await self._errands.finish()
 
     async def _lease_some(self) -> bool:
         """Lease and start what there is room for; return whether there may be more at once."""
@@ -134,7 +151,9 @@ class Pump:
         app_id = turn.leased.key.app_id
         try:
             payload = payloads.get(turn.choice.call.key) if turn.choice.call else None
-            prepared = prepare(turn, payload, self._breaker(app_id), now, settle_ms=self._settle_ms)
+            prepared: Job | Errand | Result = prepare(
+                turn, payload, self._breaker(app_id), now, settle_ms=self._settle_ms
+            )
         except Exception:
             # An effect of a newer worker, or a bug: it waits, for this worker's upgrade, and holds nobody up.
             log.exception("effect_not_understood", target=shown_target(turn.leased.key.target))
@@ -143,7 +162,9 @@ class Pump:
             # Now, so that an open breaker lets one of these turns through; put off, it is silent for 10 s more.
             self._breakers[app_id] = called(self._breaker(app_id), now=now)
             return prepared
-        self._put(prepared)
+        put_off = self._errands.start(prepared, now) if isinstance(prepared, Errand) else prepared
+        if put_off is not None:
+            self._put(put_off)
         return None
 
     async def _reserve(self, jobs: list[Job], now: EpochMs) -> list[Job]:

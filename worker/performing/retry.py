@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from shared.core.effects import Effect, UpdateCard
+from shared.core.effects import PlatformEffect, UpdateCard
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import DAY_MS, UPDATABLE_DAYS
 from shared.feishu.openapi import PlatformError
@@ -80,7 +80,7 @@ def after(
     """
     if (reason := _final_reason(failure, attempts)) is not None:
         return GiveUp(reason=reason)
-    delay_ms = max(_back_off_ms(failures, chance), _asked_for_ms(failure))
+    delay_ms = max(back_off_ms(failures, chance), _asked_for_ms(failure))
     return RetryIn(delay_ms=delay_ms) if now + delay_ms <= last_at else GiveUp(reason="out_of_time")
 
 
@@ -103,7 +103,7 @@ def counts(failure: Failure) -> bool:
             assert_never(unreachable)
 
 
-def last_attempt_at(effect: Effect, *, head: Head, face: FaceRow | None) -> EpochMs:
+def last_attempt_at(effect: PlatformEffect, *, head: Head, face: FaceRow | None) -> EpochMs:
     """Return when an effect's last attempt may start (ms): a day after its decision, or when its card gets too old."""
     horizon = head.decided_at + HORIZON_MS
     if not isinstance(effect, UpdateCard) or face is None or face.sent_at is None:
@@ -147,6 +147,7 @@ def _is_final(error: PlatformError) -> bool:
     return error.verdict == "target_final" or (error.verdict == "configuration" and error.code is not None)
 
 
-def _back_off_ms(failures: int, chance: Callable[[], float]) -> int:
+def back_off_ms(failures: int, chance: Callable[[], float]) -> int:
+    """Return how long to wait after so many failures, by the formula above."""
     doublings = min(max(failures, 1) - 1, DOUBLINGS)
     return round(chance() * min(CAP_MS, BASE_MS << doublings))

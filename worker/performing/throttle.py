@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from shared.core.effects import RenameChat, UpdateCard
+from shared.core.effects import Asking, RenameChat, UpdateCard
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import Limits
 from worker.budget import at_once, pace_ms, rate_of
@@ -67,7 +67,7 @@ class Throttle:
 
     def pace_ms(self, job: Job) -> int:
         """Return how long after the start of this call its target may be called again (ms)."""
-        if isinstance(job.ruling, FindChat) or isinstance(job.effect, RenameChat):
+        if isinstance(job.ruling, FindChat) or isinstance(job.effect, RenameChat | Asking):
             return 0
         if isinstance(job.effect, UpdateCard):
             return pace_ms(self._limits.per_message)

@@ -7,7 +7,7 @@ from typing import Literal
 from shared.core.events import EffectOutcome
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
-from shared.eventlog.port import Topics
+from shared.eventlog.port import NewRecord, Topics
 from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, Settlement
 from worker.performing.choose import Choice
 from worker.performing.outcome import Told, tell
@@ -47,8 +47,9 @@ class Turn:
         applied: Applied | None = None,
         face: FaceRow | None = None,
         block_ms: int | None = None,
+        records: Sequence[NewRecord] = (),
     ) -> Result:
-        """Return the turn's result: what was superseded by it, and what else is told."""
+        """Return the turn's result: what was superseded by it, what else is told, and what follows in the log."""
         everything = [*self._superseded(now), *told]
         return Result(
             settlement=Settlement(
@@ -61,7 +62,7 @@ class Turn:
                 resend=resend,
                 applied=applied,
                 face=face,
-                outbox=[one.record for _, one in everything],
+                outbox=[*(one.record for _, one in everything), *records],
             ),
             outcomes=[(head, one.fact) for head, one in everything],
             block_ms=block_ms,

@@ -9,23 +9,39 @@ from typing import Final, get_args
 
 from shared.core.effects.cards import ANSWERED_CARD, AnsweredCard, CardLike, UpdateCard
 from shared.core.effects.chats import RenameChat
+from shared.core.effects.reminders import CancelReminder, Remind, Timing
+from shared.core.effects.returning import Asking, Call, CallApi, FetchChat, FetchMessage, Origin, Returning
 from shared.core.effects.sends import SendCard, SendText
 
 __all__ = [
     "ANSWERED_CARD",
     "REQUESTABLE",
     "AnsweredCard",
+    "Asking",
+    "Call",
+    "CallApi",
+    "CancelReminder",
     "CardLike",
     "Effect",
+    "FetchChat",
+    "FetchMessage",
+    "Origin",
+    "PlatformEffect",
+    "Remind",
     "RenameChat",
     "Requestable",
+    "Returning",
     "SendCard",
     "SendText",
     "StoredEffect",
+    "Timing",
     "UpdateCard",
 ]
 
-Effect = UpdateCard | RenameChat | SendCard | SendText
+PlatformEffect = UpdateCard | RenameChat | SendCard | SendText | Asking
+"""What takes a call of the platform."""
+
+Effect = PlatformEffect | Call | Timing
 """What a handler may want."""
 
 Requestable = UpdateCard | RenameChat | SendCard | SendText

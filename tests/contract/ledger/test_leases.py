@@ -170,3 +170,24 @@ async def test_a_begun_call_is_remembered(ledger: SqlLedger, clock: ManualClock)
         settling(leased, changes=[retried(leased.heads[0], 0)]),
     )
     assert (await only(ledger)).heads[0].begun_at is None
+
+
+async def test_a_lease_can_be_prolonged_while_it_is_ours(ledger: SqlLedger, clock: ManualClock) -> None:
+    """What takes longer than a lease keeps its target, and ends with it: nobody else has it meanwhile."""
+    await Decider(ledger).decide("e1", effect("e1"))
+    leased = await only(ledger)
+    clock.advance(TTL_MS / 1000 - 1)
+    assert await ledger.prolong("pump", leased.key, leased.leased_at, ttl_ms=TTL_MS)
+    clock.advance(TTL_MS / 1000 - 1)
+    assert await nothing_is_due(ledger, "other")
+    assert [] == await settle(ledger, performed(leased))
+
+
+async def test_a_lease_that_somebody_else_has_taken_is_not_prolonged(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Whoever comes back from a long sleep learns that the target is no longer theirs."""
+    await Decider(ledger).decide("e1", effect("e1"))
+    leased = await only(ledger)
+    clock.advance(TTL_MS / 1000 + 1)
+    theirs = await only(ledger, "other")
+    assert not await ledger.prolong("pump", leased.key, leased.leased_at, ttl_ms=TTL_MS)
+    assert await ledger.prolong("other", theirs.key, theirs.leased_at, ttl_ms=TTL_MS)

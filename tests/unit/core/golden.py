@@ -4,10 +4,25 @@ from typing import Final
 
 from shared.core.answers import CustomAnswer, Inline, PreviewUrls
 from shared.core.cards import Toast
-from shared.core.effects import AnsweredCard, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    AnsweredCard,
+    Call,
+    CallApi,
+    CancelReminder,
+    Effect,
+    FetchChat,
+    FetchMessage,
+    Origin,
+    Remind,
+    RenameChat,
+    SendCard,
+    SendText,
+    UpdateCard,
+)
 from shared.core.events import (
     Action,
     Answer,
+    CallReturned,
     CardSeen,
     Decided,
     EffectOutcome,
@@ -16,7 +31,9 @@ from shared.core.events import (
     InteractionReceived,
     Operator,
     PlannedEffect,
+    RedriveRequested,
     RequestReceived,
+    TimerFired,
 )
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import JsonText
@@ -27,6 +44,17 @@ MESSAGE: Final = MessageId("om_1")
 CHAT: Final = ChatId("oc_1")
 EVENT: Final = EventId("0a1b2c3d4e5f60718293a4b5c6d7e8f9")
 LEGACY: Final = EventId("4acecc8f0b675c3971042ee04d97e69bbc06f60b")
+ORIGIN: Final = Origin(
+    event_id=EVENT, chat_id=CHAT, operator=Operator(open_id=OpenId("ou_1")), clicked_at=1749108920000
+)
+RETURNING: Final[tuple[tuple[str, Effect], ...]] = (
+    (f"call:{EVENT}/1", Call("publish", {"n": 1}, origin=ORIGIN)),
+    (f"call:{EVENT}/2", FetchChat(CHAT, origin=ORIGIN)),
+    (f"call:{EVENT}/3", FetchMessage(MESSAGE, name="the_card", origin=ORIGIN)),
+    (f"call:{EVENT}/4", CallApi("POST", "/open-apis/im/v1/pins", {"q": "1"}, body={"message_id": MESSAGE})),
+    (f"timer:{MESSAGE}/escalate", Remind(3600, key="escalate", origin=ORIGIN)),
+    (f"timer:{MESSAGE}/close", CancelReminder("close")),
+)
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 GOLDEN: Final[dict[str, tuple[Event, str | None]]] = {
@@ -386,6 +414,86 @@ GOLDEN: Final[dict[str, tuple[Event, str | None]]] = {
             reason="rate_limit",
             started_at=1749108925000,
             finished_at=1749108925150,
+        ),
+        None,
+    ),
+    "call.returned.value": (
+        CallReturned(
+            event_id=EventId(f"{EVENT}/1/returned"),
+            origin=EVENT,
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            chat_id=CHAT,
+            operator=Operator(open_id=OpenId("ou_1")),
+            clicked_at=1749108920000,
+            name="publish",
+            value=JsonText('{"url":"https://example.com/1"}'),
+            occurred_at=1749108925150,
+            received_at=1749108925150,
+        ),
+        TRACE,
+    ),
+    "call.returned.error": (
+        CallReturned(
+            event_id=EventId(f"{EVENT}/1/returned/1/returned"),
+            origin=EVENT,
+            app_id=APP,
+            tenant_key=TENANT,
+            name="fetch_chat",
+            error="platform_refused (code 232011, HTTP 400, log id 20250605)",
+            occurred_at=1749108925150,
+            received_at=1749108925150,
+        ),
+        None,
+    ),
+    "timer.fired": (
+        TimerFired(
+            event_id=EventId(f"{EVENT}/2/fired"),
+            origin=EVENT,
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            chat_id=CHAT,
+            operator=Operator(open_id=OpenId("ou_1")),
+            clicked_at=1749108920000,
+            key="escalate",
+            due=1749112520000,
+            occurred_at=1749112520010,
+            received_at=1749112520010,
+        ),
+        None,
+    ),
+    "redrive.requested": (
+        RedriveRequested(
+            event_id=EVENT, n=2, app_id=APP, tenant_key=TENANT, message_id=MESSAGE, requested_at=1749108999000
+        ),
+        None,
+    ),
+    "decided.returning": (
+        Decided(
+            event_id=EVENT,
+            app_id=APP,
+            tenant_key=TENANT,
+            message_id=MESSAGE,
+            partition=3,
+            offset=42,
+            result="decided",
+            handler="publish",
+            digest="9f86d081",
+            occurred_at=1749108920000,
+            decided_at=1749108920100,
+            effects=tuple(
+                PlannedEffect(
+                    index=index,
+                    target=Target(target),
+                    coalesce="timer" if target.startswith("timer:") else None,
+                    order=42 * 1024 + index,
+                    due=1749112520000 if isinstance(effect, Remind) else None,
+                    effect=effect,
+                )
+                for index, (target, effect) in enumerate(RETURNING, 1)
+            ),
         ),
         None,
     ),

@@ -36,7 +36,7 @@ def test_an_unknown_field_is_ignored() -> None:
     assert MARK == decode(record.headers, json.dumps(value).encode())
 
 
-@pytest.mark.parametrize("ce_type", ["lark.card.timer.fired.v1", "lark.card.decided.v2"])
+@pytest.mark.parametrize("ce_type", ["lark.card.card.forgotten.v1", "lark.card.decided.v2"])
 def test_a_record_type_or_version_from_the_future_is_not_undecodable(ce_type: str) -> None:
     """The worker stops at it until it is upgraded."""
     with pytest.raises(NewerThanUs, match="upgrade workers before gateways"):

@@ -15,7 +15,7 @@ from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
 from worker.performing.answered import CLOCKS_MS
 from worker.performing.choose import choose
 from worker.performing.perform import digest_of
-from worker.performing.prepare import Job, prepare
+from worker.performing.prepare import Errand, Job, prepare
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import CLOSED
 
@@ -54,7 +54,7 @@ def head(event: str = "e1", *, order: int = 1024, **changes: Any) -> Head:
     return replace(base, **changes)
 
 
-def came_to(*heads: Head, payload: bytes = PAYLOAD, **leased: Any) -> Job | Result:
+def came_to(*heads: Head, payload: bytes = PAYLOAD, **leased: Any) -> Job | Errand | Result:
     """Return what a target with these effects comes to."""
     target = Leased(key=TargetKey(APP, TARGET), leased_at=NOW, heads=heads, **leased)
     turn = Turn(leased=target, choice=choose(target, NOW), topics=Topics())

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from shared.core.ids import AppId, EventId, MessageId, TenantKey, chat_target, message_target
+from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey, chat_target, message_target
 from shared.core.ids import ChatId as Chat
 from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
 from worker.performing.choose import LOOK_MS, choose
@@ -155,3 +155,26 @@ def test_nothing_is_sent_once_more_while_a_newer_card_waits_for_a_click() -> Non
     waiting = [head("click", order=4, due=NOW + 300, marked_at=NOW), head("later", order=5)]
     choice = choose(leased(*waiting, resend=head("shown", order=3)), NOW)
     assert (None, 300) == (choice.call, choice.hold_ms)
+
+
+def reminder(event: str, *, order: int, due: int = NOW, kind: str = "Remind") -> Head:
+    """Return a reminder, or the wish that none comes."""
+    return head(event, order=order, due=due, kind=kind, coalesce="timer", target=Target("timer:om_1/escalate"))
+
+
+def test_a_newer_reminder_supersedes_an_older_one_though_neither_is_due() -> None:
+    """Whoever puts a reminder off is not reminded twice."""
+    target = leased(reminder("older", order=1, due=NOW + 1), reminder("newer", order=2, due=NOW + 2))
+    assert (["older"], None) == chosen(target)
+
+
+def test_a_reminder_that_is_due_does_not_come_if_a_newer_one_is_not() -> None:
+    """The newer one was wanted by somebody who knew of the older one."""
+    target = leased(reminder("older", order=1), reminder("newer", order=2, due=NOW + 2))
+    assert (["older"], None) == chosen(target)
+
+
+def test_a_cancelled_reminder_does_not_come() -> None:
+    """The wish that none comes takes its place, and is done at once."""
+    target = leased(reminder("asked", order=1, due=NOW + 1), reminder("cancelled", order=2, kind="CancelReminder"))
+    assert (["asked"], "cancelled") == chosen(target)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from shared.clock import ManualClock
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import PlatformEffect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.openapi import PlatformError, idempotency_key
@@ -192,7 +192,7 @@ async def test_a_refusal_says_what_follows_from_it(answer: Answer, error: Platfo
 )
 @pytest.mark.parametrize("effect", [UpdateCard(NEW_CARD), SendText("a")])
 async def test_an_answer_that_settles_nothing_leaves_it_open(
-    answer: Answer, code: int | None, status: int, effect: Effect
+    answer: Answer, code: int | None, status: int, effect: PlatformEffect
 ) -> None:
     """An internal error, a page of some proxy's, half of an answer: it may have happened."""
     head = CARD if isinstance(effect, UpdateCard) else CHAT
@@ -267,7 +267,7 @@ async def test_a_message_that_we_may_not_read_is_a_refusal() -> None:
         (SendText("a"), CHAT, "im.v1.message.create"),
     ],
 )
-def test_every_effect_names_the_budget_of_its_call(effect: Effect, head: Head, api: str) -> None:
+def test_every_effect_names_the_budget_of_its_call(effect: PlatformEffect, head: Head, api: str) -> None:
     """Cards and texts are sent by the same API and share one."""
     assert api == request_of(effect, head).api
 
@@ -275,7 +275,7 @@ def test_every_effect_names_the_budget_of_its_call(effect: Effect, head: Head, a
 @pytest.mark.parametrize(
     ("effect", "head"), [(RenameChat("n"), CARD), (SendText("a"), PERSON), (UpdateCard(NEW_CARD), CHAT)]
 )
-def test_an_effect_whose_target_was_not_settled_is_our_own_mistake(effect: Effect, head: Head) -> None:
+def test_an_effect_whose_target_was_not_settled_is_our_own_mistake(effect: PlatformEffect, head: Head) -> None:
     """The policy comes first; nothing is guessed."""
     with pytest.raises(ValueError, match="any of e1/2"):
         request_of(effect, head)

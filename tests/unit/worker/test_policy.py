@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.core.cards import CardFormat
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import PlatformEffect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from worker.ledger.port import FaceRow, Head
@@ -70,7 +70,7 @@ def test_a_card_of_unknown_age_is_tried(face: FaceRow | None) -> None:
 
 
 @pytest.mark.parametrize("effect", [UpdateCard, SendCard])
-def test_a_card_over_thirty_kilobytes_is_not_sent(effect: Callable[[str], Effect]) -> None:
+def test_a_card_over_thirty_kilobytes_is_not_sent(effect: Callable[[str], PlatformEffect]) -> None:
     """The last byte that fits goes, the next does not."""
     assert Go() == before(effect(_large_card(0)), head=_head(), face=None, now=SENT_AT)
     assert Refuse(reason="too_large") == before(effect(_large_card(1)), head=_head(), face=None, now=SENT_AT)
@@ -90,7 +90,7 @@ def test_a_text_is_measured_in_bytes() -> None:
 
 
 @pytest.mark.parametrize("effect", [SendCard(CARD), SendText("done")])
-def test_a_send_that_may_have_arrived_is_repeated_for_an_hour_less_a_minute(effect: Effect) -> None:
+def test_a_send_that_may_have_arrived_is_repeated_for_an_hour_less_a_minute(effect: PlatformEffect) -> None:
     """After that the platform would take the repetition for a second message."""
     head, lapse = _head(target="chat:oc_1", begun_at=SENT_AT), SENT_AT + HOUR - 60_000
     assert Go() == before(effect, head=head, face=None, now=lapse - 1)
@@ -98,19 +98,19 @@ def test_a_send_that_may_have_arrived_is_repeated_for_an_hour_less_a_minute(effe
 
 
 @pytest.mark.parametrize("effect", [SendCard(CARD), SendText("done")])
-def test_a_send_that_was_never_begun_may_be_as_late_as_it_likes(effect: Effect) -> None:
+def test_a_send_that_was_never_begun_may_be_as_late_as_it_likes(effect: PlatformEffect) -> None:
     """A long outage delays it, nothing more."""
     assert Go() == before(effect, head=_head(target="chat:oc_1"), face=None, now=SENT_AT + 30 * DAY)
 
 
 @pytest.mark.parametrize("effect", [UpdateCard(CARD), RenameChat("n")])
-def test_what_may_be_repeated_for_ever_is_never_unknown(effect: Effect) -> None:
+def test_what_may_be_repeated_for_ever_is_never_unknown(effect: PlatformEffect) -> None:
     """Showing a card or a name twice shows it once."""
     assert Go() == before(effect, head=_head(begun_at=SENT_AT), face=None, now=SENT_AT + DAY)
 
 
 @pytest.mark.parametrize("effect", [RenameChat("n"), SendText("done"), SendCard(CARD)])
-def test_an_effect_without_a_chat_looks_for_it(effect: Effect) -> None:
+def test_an_effect_without_a_chat_looks_for_it(effect: PlatformEffect) -> None:
     """In our own send of the card, then at the platform, and without a card nowhere."""
     head = _head(target="chat-of:om_1")
     assert Move(chat_id=ChatId("oc_9")) == before(effect, head=head, face=_face(chat_id="oc_9"), now=SENT_AT)

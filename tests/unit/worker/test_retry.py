@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.core.effects import Effect, RenameChat, UpdateCard
+from shared.core.effects import PlatformEffect, RenameChat, UpdateCard
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.codes import CODES, Verdict
@@ -173,7 +173,7 @@ def _head() -> Head:
     ],
 )
 def test_an_effect_is_worth_trying_for_a_day_or_until_its_card_expires(
-    effect: Effect, sent_at: EpochMs | None, last_at: EpochMs
+    effect: PlatformEffect, sent_at: EpochMs | None, last_at: EpochMs
 ) -> None:
     """Whichever comes first, and an expired card concerns only its own update."""
     face = FaceRow(app_id=AppId("cli_1"), message_id=MessageId("om_1"), sent_at=sent_at)

@@ -1,0 +1,164 @@
+"""
+Calls of the user's own functions: made by the pump, beside the platform's.
+
+Guarantees: a function is called at least once, and what it returned, or why it was given up, is told in the transaction
+that ends its effect. A call may take longer than a lease: the lease is prolonged as long as it lasts, and ends soon
+after the process does; then the function is called again, by whoever takes the lease, with the same key. Calls take
+no room from the platform's, and are bounded by themselves.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from shared.app.app import App
+from shared.clock import Clock
+from shared.core.errors import LedgerUnavailable
+from shared.core.ids import AppId
+from shared.core.json_text import EpochMs
+from shared.feishu.openapi import idempotency_key
+from worker.alarm import Alarm
+from worker.calling.runner import Broke, Came, Runner
+from worker.ledger.port import Ledger
+from worker.performing.outcome import tell
+from worker.performing.prepare import Errand
+from worker.performing.retry import HORIZON_MS, back_off_ms
+from worker.performing.returning import brought
+from worker.performing.turn import Result
+
+CALLS: Final = 64
+"""How many functions may be under way at once."""
+
+FULL_MS: Final = 500
+"""How long to wait for room, before it is looked for again."""
+
+FINISH_S: Final = 5.0
+"""How long calls under way may take to end when the worker stops; the others are made again."""
+
+UNKNOWN: Final = "unknown_call"
+"""No handlers that this worker has register such a function: those of another version may."""
+
+log = structlog.get_logger("cardwire.worker")
+
+
+class Errands:
+    """Calls under way."""
+
+    def __init__(
+        self,
+        *,
+        runner: Runner,
+        apps: Mapping[AppId, App],
+        ledger: Ledger,
+        owner: str,
+        clock: Clock,
+        alarm: Alarm,
+        lease_ms: int,
+        chance: Callable[[], float],
+        put: Callable[[Result], None],
+    ) -> None:
+        self._runner, self._apps, self._ledger, self._owner = runner, apps, ledger, owner
+        self._clock, self._alarm, self._lease_ms, self._chance, self._put = clock, alarm, lease_ms, chance, put
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def start(self, errand: Errand, now: EpochMs) -> Result | None:
+        """Begin a call; without room, return the turn as it is put off."""
+        if len(self._under_way) >= CALLS:
+            return errand.turn.settled(now, pace_ms=FULL_MS)
+        task = asyncio.create_task(self._run(errand))
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+        return None
+
+    async def finish(self) -> None:
+        """Wait for what is under way, for a while, and give up the rest: it is called again, with the same keys."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=FINISH_S)
+        left = list(self._under_way)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self._runner.close()
+
+    async def _run(self, errand: Errand) -> None:
+        keeping = asyncio.create_task(self._keep(errand))
+        try:
+            came = await self._call(errand)
+        except asyncio.CancelledError:
+            self._put(errand.turn.settled(self._alarm.ledger_now()))
+            raise
+        finally:
+            keeping.cancel()
+        self._put(self._result(errand, came, self._alarm.ledger_now()))
+
+    async def _call(self, errand: Errand) -> Came | Broke | None:
+        app = self._apps.get(errand.head.app_id)
+        call = None if app is None else app.registered_call(errand.effect.name)
+        if call is None:
+            return None
+        key = idempotency_key(errand.head.app_id, errand.head.event_id, errand.head.index)
+        came = await self._runner.call(call, errand.effect.args, key)
+        if isinstance(came, Broke):
+            text = None if came.reason == "refused" else came.text
+            log.warning("call_failed", name=call.name, event_id=errand.head.event_id, reason=came.reason, text=text)
+        return came
+
+    async def _keep(self, errand: Errand) -> None:
+        """Prolong the lease, as long as it is ours and the call lasts."""
+        leased = errand.turn.leased
+        while True:
+            await self._clock.sleep(self._lease_ms / 3000)
+            try:
+                if not await self._ledger.prolong(self._owner, leased.key, leased.leased_at, ttl_ms=self._lease_ms):
+                    return  # Somebody else has it, and what this call brings is dropped when it is settled.
+            except LedgerUnavailable:
+                continue
+
+    def _result(self, errand: Errand, came: Came | Broke | None, now: EpochMs) -> Result:
+        match came:
+            case Came(value=value):
+                told = tell(errand.head, "succeeded", now=now, topics=errand.turn.topics, attempts=_tried(errand))
+                records = brought(errand.head, errand.effect, now=now, topics=errand.turn.topics, value=value)
+                return errand.turn.settled(now, (errand.head, told), records=records)
+            case Broke(reason=reason, text=text):
+                return self._failed(errand, reason, text, now, is_final=came.is_final or self._is_last(errand))
+            case None:
+                text = f"no function is registered as {errand.effect.name}"
+                return self._failed(errand, UNKNOWN, text, now, counts=False)
+
+    def _failed(
+        self, errand: Errand, reason: str, text: str, now: EpochMs, *, is_final: bool = False, counts: bool = True
+    ) -> Result:
+        head, topics = errand.head, errand.turn.topics
+        retry_in_ms = back_off_ms(head.k + 1, self._chance)
+        is_over = is_final or now + retry_in_ms > head.decided_at + HORIZON_MS
+        told = tell(
+            head,
+            "failed",
+            now=now,
+            topics=topics,
+            retry_in_ms=None if is_over else retry_in_ms,
+            attempts=_tried(errand) if counts else head.attempts,
+            reason=reason,
+        )
+        records = brought(head, errand.effect, now=now, topics=topics, error=text) if is_over else []
+        return errand.turn.settled(now, (head, told), records=records)
+
+    def _is_last(self, errand: Errand) -> bool:
+        app = self._apps.get(errand.head.app_id)
+        call = None if app is None else app.registered_call(errand.effect.name)
+        return call is not None and _tried(errand) >= call.attempts
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A bug: the lease ends and the function is called again.
+            log.error("call_broke", error=type(error).__name__, exc_info=error)
+        if len(self._under_way) == CALLS - 1:
+            self._alarm.at(self._alarm.ledger_now())
+
+
+def _tried(errand: Errand) -> int:
+    return errand.head.attempts + 1

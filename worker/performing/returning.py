@@ -1,0 +1,55 @@
+"""What an effect brought back, as the record that is decided (pure)."""
+
+from typing import Final
+
+from shared.core.codec import encode
+from shared.core.effects import Asking, Call, Effect, Origin
+from shared.core.effects.returning import ANSWER_BYTES
+from shared.core.events import CallReturned, returned_event_id
+from shared.core.json_text import EpochMs, JsonText
+from shared.eventlog.port import NewRecord, Topics
+from worker.ledger.port import Head
+
+TOO_LARGE: Final = "too_large"
+
+
+def brought(
+    head: Head,
+    effect: Effect,
+    *,
+    now: EpochMs,
+    topics: Topics,
+    value: JsonText | None = None,
+    error: str | None = None,
+) -> list[NewRecord]:
+    """
+    Return the record of what came back, if somebody is to hear of it.
+
+    Args:
+        value: What came back, or ``error``: why nothing did.
+    """
+    if not isinstance(effect, Call | Asking) or effect.name is None:
+        return []
+    origin = effect.origin or Origin(event_id=head.event_id)
+    fact = CallReturned(
+        event_id=returned_event_id(head.event_id, head.index),
+        origin=origin.event_id,
+        app_id=head.app_id,
+        tenant_key=head.tenant_key,
+        message_id=head.message_id,
+        chat_id=origin.chat_id,
+        operator=origin.operator,
+        clicked_at=origin.clicked_at,
+        name=effect.name,
+        value=value,
+        error=error,
+        occurred_at=now,
+        received_at=now,
+    )
+    return [NewRecord.of(topics.interactions, encode(fact))]
+
+
+def too_large(value: JsonText | None) -> str | None:
+    """Return why this may not come back, if it may not."""
+    size = 0 if value is None else len(value.encode())
+    return f"what came back has {size} bytes: at most {ANSWER_BYTES}" if size > ANSWER_BYTES else None

@@ -16,6 +16,7 @@ from shared.app.handler import Function, Handler, make_answerer, make_handler
 from shared.app.interaction import Interaction
 from shared.app.race import declared_rule
 from shared.app.routing import ClickRule, EventRule, LinkRule, Predicate, ReminderRule, ResultRule, action_of
+from shared.app.valid import NAME_CHARS
 from shared.core.answers import CardAnswer, CustomAnswer, Preview
 from shared.core.cards import Toast
 from shared.core.errors import ConfigError, HandlerError
@@ -34,9 +35,6 @@ _A = TypeVar("_A", bound=AnswerFunction)
 _C = TypeVar("_C", bound=CallFunction)
 
 LINKS: Final = frozenset[InteractionKind]({"link_preview"})
-
-NAME_CHARS: Final = 128
-"""Names of calls and keys of reminders become parts of the ledger's keys."""
 
 NO_ANSWER: Final = Answer()
 """Nothing is shown."""

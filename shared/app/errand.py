@@ -1,18 +1,14 @@
-"""What is wrong with an effect that comes back, or that sets a reminder: told when it is decided, not days later."""
+"""What is wrong with an effect that comes back, or that sets a reminder."""
 
 import re
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final, assert_never
 
-from shared.app.app import NAME_CHARS, App
-from shared.app.handler import Handler
-from shared.app.valid import check_id
+from shared.app.valid import NAME_CHARS, check_id
 from shared.core.effects import (
     Call,
     CallApi,
     CancelReminder,
-    Effect,
     FetchChat,
     FetchMessage,
     Remind,
@@ -20,7 +16,6 @@ from shared.core.effects import (
     Timing,
 )
 from shared.core.effects.reminders import LONGEST
-from shared.core.errors import HandlerError
 from shared.core.json_text import JsonText, json_value
 
 Errand = Returning | Timing
@@ -65,36 +60,6 @@ def _check_api(effect: CallApi) -> None:
         _check_json("body", effect.body)
     if effect.name is not None:
         _check_name(effect.name)
-
-
-def check_known(app: App, handler: Handler, effects: Iterable[Effect]) -> None:
-    """
-    Return if somebody is there for everything that these effects call or bring back.
-
-    Raises:
-        HandlerError: Nobody is: a misspelt name would do nothing, silently, days later.
-    """
-    for effect in effects:
-        if (missing := _missing(app, effect)) is not None:
-            raise HandlerError(f"{handler.name} returned {type(effect).__name__} that nobody takes: {missing}")
-
-
-def _missing(app: App, effect: Effect) -> str | None:
-    match effect:
-        case Call(name=name):
-            return None if app.registered_call(name) else _expected("call", name)
-        case FetchChat(name=name) | FetchMessage(name=name):
-            return None if app.has_result(name) else _expected("on_result", name)
-        case CallApi(name=str(name)):
-            return None if app.has_result(name) else _expected("on_result", name)
-        case Remind(key=key):
-            return None if app.has_reminder(key) else _expected("on_reminder", key)
-        case _:
-            return None
-
-
-def _expected(decorator: str, name: str) -> str:
-    return f'expected one under @app.{decorator}("{name}")'
 
 
 def _check_name(name: str, what: str = "a name") -> None:

@@ -7,6 +7,9 @@ from typing import Any, Final, NoReturn
 from shared.core.effects import CardLike
 from shared.core.json_text import JsonText, json_text
 
+NAME_CHARS: Final = 128
+"""Names of calls and keys of reminders become parts of the ledger's keys."""
+
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 

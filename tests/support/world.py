@@ -211,16 +211,19 @@ class World:
             return False  # It went away a while ago, and our own connections did not know.
 
     async def _has_nothing_to_do(self) -> bool:
-        spans = await self.event_log.spans(self.topics.interactions)
-        positions = await self.ledger.positions()
-        if any(positions[partition].next != span.end for partition, span in spans.items()):
+        if not await self._has_decided_everything():
             return False
         if await self.ledger.next_due() is not None:
             return False
         if any(row["status"] == "pending" for row in (await self.ledger.dump()).effects):
             return False
-        # Last: what was done between these questions has left its row here.
-        return await self.ledger.outbox_depth() == 0
+        # What was done between these questions has left its row here, or what was relayed from it lies in the log.
+        return await self.ledger.outbox_depth() == 0 and await self._has_decided_everything()
+
+    async def _has_decided_everything(self) -> bool:
+        spans = await self.event_log.spans(self.topics.interactions)
+        positions = await self.ledger.positions()
+        return all(positions[partition].next == span.end for partition, span in spans.items())
 
     async def events(self, topic: str) -> list[Event]:
         """Return the events of a topic, partition by partition."""

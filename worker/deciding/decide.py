@@ -12,9 +12,9 @@ from typing import Final, Protocol, TypeVar, assert_never
 
 from shared.app.app import App
 from shared.app.decide import run
-from shared.app.errand import check_known
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
+from shared.app.known import check_known
 from shared.app.race import enter, lose
 from shared.app.subject import subject_of
 from shared.core.callers import NOBODY, Callers

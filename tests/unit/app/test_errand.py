@@ -8,9 +8,9 @@ import pytest
 
 from shared.app.app import App
 from shared.app.decide import run
-from shared.app.errand import check_known
 from shared.app.handler import make_handler
 from shared.app.interaction import Interaction
+from shared.app.known import check_known
 from shared.core.decision import Card
 from shared.core.effects import Call, CallApi, CancelReminder, Effect, FetchChat, FetchMessage, Remind
 from shared.core.errors import ConfigError, HandlerError

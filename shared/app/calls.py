@@ -49,9 +49,7 @@ def make_call(function: CallFunction, *, name: str, timeout_s: Any, attempts: An
     """
     where = f'call("{name}")'
     if not _is_number(timeout_s) or not 0 < timeout_s <= LONGEST_S:
-        raise ConfigError(
-            f"{where}: timeout_s= is no time up to {LONGEST_S:,.0f} s: expected seconds, as timeout_s=10"
-        )
+        raise ConfigError(f"{where}: timeout_s= is no time up to {LONGEST_S:,.0f} s: expected seconds, as timeout_s=10")
     if not isinstance(attempts, int) or isinstance(attempts, bool) or not 1 <= attempts <= MOST_ATTEMPTS:
         raise ConfigError(f"{where}: attempts= is no number from 1 to {MOST_ATTEMPTS}, as in attempts=3")
     if not inspect.isfunction(function) or not inspect.iscoroutinefunction(inspect.unwrap(function)):

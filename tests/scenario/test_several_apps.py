@@ -16,8 +16,8 @@ from shared.core.events import InteractionReceived
 from shared.core.ids import AppId
 from shared.observability.metrics import CALLBACKS, REFUSALS
 from simulator.app import RunningSimulator, run_simulator
-from simulator.seeing import Seen
 from simulator.history import KEPT
+from simulator.seeing import Seen
 from simulator.settings import SimulatorSettings
 from tests.support.apps import ALERTS, BILLING, Several, alone, several, write_apps
 from tests.support.commands import environment, started

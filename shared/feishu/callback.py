@@ -9,13 +9,15 @@ click is still a click. Only a body whose kind cannot be told is unreadable.
 from collections.abc import Callable
 from typing import ClassVar, Final, TypeVar
 
+import msgspec
+
 from shared.core.events import Action, InteractionKind, Operator
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
 from shared.core.value import Value
 from shared.feishu.members import Members, TooDeep, boolean, exact, members, string, strings, utf8
 from shared.feishu.tokens import less_tokens
-from shared.feishu.usual import Click, text_of, usual_click
+from shared.feishu.usual import text_of, usual_click
 
 
 class UnreadableCallback(ValueError):
@@ -100,6 +102,9 @@ Interactive = CardAction | LegacyCardAction | LinkPreview | SubscribedEvent
 
 Callback = Encrypted | Challenge | Interactive
 
+_ENCRYPTED: Final = msgspec.json.Decoder(Encrypted)
+_BEGINS_ENCRYPTED: Final = b'{"encrypt":'
+
 _Id = TypeVar("_Id", bound=str)
 _AtCard = TypeVar("_AtCard", CardAction, LinkPreview)
 
@@ -115,10 +120,9 @@ def parse(body: bytes) -> Callback:
         UnreadableCallback: Not UTF-8, not JSON, nested too deeply, or of no shape that the platform sends.
     """
     try:
-        text = utf8(body)
-        if (click := usual_click(text)) is not None:
-            return _usual(click, text)
-        if (root := members(text)) is not None:
+        if (usual := _usual_encrypted(body) or _usual(body)) is not None:
+            return usual
+        if (root := members(utf8(body))) is not None:
             return _read(root)
     except UnreadableCallback:
         raise
@@ -129,8 +133,25 @@ def parse(body: bytes) -> Callback:
     raise UnreadableCallback("the body is not a JSON object")
 
 
-def _usual(click: Click, body: bytes) -> CardAction:
+def _usual_encrypted(body: bytes) -> Encrypted | None:
+    """Return what `_read` would return, for a body in which nothing else comes first; ``None`` says nothing."""
+    if not body.startswith(_BEGINS_ENCRYPTED):
+        return None
+    try:
+        return _ENCRYPTED.decode(_strict(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _usual(body: bytes) -> CardAction | None:
     """Return what `_read` would return, for a click in which everything is as documents have it."""
+    click = usual_click(body)
+    if click is None:
+        return None
+    try:
+        text = text_of(click, body) or less_tokens(members(_strict(body)) or {})
+    except UnicodeDecodeError:
+        return None
     header, event = click.header, click.event
     person, context = event.operator, event.context
     tenant_key = header.tenant_key or person.tenant_key
@@ -149,8 +170,13 @@ def _usual(click: Click, body: bytes) -> CardAction:
         action=event.action.action(),
         card_token=event.token or None,
         preview_token=context.preview_token or None,
-        text=text_of(click, body) or less_tokens(members(body) or {}),
+        text=text,
     )
+
+
+def _strict(body: bytes) -> bytes:
+    body.decode()
+    return body
 
 
 def _read(root: Members) -> Callback:

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -88,3 +89,25 @@ def test_the_usual_click_is_read_at_one_go() -> None:
 def test_a_click_shows_nothing_of_what_it_holds() -> None:
     """Tokens, and what people typed."""
     assert repr(usual_click(FULL.encode())) == "Click"
+
+
+@pytest.mark.parametrize("more", ["", "\\n"])
+def test_bytes_that_are_not_utf8_are_read_as_ever(more: str) -> None:
+    """Surrogates that were encoded one by one, as some programs write them, wherever they stand."""
+    for place in ('"b"', '{"a":1e400}', '"ou"'):
+        body = FULL.replace(place, f'"{more}\ud83d"').encode("utf-8", "surrogatepass")
+        quick, thorough = parse(body), parse(body[:-1] + b',"type":0}')
+        assert isinstance(quick, CardAction)
+        assert isinstance(thorough, CardAction)
+        assert quick == replace(thorough, text=quick.text)
+        assert "\\ud83d" in quick.text or "\ufffd" in quick.text
+
+
+@given(st.lists(st.tuples(st.sampled_from(["encrypt", "type", "schema", "x"]), ANY), max_size=4))
+@example([("encrypt", '"a"'), ("encrypt", '"b"')])
+@example([("encrypt", '"a"'), ("encrypt", "1")])
+def test_what_is_encrypted_is_read_alike(pairs: Pairs) -> None:
+    """Wherever the one member stands that matters."""
+    with suppress(UnreadableCallback):
+        quick = parse(_object([("encrypt", '"first"'), *pairs]).encode())
+        assert parse(b" " + _object([("encrypt", '"first"'), *pairs]).encode()) == quick

@@ -10,17 +10,17 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import decide, latency, pump
+from bench import decide, hot, latency, pump
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
 from tests.support import ServiceMissing
 
-PARTS: Final = ("decide", "pump", "latency")
+PARTS: Final = ("decide", "pump", "latency", "hot")
 CARDS: Final = {"mixed": 500, "hot": 1}
 
-FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600}
-QUICK: Final = {"rounds": 3, "events": 3_000, "effects": 500, "clicks": 50}
+FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000}
+QUICK: Final = {"rounds": 3, "events": 3_000, "effects": 500, "clicks": 50, "hot": 1_000}
 
 _T = TypeVar("_T")
 
@@ -57,6 +57,10 @@ def _measured(wanted: argparse.Namespace, place: Stack) -> Iterator[tuple[tuple[
         yield pump.HEAD, pump.line(place.name, rounds)
     if "latency" in wanted.parts:
         yield latency.HEAD, latency.line(place.name, _run(latency.measure(place, clicks=wanted.clicks)))
+    if "hot" in wanted.parts:
+        for kind in ("straight", "whole"):
+            measured = _run(hot.measure(place, clicks=wanted.hot, whole=kind == "whole"))
+            yield hot.HEAD, hot.line(f"{place.name}, {kind}", measured)
 
 
 def _sized(wanted: argparse.Namespace) -> argparse.Namespace:
@@ -82,6 +86,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--events", type=int, help="decided in a round; 10,000, quick: 3,000")
     parser.add_argument("--effects", type=int, help="performed in a round; 3,000, quick: 500")
     parser.add_argument("--clicks", type=int, help="clicks of the latency; 600, quick: 50")
+    parser.add_argument("--hot", type=int, help="clicks on one hot card; 10,000, quick: 1,000")
     return parser
 
 

@@ -6,23 +6,16 @@ which its click was *intended*. It ends when the simulator has taken the card's 
 """
 
 import asyncio
-import os
-import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from bench.figures import percentile
+from bench.place import everything
 from bench.stacks import Stack
-from bench.work import card_showing, make
-from shared.eventlog.open import open_log
-from shared.eventlog.port import Topics
-from tests.chaos.platform import Platform, session
-from tests.chaos.processes import Fleet, Spec, now
-from tests.support.kafka import free_ports
-from worker.ledger.open import open_ledger
+from bench.work import card_showing
+from tests.chaos.platform import Platform
+from tests.chaos.processes import now
 
 PER_SECOND: Final = 10.0
 SETTLE_MS: Final = 300
@@ -45,16 +38,15 @@ class Latencies:
 
 async def measure(stack: Stack, *, clicks: int) -> Latencies:
     """Click so many cards, once each, and return what it took. Some more clicks before them warm up."""
-    with tempfile.TemporaryDirectory(prefix="cardwire-bench-") as folder:
-        async with _everything(stack, Path(folder)) as platform:
-            cards = await _cards(platform, clicks + WARM_UP)
-            began_at = now() + 200
-            async with asyncio.TaskGroup() as group:
-                sent = [
-                    group.create_task(_click(platform, card, began_at, number)) for number, card in enumerate(cards)
-                ]
-            intended = [began_at + round(number * 1000 / PER_SECOND) for number in range(len(cards))]
-            changed = await _changed(platform, cards)
+    async with everything(stack) as place:
+        cards = await _cards(place.platform, clicks + WARM_UP)
+        began_at = now() + 200
+        async with asyncio.TaskGroup() as group:
+            sent = [
+                group.create_task(_click(place.platform, card, began_at, number)) for number, card in enumerate(cards)
+            ]
+        intended = [began_at + round(number * 1000 / PER_SECOND) for number in range(len(cards))]
+        changed = await _changed(place.platform, cards)
     return Latencies(
         answered=[task.result() for task in sent][WARM_UP:],
         changed=[at - since for at, since in zip(changed, intended, strict=True)][WARM_UP:],
@@ -91,50 +83,6 @@ async def _changed(platform: Platform, cards: Sequence[str]) -> Sequence[int]:
 async def _patches(platform: Platform, card: str) -> Sequence[int]:
     versions = (await platform.get(f"messages/{card}"))["versions"]
     return [version["at_ms"] for version in versions if version["by"] == "patch"]
-
-
-@asynccontextmanager
-async def _everything(stack: Stack, folder: Path) -> AsyncIterator[Platform]:
-    url, prefix = stack.new_log()
-    topics, ledger_url = Topics.prefixed(prefix), stack.new_ledger()
-    log, ledger = open_log(url, topics=topics), open_ledger(ledger_url)
-    await make(log, topics)
-    await ledger.upgrade()
-    await ledger.close()
-    await log.close()
-    (port,) = free_ports(1)
-    fleet = Fleet(folder)
-    try:
-        callback = f"http://127.0.0.1:{port}/webhook/card"
-        there = {"CARDWIRE_SIMULATOR_PORT": "0", "CARDWIRE_SIMULATOR_CALLBACK": callback}
-        (simulator,) = await fleet.start(Spec(name="simulator", role="simulator", env={**_env(), **there}))
-        here = {
-            "LARK_DOMAIN": simulator.addresses["openapi"],
-            "CARDWIRE_APP": "bench.work:app",
-            "CARDWIRE_LOG": url,
-            "CARDWIRE_LEDGER": ledger_url,
-            "CARDWIRE_TOPIC_PREFIX": prefix,
-            "CARDWIRE_PORT": str(port),
-            "CARDWIRE_ADMIN_PORT": "0",
-        }
-        await fleet.start(*(Spec(name=role, role=role, env={**_env(), **here}) for role in ("gateway", "worker")))
-        async with session() as http:
-            yield Platform(http, simulator.addresses["control"])
-    finally:
-        await fleet.close()
-
-
-def _env() -> Mapping[str, str]:
-    """Return our own environment less what would set up Cardwire, and the credentials of an app of our own."""
-    others = ("LARK_", "FEISHU_", "CARDWIRE_", "APP_", "ENCRYPT_KEY", "VERIFICATION_TOKEN")
-    bare = {name: text for name, text in os.environ.items() if not name.startswith(others)}
-    return {
-        **bare,
-        "LARK_APP_ID": "cli_bench",
-        "LARK_APP_SECRET": "not-a-secret",
-        "LARK_ENCRYPT_KEY": "not-a-key",
-        "LARK_VERIFICATION_TOKEN": "not-a-token",
-    }
 
 
 def line(what: str, measured: Latencies) -> list[str]:

@@ -145,10 +145,11 @@ def _events(clicks: int, cards: int, first: int) -> Iterator[Event]:
         if at < clicks:
             yield made[at]
         if at >= IN_FLIGHT:
-            yield _mark(made[at - IN_FLIGHT])
+            yield mark(made[at - IN_FLIGHT])
 
 
-def _mark(of: InteractionReceived) -> InteractionAnswered:
+def mark(of: InteractionReceived) -> InteractionAnswered:
+    """Return the mark of a click that was answered 5 ms later."""
     return InteractionAnswered(
         event_id=of.event_id,
         app_id=of.app_id,

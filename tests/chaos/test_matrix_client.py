@@ -3,11 +3,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 from aiohttp import web
 
 from tests.chaos.matrix.client import Client, Plan
 from tests.chaos.matrix.history import Attempt, attempts_in
+from tests.chaos.matrix.ways import webhooks
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -50,12 +50,12 @@ class Gateways:
 
 
 async def _clicked(gateways: Gateways, record: Path, *, clicks: int, leave_every: int = 0) -> list[Attempt]:
-    async with gateways.urls() as urls, aiohttp.ClientSession() as session:
+    async with gateways.urls() as urls, webhooks(urls, name="t") as way:
         plan = Plan(
             urls=urls, name="t", seconds=0, at_most_s=clicks / 20, per_second=20, cards=3, leave_every=leave_every
         )
         with record.open("ab") as notes:
-            await Client(plan, session, notes).click(asyncio.Event())
+            await Client(plan, way, notes).click(asyncio.Event())
     return list(attempts_in(record))
 
 

@@ -2,29 +2,24 @@
 The client of a row, a process of its own: it signs, encrypts and sends callbacks at constant times, as the platform.
 
 ``python -m tests.chaos.matrix.client PLAN RECORD``: ``PLAN`` is a `Plan` as JSON, ``RECORD`` the file in which it notes
-what it is about to send, and what became of that, each flushed before it goes on. It prints ``began MS``. Whatever
-becomes of the clicks before, the next is sent at its time; the last one when its input has ended. A click whose
-connection ended without an answer is sent again, the same bytes, to the next gateway.
+what it is about to send, and what became of that, each flushed before it goes on. It prints ``there``, is told by a
+line when gateways are there as well, and prints ``began MS``. Whatever becomes of the clicks before, the next is sent
+at its time; the last one when its input has ended. A click whose connection ended without an answer is sent again, the
+same bytes, to the next gateway.
 """
 
 import asyncio
-import random
 import sys
 import time
-from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
-import aiohttp
 import msgspec
-from yarl import URL
 
-from tests.chaos.matrix.history import Ending, Over, Sending
-from tests.support.callbacks import Wire, click, encrypted, signed
-
-PATIENCE_S: Final = 8.0
-"""Longer than the platform's 3 s, so that the record shows how late a late answer was."""
+from tests.chaos.matrix.history import Over, Sending
+from tests.chaos.matrix.ways import Way, callback, long_connections, webhooks
 
 AGAIN_FOR_S: Final = 20.0
 """How long the same bytes are sent again: longer than a gateway takes to come back."""
@@ -33,9 +28,6 @@ PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 0.4
 """Each time twice as long, or all who wait for a gateway together would keep the machine from starting it."""
 
-LEAVES_WITHIN_S: Final = 0.012
-"""Shorter and longer than an append takes."""
-
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -43,12 +35,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         urls: Of the gateways' callbacks, in turns.
+        ports: Instead, where they open long connections: each to a platform of its own, on such a port.
         seconds: How long is clicked at least, and ``at_most_s`` how long at most.
         cards: How many cards are clicked, in turns.
         leave_every: Every so manieth client leaves without waiting; 0: none.
     """
 
-    urls: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
     name: str
     seconds: float
     at_most_s: float
@@ -56,23 +50,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cards: int = 10
     leave_every: int = 0
 
+    @property
+    def gateways(self) -> int:
+        """How many there are."""
+        return len(self.urls) or len(self.ports)
+
     def is_over(self, clicks: int, *, enough: bool) -> bool:
         """Say whether so many clicks are all, given whether somebody has said that it is enough."""
         return clicks >= (self.seconds if enough else self.at_most_s) * self.per_second
 
 
-class _End(NamedTuple):
-    ending: Ending
-    status: int | None = None
-    body: str | None = None
-
-
 class Client:
     """Everybody who clicks."""
 
-    def __init__(self, plan: Plan, session: aiohttp.ClientSession, record: BinaryIO) -> None:
-        self._plan, self._session, self._record = plan, session, record
-        self._rng = random.Random(plan.name)
+    def __init__(self, plan: Plan, way: Way, record: BinaryIO) -> None:
+        self._plan, self._way, self._record = plan, way, record
         self._epoch_ms = time.time() * 1000 - time.monotonic() * 1000
 
     async def click(self, enough: asyncio.Event) -> None:
@@ -90,47 +82,22 @@ class Client:
     async def _one(self, n: int, due: float) -> None:
         event_id, card = f"{self._plan.name}-{n}", f"om_{n % self._plan.cards}"
         leaves = bool(self._plan.leave_every) and n % self._plan.leave_every == 0
-        wire = _callback(event_id, card)
+        click = callback(event_id, card)
         until = time.monotonic() + AGAIN_FOR_S
         for nth in count():
-            gateway = (n + nth) % len(self._plan.urls)
+            gateway = (n + nth) % self._plan.gateways
             self._note(
                 Sending(
                     event_id=event_id, card=card, nth=nth, gateway=gateway, intended_at=self._at(due),
                     sent_at=self._at(time.monotonic()), leaves=leaves,
                 )
             )  # fmt: skip
-            url = URL(f"{self._plan.urls[gateway]}/webhook/card")
-            end = await (self._leave(url, wire) if leaves else self._ask(url, wire))
+            end = await (self._way.leave(gateway, click) if leaves else self._way.ask(gateway, click))
             self._note(Over(event_id=event_id, nth=nth, at=self._at(time.monotonic()), **end._asdict()))
             if end.ending != "closed" or time.monotonic() > until:
                 return
             await asyncio.sleep(min(LONGEST_PAUSE_S, PAUSE_S * 2**nth))
             due = time.monotonic()
-
-    async def _ask(self, url: URL, wire: Wire) -> _End:
-        try:
-            async with self._session.post(url, data=wire.body, headers=wire.headers) as response:
-                return _End("answered", status=response.status, body=await response.text())
-        except TimeoutError:
-            return _End("timeout")
-        except aiohttp.ClientError:
-            return _End("closed")
-
-    async def _leave(self, url: URL, wire: Wire) -> _End:
-        """Send it, and end the connection shortly after: in an orderly way, or by a reset."""
-        try:
-            _, writer = await asyncio.open_connection(url.host, url.port)
-            writer.write(_request(url, wire))
-            await writer.drain()
-        except ConnectionError:
-            return _End("closed")
-        await asyncio.sleep(self._rng.uniform(0, LEAVES_WITHIN_S))
-        if self._rng.random() < 0.5:
-            writer.close()
-        else:
-            writer.transport.abort()
-        return _End("left")
 
     def _note(self, what: Sending | Over) -> None:
         self._record.write(msgspec.json.encode(what) + b"\n")
@@ -140,33 +107,32 @@ class Client:
         return round(self._epoch_ms + monotonic * 1000, 2)
 
 
-def _callback(event_id: str, card: str) -> Wire:
-    body = click(event_id, message_id=card, value={"action": "count"})
-    # Now, not the example's time: brokers delete records by their time.
-    body["header"]["create_time"] = str(time.time_ns() // 1_000)
-    return signed(encrypted(body), at=time.time_ns() // 1_000_000).but(request_id=f"request-{event_id}")
-
-
-def _request(url: URL, wire: Wire) -> bytes:
-    headers: Mapping[str, str] = {"Host": str(url.authority), "Content-Length": str(len(wire.body)), **wire.headers}
-    lines = [f"POST {url.path} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
-    return "\r\n".join(lines).encode() + wire.body
-
-
 async def _run(plan: Plan, record: Path) -> None:
-    enough = asyncio.Event()
-    # Nothing is ever written there, so what can be read is its end; also if whoever started us has gone.
-    asyncio.get_running_loop().add_reader(sys.stdin, lambda: _end(enough))
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+    told, enough = await _input(), asyncio.Event()
     with record.open("ab") as notes:
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            await Client(plan, session, notes).click(enough)
+        async with _way(plan) as way:
+            print("there", flush=True)
+            await told.readline()
+            ending = asyncio.create_task(_end(told, enough))
+            await way.opened()
+            await Client(plan, way, notes).click(enough)
+    ending.cancel()
 
 
-def _end(enough: asyncio.Event) -> None:
-    asyncio.get_running_loop().remove_reader(sys.stdin)
+async def _input() -> asyncio.StreamReader:
+    told = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
+    return told
+
+
+async def _end(told: asyncio.StreamReader, enough: asyncio.Event) -> None:
+    """Take note of the input's end; it also ends if whoever started us has gone."""
+    await told.read()
     enough.set()
+
+
+def _way(plan: Plan) -> AbstractAsyncContextManager[Way]:
+    return long_connections(plan.ports) if plan.ports else webhooks(plan.urls, name=plan.name)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class Row:
         spills: Whether so much is broken that records must go through the spill.
         leave_every: Every so manieth client leaves without waiting; 0: none.
         readers: Who takes the gateways' log lines, in turns.
+        connects: Clicks come over long connections, and by no webhook.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Row:
     spills: bool = True
     leave_every: int = 0
     readers: tuple[Reader, ...] = ("file",)
+    connects: bool = False
 
     @property
     def demands(self) -> Demands:
@@ -151,6 +153,15 @@ FULL: Final[Sequence[Row]] = (
         gateways=2,
         faults=(Broker(how="frozen", from_s=4, to_s=9),),
         readers=("full disk", "nobody"),
+    ),
+    Row(
+        name="connections",
+        what="long connections instead of a webhook: one of two gateways killed (SIGKILL) every 5 s, and the broker "
+        "frozen for 8 s meanwhile",
+        seconds=26,
+        gateways=2,
+        faults=(Kills(every_s=5, times=4), Broker(how="frozen", from_s=6, to_s=14)),
+        connects=True,
     ),
     Row(
         name="cluster",

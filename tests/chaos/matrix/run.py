@@ -21,6 +21,7 @@ from tests.chaos.matrix.history import RowHistory, attempts_in
 from tests.chaos.matrix.place import Place
 from tests.chaos.matrix.rows import Row
 from tests.chaos.matrix.watch import EVERY_S, Watch
+from tests.chaos.matrix.ways import APP
 from tests.chaos.processes import ROOT, Fleet, Spec
 from tests.support.callbacks import APP_ID, ENCRYPT_KEY, VERIFICATION_TOKEN
 from tests.support.kafka import free_ports
@@ -55,12 +56,14 @@ async def run_row(
     await place.make_topic(prefix)
     fleet = Fleet(folder)
     breaking = Breaking(fleet, place.brokers[0])
+    plan = _plan(row)
     try:
         await breaking.before(row.faults)
-        urls = await _start(fleet, row, place, prefix, folder)
-        async with aiohttp.ClientSession() as session:
+        # The client first: where gateways connect to a platform, there must be one.
+        async with aiohttp.ClientSession() as session, _client(plan, folder / RECORD) as client:
             watch = Watch(fleet, session)
-            began_at = await _clicked(row, _plan(row, urls), breaking, watch, folder=folder, tell=tell)
+            await fleet.start(*_gateways(row, plan, place, prefix, folder))
+            began_at = await _clicked(row, client, breaking, watch, folder=folder, tell=tell)
         await fleet.stop("gateway")
     finally:
         await fleet.close()
@@ -79,10 +82,16 @@ async def run_row(
 
 
 async def _clicked(
-    row: Row, plan: Plan, breaking: Breaking, watch: Watch, *, folder: Path, tell: Callable[[str], None]
+    row: Row,
+    client: asyncio.subprocess.Process,
+    breaking: Breaking,
+    watch: Watch,
+    *,
+    folder: Path,
+    tell: Callable[[str], None],
 ) -> int:
     """Click while the row's faults are done, until all is as before, and some more; return when it began (ms)."""
-    async with _watched(watch), _client(plan, folder / RECORD) as client:
+    async with _watched(watch):
         began_at = await _began(client)
         tell(f"{row.name}: clicking for at least {row.seconds:g} s")
         async with asyncio.timeout(row.seconds + MEND_S):
@@ -99,9 +108,12 @@ def _left_in(folder: Path) -> Sequence[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _plan(row: Row, urls: tuple[str, ...]) -> Plan:
+def _plan(row: Row) -> Plan:
+    """Return what is clicked, on ports that gateways keep when they are started again, as behind a load balancer."""
+    ports = tuple(free_ports(row.gateways))
     return Plan(
-        urls=urls,
+        urls=() if row.connects else tuple(f"http://127.0.0.1:{port}" for port in ports),
+        ports=ports if row.connects else (),
         name=row.name,
         seconds=row.seconds,
         at_most_s=row.seconds + MEND_S + DRAINED_S + AFTERWARDS_S,
@@ -110,20 +122,21 @@ def _plan(row: Row, urls: tuple[str, ...]) -> Plan:
     )
 
 
-async def _start(fleet: Fleet, row: Row, place: Place, prefix: str, folder: Path) -> tuple[str, ...]:
-    """Start the gateways, on ports that they keep when they are started again, as behind a load balancer."""
-    ports = free_ports(row.gateways)
-    specs = [
+def _gateways(row: Row, plan: Plan, place: Place, prefix: str, folder: Path) -> Sequence[Spec]:
+    env = _env(place, prefix, folder)
+    ways = [{"CARDWIRE_PORT": url.rpartition(":")[2]} for url in plan.urls] or [
+        {**APP, "LARK_DELIVERY": "websocket", "LARK_DOMAIN": f"http://127.0.0.1:{port}"} for port in plan.ports
+    ]
+    return [
         Spec(
             name=f"gateway-{number}",
             role="gateway",
-            env={**_env(place, prefix, folder), "CARDWIRE_PORT": str(port)},
+            env={**env, **way},
             program=_program(row),
             reader=row.readers[(number - 1) % len(row.readers)],
         )
-        for number, port in enumerate(ports, start=1)
+        for number, way in enumerate(ways, start=1)
     ]
-    return tuple(gateway.addresses["callbacks"] for gateway in await fleet.start(*specs))
 
 
 def _program(row: Row) -> tuple[str, ...]:
@@ -168,6 +181,7 @@ async def _client(plan: Plan, record: Path) -> AsyncIterator[asyncio.subprocess.
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
+        await _said(process, "there")
         yield process
     finally:
         if process.returncode is None:
@@ -176,9 +190,19 @@ async def _client(plan: Plan, record: Path) -> AsyncIterator[asyncio.subprocess.
 
 
 async def _began(client: asyncio.subprocess.Process) -> int:
+    """Let a client begin, and return when it did (ms)."""
+    assert client.stdin is not None
+    client.stdin.write(b"begin\n")
+    return int((await _said(client, "began"))[1])
+
+
+async def _said(client: asyncio.subprocess.Process, what: str) -> Sequence[bytes]:
+    """Wait until a client has said something, and return the words."""
     assert client.stdout is not None
     async with asyncio.timeout(OVER_S):
-        return int((await client.stdout.readline()).split()[1])
+        words = (await client.stdout.readline()).split()
+    assert words[:1] == [what.encode()], words
+    return words
 
 
 async def _end(client: asyncio.subprocess.Process) -> None:

@@ -36,7 +36,10 @@ def read_request(body: bytes, kind: type[Any]) -> Any:
         msgspec.ValidationError: It is not of that kind.
     """
     # The standard library's parser: a person's form may hold what faster ones refuse.
-    content = json.loads(body or b"{}", parse_float=_finite, parse_constant=_finite)
+    try:
+        content = json.loads(body or b"{}", parse_float=_finite, parse_constant=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     return msgspec.convert(content, kind)
 
 

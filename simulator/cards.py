@@ -15,6 +15,11 @@ from simulator.elements import elements
 from simulator.refusals import Refused
 from simulator.wire_json import any_json
 
+DEEPEST: Final = 100
+"""How deep a card may be nested here; the platform's own limit is not documented."""
+
+TOO_DEEP: Final = "nested too deeply"
+
 _TOP_LEVEL_2_0: Final = frozenset({"schema", "config", "card_link", "header", "body"})
 _TAGS_ONLY_IN_1_0: Final = frozenset({"note", "action"})
 
@@ -63,6 +68,8 @@ def read_card_value(content: object, text: JsonText | None = None) -> CardRead:
     """
     if not isinstance(content, dict):
         raise _bad_card(200621, "a card is a JSON object")
+    if is_too_deep(content):
+        raise _bad_card(200621, TOO_DEEP)
     kept = text if text is not None else json_text(content)
     if content.get("type") == "template":
         # What a template holds is known to the platform alone; here it counts as a shared card of format 1.0.
@@ -80,6 +87,21 @@ def read_card_value(content: object, text: JsonText | None = None) -> CardRead:
         return CardRead(text=kept, format="2.0", shared=True)
     _check_1_0(content)
     return CardRead(text=kept, format="1.0", shared=config.get("update_multi") is True, open_ids=_open_ids(content))
+
+
+def is_too_deep(content: object) -> bool:
+    """Return whether JSON is nested deeper than any card; what reads cards here goes down by calls."""
+    level = [content]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def texts_of(content: object) -> Iterator[str]:

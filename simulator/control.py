@@ -22,6 +22,7 @@ from simulator.connections import Connections
 from simulator.deliver import Deliverer
 from simulator.faults import FaultRule, Faults
 from simulator.looking import NO_SUCH_CALL, look
+from simulator.page.serving import Page, is_of_page
 from simulator.platform import Platform, UnknownThing
 from simulator.refusals import Refused
 from simulator.requests import (
@@ -71,6 +72,7 @@ class Control:
         self._connections = connections
         self._control_host = control_host
         self._style = style
+        self._page = Page(platform, deliverer, style)
         self._posts: dict[str, tuple[type[Any], Callable[[Any], Awaitable[Mapping[str, Any]]]]] = {
             "chats": (NewChat, self._new_chat),
             "cards": (NewCard, self._new_card),
@@ -97,6 +99,8 @@ class Control:
         path, _, query = request.raw_path.partition("?")
         name = unquote(path).removeprefix(PREFIX)
         try:
+            if is_of_page(request.method, name):
+                return await self._page.answer(request.method, query, await request.read())
             if request.method == "GET":
                 return _json(look(self._platform, self._connections, name, query))
             kind, perform = self._posts.get(name, (Nothing, _no_such_call))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from shared.core.ids import MessageId, TenantKey
 from shared.core.json_text import EpochMs, JsonText, json_text
 from shared.feishu.limits import CARD_BYTES, ELEMENT_ID_CHARS, ENTITY_VALID_MS, STREAMING_MS
-from simulator.cards import CardRead, flaw_of_2_0
+from simulator.cards import TOO_DEEP, CardRead, flaw_of_2_0, is_too_deep
 from simulator.elements import elements
 from simulator.refusals import Refused
 from simulator.wire_json import any_json
@@ -123,6 +123,8 @@ def read_entity_value(content: object, text: JsonText | None = None) -> CardRead
         raise Refused(EMPTY)
     if not isinstance(content, dict):
         raise Refused(NOT_A_CARD, "a card is a JSON object")
+    if is_too_deep(content):
+        raise Refused(NOT_A_CARD, TOO_DEEP)
     if content.get("schema") != "2.0":
         raise Refused(NOT_2_0)
     flaw = flaw_of_2_0(content)

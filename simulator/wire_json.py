@@ -18,7 +18,14 @@ def any_json(text: str | bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        return _slowly(text)
+
+
+def _slowly(text: str | bytes) -> Any:
+    try:
         return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def json_bytes(value: object) -> bytes:

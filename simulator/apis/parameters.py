@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from simulator.cards import TOO_DEEP, is_too_deep
 from simulator.refusals import Refused
 from simulator.wire_json import any_json
 
@@ -18,9 +19,12 @@ def json_in(value: object, name: str) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return any_json(value)
-    except ValueError as error:
+        found = any_json(value)
+    except (ValueError, RecursionError) as error:
         raise Refused(10002, f"{name} is not JSON") from error
+    if is_too_deep(found):
+        raise Refused(10002, f"{name} is {TOO_DEEP}")
+    return found
 
 
 def object_in(value: object, name: str) -> dict[str, Any]:

@@ -170,3 +170,18 @@ async def test_faults_befall_every_call(
     _, calls = await ask.get("calls")
     assert (kind, code) == (calls[-1]["fault"], calls[-1]["code"])
     assert applied == len(sim.platform.message(message_id).versions) - 1
+
+
+@pytest.mark.parametrize("depth", [500, 5_000, 100_000])
+async def test_what_is_nested_too_deeply_is_a_mistake_of_the_caller(
+    ask: Asking, session: Any, sim: Any, depth: int
+) -> None:
+    """By the control interface and by the OpenAPI, in a body and in a string of JSON."""
+    chat_id, _ = await ask.card()
+    deep = '{"a":' * depth + "1" + "}" * depth
+    status, _ = await ask.post("cards", f'{{"chat_id":"{chat_id}","card":{deep}}}'.encode())
+    assert status == 400
+    headers = await ask.token()
+    for data in (f'{{"type":"card_json","data":{json.dumps(deep)}}}', deep):
+        async with session.post(f"{sim.url}/open-apis/cardkit/v1/cards", data=data, headers=headers) as response:
+            assert 400 == response.status

@@ -6,7 +6,7 @@ one, and an append begins no sooner than a few milliseconds after the one before
 costs nearly as much as fifty. So a busy gateway writes large groups, and an idle one writes at once. One append at a
 time also keeps the order of every card without any bookkeeping: a record's place in the queue is its number. Each
 caller waits with its own deadline, counted from the start of its request; whoever has not been served by then leaves,
-and what nobody waits for any more is not written.
+and what nobody waits for any more is not written. One timer serves them all: that of the earliest.
 
 With a spill (`Detour`), a group that the log did not take by the time of its oldest request is put on this machine's
 disk, with all that follow, until the log is back. Without one its callers are told.
@@ -31,6 +31,7 @@ from typing import Final
 import structlog
 
 from gateway.bounded import append_within
+from gateway.deadlines import Deadlines
 from gateway.spill.detour import Detour
 from shared.clock import Clock
 from shared.core.errors import LogUnavailable, RecordRefused
@@ -77,10 +78,6 @@ class _Waiting:
     started: float
     done: asyncio.Future[None]
 
-    def give_up(self) -> None:
-        if not self.done.done():
-            self.done.set_exception(LogUnavailable("the log did not take the record in time"))
-
 
 class Appender:
     """
@@ -106,6 +103,7 @@ class Appender:
         self._log, self._clock, self._metrics = event_log, clock, metrics
         self._waiting: deque[_Waiting] = deque()
         self._marks: deque[NewRecord] = deque()
+        self._deadlines = Deadlines("the log did not take the record in time")
         self._work = asyncio.Event()
         self._clicks = asyncio.Event()
         self._closing = False
@@ -137,18 +135,15 @@ class Appender:
         left = within_s - (self._clock.monotonic() - started)
         if left <= 0 or self._closing or self._in_flight >= MAX_WAITING:
             raise LogUnavailable("no time or no room left for an append")
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(record, started, loop.create_future())
-        self._waiting.append(waiting)
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(record, started, done))
+        self._deadlines.add(done, left)
         self._work.set()
         self._clicks.set()
         self._in_flight += 1
-        # One turn of the loop later: on a busy one, the record may be in the log by now, and its caller not told yet.
-        late = loop.call_later(left, loop.call_soon, waiting.give_up)
         try:
-            await waiting.done
+            await done
         finally:
-            late.cancel()
             self._in_flight -= 1
 
     def mark(self, record: NewRecord) -> None:

@@ -68,9 +68,9 @@ def read_card_value(content: object, text: JsonText | None = None) -> CardRead:
     """
     if not isinstance(content, dict):
         raise _bad_card(200621, "a card is a JSON object")
-    if is_too_deep(content):
-        raise _bad_card(200621, TOO_DEEP)
     kept = text if text is not None else json_text(content)
+    if kept.count("{") + kept.count("[") > DEEPEST and is_too_deep(content):
+        raise _bad_card(200621, TOO_DEEP)
     if content.get("type") == "template":
         # What a template holds is known to the platform alone; here it counts as a shared card of format 1.0.
         if not isinstance(content.get("data"), dict) or not content["data"].get("template_id"):

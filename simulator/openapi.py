@@ -10,6 +10,7 @@ from typing import Any
 
 from simulator.apis.calling import Calling
 from simulator.apis.routes import Api, Route, route
+from simulator.cards import DEEPEST, TOO_DEEP, is_too_deep
 from simulator.history import CallSeen
 from simulator.platform import Platform
 from simulator.refusals import FREQUENCY_LIMIT, Refused
@@ -134,6 +135,8 @@ def _body(call: ApiCall) -> Mapping[str, Any]:
         raise Refused(99992402, "the body is not JSON") from error
     if not isinstance(content, dict):
         raise Refused(99992402, "the body is not a JSON object")
+    if call.body.count(b"{") + call.body.count(b"[") > DEEPEST and is_too_deep(content):
+        raise Refused(99992402, f"the body is {TOO_DEEP}")
     return content
 
 

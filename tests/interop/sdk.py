@@ -50,6 +50,25 @@ def events(
     return _server(builder.build())
 
 
+def connected(
+    *,
+    on_card: Callable[[Any], object] = lambda _: None,
+    on_link: Callable[[Any], object] = lambda _: {"title": "t"},
+) -> Callable[[bytes], Any]:
+    """Return what the SDK answers over its long connection: payloads are neither signed nor sealed there."""
+    builder = lark.EventDispatcherHandler.builder("", "")
+    builder.register_p2_card_action_trigger(on_card)
+    builder.register_p2_url_preview_get(lambda link: P2URLPreviewGetResponse({"inline": on_link(link)}))
+    handler = builder.build()
+
+    def answer(payload: bytes) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own client calls the same under another name
+            return json.loads(lark.JSON.marshal(handler.do_without_validation(payload)))
+
+    return answer
+
+
 def legacy(
     encrypt_key: str, verification_token: str, *, on_card: Callable[[Any], object] = lambda _: None
 ) -> Callable[[Mapping[str, str], bytes], tuple[int, bytes]]:

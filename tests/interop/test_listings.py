@@ -3,7 +3,7 @@ The platform's tutorials, listing by listing.
 
 The official SDK with a listing's code, and the handler that docs/howto/from-the-sdk.md shows beside it, get the same
 bytes. The listings are those of the guides "处理回调" for Go and for Python; the SDK here is the one for Python, whose
-handlers can do what the Go ones do. The listings for the long connection: tests/interop of that front end.
+handlers can do what the Go ones do.
 """
 
 import asyncio
@@ -22,12 +22,13 @@ import pytest
 
 from shared.app.app import App
 from shared.core.ids import OpenId
+from simulator.answers import Answered
 from simulator.callbacks import Person
 from simulator.seeing import Seen
 from tests.interop import sdk
 from tests.support import callbacks
 from tests.support.documents import ROOT
-from tests.support.world import ENCRYPTED, LEGACY, TOKEN_ONLY, World, files, world
+from tests.support.world import ENCRYPTED, LEGACY, LONG_CONNECTION, TOKEN_ONLY, World, files, world
 
 # After our own module, which silences what its import would warn of.
 lark = importlib.import_module("lark_oapi")
@@ -100,6 +101,17 @@ def clicked(event_id: str = "ev1", *, token: str = TOKEN) -> dict[str, Any]:
     return callbacks.click(event_id, app_id=APP_ID, token=token, value={"key": "value"})
 
 
+def linked() -> dict[str, Any]:
+    """Return the body of a link preview."""
+    body = callbacks.click(app_id=APP_ID, token=TOKEN, event_type="url.preview.get")
+    body["event"] = {
+        "operator": {"tenant_key": "t1", "user_id": "u1", "open_id": "ou_1"},
+        "host": "im_message",
+        "context": {"url": "https://example.com/1", "preview_token": "p", "open_message_id": "om_1"},
+    }
+    return body
+
+
 def legacy() -> callbacks.Wire:
     """Return a legacy click."""
     return callbacks.signed_legacy(callbacks.plain(callbacks.legacy_click()), token=TOKEN, at=now())
@@ -147,6 +159,21 @@ async def test_a_new_callback_is_answered_with_a_toast(tmp_path: Path, path: str
         assert (None, "收到") == (person.client_error, person.client_text)
 
 
+async def test_clicks_and_links_come_over_the_long_connection(tmp_path: Path) -> None:
+    """长连接代码 of both guides: the same handlers, and the same answers to the same payloads."""
+    toast = {"type": "info", "content": "收到", "i18n": {"en_us": "Got it"}}
+    inline = {"title": "告警详情", "i18n_title": {"en_us": "Alert"}}
+    theirs = sdk.connected(on_card=lambda _: answer({"toast": toast}), on_link=lambda _: inline)
+    listings = (("A click with a toast", clicked(), {"toast": toast}), ("A link", linked(), {"inline": inline}))
+    for heading, body, expected in listings:
+        (folder := tmp_path / heading).mkdir()
+        async with ours(heading, folder, credentials=LONG_CONNECTION) as running:
+            payload = callbacks.plain(body)
+            heard = await running.simulator.connections.deliver(payload, message_id="m1")
+            assert isinstance(heard, Answered)
+            assert expected == theirs(payload) == json.loads(heard.body)
+
+
 async def test_a_string_value_is_taken_too(tmp_path: Path) -> None:
     """Both guides: the SDK takes objects alone. Ours takes what the card builder lets people configure."""
     async with ours("A click with a toast", tmp_path) as running:
@@ -159,14 +186,9 @@ async def test_a_string_value_is_taken_too(tmp_path: Path) -> None:
 async def test_a_link_is_answered_with_its_title(tmp_path: Path, path: str) -> None:
     """Python: an inline title; ours besides in another language."""
     inline = {"title": "告警详情", "i18n_title": {"en_us": "Alert"}}
-    body = callbacks.click(app_id=APP_ID, token=TOKEN, event_type="url.preview.get")
-    body["event"] = {
-        "operator": {"tenant_key": "t1", "user_id": "u1", "open_id": "ou_1"},
-        "host": "im_message",
-        "context": {"url": "https://example.com/1", "preview_token": "p", "open_message_id": "om_1"},
-    }
     async with ours("A link", tmp_path) as running:
-        theirs, mine = await both(running, path, sdk.events(KEY, TOKEN, on_link=lambda _: inline), new_style(body))
+        server = sdk.events(KEY, TOKEN, on_link=lambda _: inline)
+        theirs, mine = await both(running, path, server, new_style(linked()))
         assert (200, {"inline": inline}) == theirs == mine
         person = Person(open_id=OpenId("ou_1"))
         seen = await running.simulator.deliverer.preview("https://example.com/1", operator=person, message_id=None)

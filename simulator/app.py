@@ -24,7 +24,7 @@ from simulator.pushing import Pusher, pushing
 from simulator.seeing import Seen
 from simulator.sending import ONCE, Copies, Sender
 from simulator.serving import control_address, serving, url_of
-from simulator.settings import SimulatorSettings, limits_of
+from simulator.settings import SimulatorSettings
 from simulator.sockets import SocketServer
 from simulator.tokens import App
 from simulator.wire_json import json_bytes
@@ -121,7 +121,7 @@ async def run_simulator(settings: SimulatorSettings, *, clock: Clock | None = No
         ),
         PlatformClock(base),
         names,
-        limits_of(settings.limits),
+        settings.limits,
     )
     style: CallbackStyle = "legacy" if settings.callbacks.style == "legacy" else "new"
     faults = Faults()

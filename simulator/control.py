@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from shared.core.ids import TenantKey
+from shared.feishu.limits import Limits
 from simulator.answers import CallbackStyle
 from simulator.asking import answers_on, change, copies_of, person_of, read_request
 from simulator.connections import Connections
@@ -44,7 +45,6 @@ from simulator.requests import (
 )
 from simulator.seeing import Seen
 from simulator.sending import Sender
-from simulator.settings import limits_of
 from simulator.wire_json import json_bytes
 
 PREFIX: Final = "/_sim/"
@@ -181,7 +181,9 @@ class Control:
         return {}
 
     async def _new_limits(self, asked: NewLimits) -> Mapping[str, Any]:
-        self._platform.limits = limits_of(asked.factor)
+        if asked.factor is not None and not asked.factor > 0:
+            raise ValueError("factor: expected a number greater than 0, or null for no limit")
+        self._platform.limits = Limits().unlimited() if asked.factor is None else Limits().times(asked.factor)
         return {}
 
     async def _new_receivers(self, asked: NewReceivers) -> Mapping[str, Any]:

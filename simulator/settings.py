@@ -10,7 +10,7 @@ from shared.core.secret import Secret
 from shared.feishu.limits import Limits
 from shared.settings import CallbackSettings, load, optional, section, setting
 from shared.settings.declare import Kind
-from shared.settings.kinds import APP_ID, FACTOR, FLAG, PORT, SECRET, TEXT, whole
+from shared.settings.kinds import APP_ID, FLAG, LIMITS, PORT, SECRET, TEXT, whole
 
 
 def _addresses(text: str) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class SimulatorSettings:
 
     Attributes:
         callback_urls: Where callbacks go; several receivers take turns.
-        limits: Times the documented limits; ``None``: no limit.
+        limits: What calls are held to.
         seed: Names (ids, tokens) are drawn from it; ``None``: others each time.
     """
 
@@ -90,12 +90,12 @@ class SimulatorSettings:
         meaning="IP address of this machine on which /_sim/ answers; whoever reaches it may click as anybody.",
         example="0.0.0.0",  # noqa: S104 what one writes in a container
     )
-    limits: float | None = setting(
-        FACTOR,
+    limits: Limits = setting(
+        LIMITS,
         "CARDWIRE_SIMULATOR_LIMITS",
         default="1",
         unit="× the documented limits",
-        meaning="How strict the simulator's frequency limits are; none: no limit.",
+        meaning="How strict the simulator's frequency limits are: see CARDWIRE_LIMITS.",
         example="20",
     )
     seed: int | None = optional(
@@ -109,17 +109,3 @@ class SimulatorSettings:
     def load(cls, env: Mapping[str, str]) -> Self:
         """Return the settings that ``env`` describes; raises `ConfigError` with a line per problem."""
         return load(cls, env)
-
-
-def limits_of(factor: float | None) -> Limits:
-    """
-    Return so many times the documented limits; ``None``: none.
-
-    Raises:
-        ValueError: The factor is not positive.
-    """
-    if factor is None:
-        return Limits().unlimited()
-    if not factor > 0:
-        raise ValueError("factor: expected a number greater than 0, or null for no limit")
-    return Limits().times(factor)

@@ -21,7 +21,6 @@ from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
-from shared.feishu.limits import Limits
 from shared.lacks import Lack
 from shared.reread import rereading
 from worker.alarm import Alarm
@@ -203,7 +202,6 @@ def _stages(
 ) -> _Stages:
     owner = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(32):08x}"
     shows_cards = any(app.shows_cards for app in apps.values())
-    limits = Limits().unlimited() if settings.limits is None else Limits().times(settings.limits)
     alarm = Alarm(clock)
     relay = Relay(event_log=event_log, ledger=ledger, owner=owner, clock=clock, meter=meter)
 
@@ -241,7 +239,7 @@ def _stages(
             ledger=ledger,
             platform=platform,
             topics=topics,
-            throttle=Throttle(limits),
+            throttle=Throttle(settings.limits),
             settler=settler,
             relay=relay,
             alarm=alarm,

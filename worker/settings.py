@@ -7,6 +7,7 @@ from typing import Final, Self
 from shared.core.callers import Callers
 from shared.core.ids import AppId
 from shared.core.secret import Secret
+from shared.feishu.limits import Limits
 from shared.settings import (
     APPS,
     LogSettings,
@@ -25,7 +26,7 @@ from shared.settings import (
     setting,
     several,
 )
-from shared.settings.kinds import FACTOR, LEDGER_URL, TEXT, whole
+from shared.settings.kinds import LEDGER_URL, LIMITS, TEXT, whole
 
 SETTLE_MS: Final = 300
 """From the answered mark to the first update, unless set otherwise: the client must have painted the answer."""
@@ -87,14 +88,14 @@ class WorkerSettings:
         unit="calls",
         meaning="How many calls to the platform may be under way at once in this process.",
     )
-    limits: float | None = setting(
-        FACTOR,
+    limits: Limits = setting(
+        LIMITS,
         "CARDWIRE_LIMITS",
         default="1",
         unit="× the documented limits",
-        meaning="How much of the documented rate limits may be used, where the platform raised yours; none: no limit, "
-        "for load tests against a simulator.",
-        example="2",
+        meaning="How much of the documented rate limits may be used, where the platform raised yours: times so many, "
+        "or so many calls of each API in a second and in a minute; none: no limit, for load tests against a simulator.",
+        example="100/s 3000/min",
     )
     settle_ms: int = setting(
         whole(0, 60_000),

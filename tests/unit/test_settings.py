@@ -11,6 +11,7 @@ from cardwire.cli.settings import RunSettings
 from gateway.admission import Cause
 from gateway.settings import GatewaySettings
 from shared.core.errors import ConfigError
+from shared.feishu.limits import ApiRate, Limits
 from shared.settings import (
     APPS,
     CALLERS,
@@ -178,10 +179,24 @@ class TestLoad:
         """Whoever calls the platform puts a path behind it."""
         assert expected == WorkerSettings.load({**WORKER, "LARK_DOMAIN": given}).apps[0].platform.domain
 
-    def test_no_limit_is_told_from_a_factor(self) -> None:
-        """Load tests against a simulator use it."""
-        assert None is WorkerSettings.load({**WORKER, "CARDWIRE_LIMITS": "none"}).limits
-        assert 1.0 == WorkerSettings.load(WORKER).limits
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ("2", Limits().times(2)),
+            ("none", Limits().unlimited()),
+            ("100/s 3000/min", Limits(api=ApiRate(per_second=100, per_minute=3000))),
+        ],
+    )
+    def test_limits_are_raised_lifted_or_named(self, given: str, expected: Limits) -> None:
+        """A tier that the platform raised, a load test against a simulator, rates as a console shows them."""
+        assert expected == WorkerSettings.load({**WORKER, "CARDWIRE_LIMITS": given}).limits
+        assert Limits() == WorkerSettings.load(WORKER).limits
+
+    @pytest.mark.parametrize("given", ["0", "-1", "inf", "50/s", "0/s 10/min", "50/min 10/s"])
+    def test_limits_that_are_none_are_refused(self, given: str) -> None:
+        """The line says what would do."""
+        with pytest.raises(ConfigError, match=r"CARDWIRE_LIMITS .* 50/s 1000/min"):
+            WorkerSettings.load({**WORKER, "CARDWIRE_LIMITS": given})
 
     def test_how_long_card_updates_wait_is_said_once(self) -> None:
         """What a ledger and a decision take unless told otherwise is the setting's default."""

@@ -29,6 +29,7 @@ from worker.deciding.consume import Consume
 from worker.deciding.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
 from worker.ledger.port import Ledger, Settled, Write
+from worker.measure import Measure
 from worker.meter import Meter
 from worker.performing.pump import Pump
 from worker.performing.settle import Settler
@@ -54,6 +55,7 @@ class _Stages:
     pump: Pump
     settler: Settler
     relay: Relay
+    measure: Measure
 
 
 class RunningWorker:
@@ -64,6 +66,7 @@ class RunningWorker:
         self._tasks = _start(stages)
         self.metrics = meter.metrics
         self.admin_url = ""
+        stages.measure.lacks = self.lacks
 
     async def is_ready(self) -> bool:
         """Say whether clicks are decided and effects performed: log and ledger answer, and nothing stands still."""
@@ -111,6 +114,7 @@ class RunningWorker:
             ("pump", stages.pump.stop),
             ("settler", stages.settler.stop),
             ("relay", stages.relay.stop),
+            ("measure", stages.measure.stop),
         ):
             stop()
             await asyncio.wait([self._tasks[name]])
@@ -220,21 +224,24 @@ def _stages(
             alarm.at(by.next_due)
         relay.nudge()
 
+        meter.leases_lost(len(by.lost))
+
     settler = Settler(ledger=ledger, owner=owner, clock=clock, settled=settled)
+    consume = Consume(
+        apps=apps,
+        event_log=event_log,
+        ledger=ledger,
+        topics=topics,
+        group=settings.group,
+        clock=clock,
+        meter=meter,
+        committed=committed,
+        handlers=HandlerThreads(),
+        settle_ms=settings.settle_ms,
+        callers=settings.callers or NOBODY,
+    )
     return _Stages(
-        consume=Consume(
-            apps=apps,
-            event_log=event_log,
-            ledger=ledger,
-            topics=topics,
-            group=settings.group,
-            clock=clock,
-            meter=meter,
-            committed=committed,
-            handlers=HandlerThreads(),
-            settle_ms=settings.settle_ms,
-            callers=settings.callers or NOBODY,
-        ),
+        consume=consume,
         pump=Pump(
             ledger=ledger,
             platform=platform,
@@ -254,6 +261,15 @@ def _stages(
         ),
         settler=settler,
         relay=relay,
+        measure=Measure(
+            event_log=event_log,
+            ledger=ledger,
+            topic=topics.interactions,
+            positions=lambda: consume.positions,
+            limits=limits,
+            clock=clock,
+            meter=meter,
+        ),
     )
 
 
@@ -263,5 +279,6 @@ def _start(stages: _Stages) -> dict[str, asyncio.Task[None]]:
         "pump": stages.pump.run(),
         "settler": stages.settler.run(),
         "relay": stages.relay.run(),
+        "measure": stages.measure.run(),
     }
     return {name: asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()}

@@ -1,45 +1,81 @@
 """The worker's numbers, by what happened; names and meanings are `shared.observability.metrics`'s."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
 
 from shared.core.events import EffectOutcome
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
+from shared.lacks import Lack
 from shared.observability import log_lines_lost
 from shared.observability.metrics import (
+    ANSWERED_TO_EFFECT_SECONDS,
     BREAKER_OPEN,
+    BUDGET_USE,
     BUDGET_WAIT_SECONDS,
     CALL_SECONDS,
     CLICK_TO_UPDATE_SECONDS,
+    DEAD_LETTERS,
+    DECIDE_SECONDS,
     DECISIONS,
+    EFFECT_DELAY_SECONDS,
     EFFECTS,
     FENCED,
+    HANDLER_SUSPENDED,
+    LACKS,
+    LAG,
+    LATE,
+    LEASES_LOST,
     LOG_LINES_LOST,
     LOST,
     MARKS_SEEN,
+    OLDEST_DUE_SECONDS,
     OUTBOX,
+    PUT_OFF,
     RELAYED,
     STUCK_THREADS,
+    TOKEN_USES,
     WORKER_METRICS,
     Metrics,
 )
+from worker.ledger.port import Head
+from worker.use import Use
 
 _LATER: Final = frozenset({"Call", "Remind"})
 """They take as long as somebody wanted: no click waits for them."""
 
 
 class Meter:
-    """Counts and measures what the worker does."""
+    """
+    Counts and measures what the worker does.
+
+    Attributes:
+        use: Which calls were made in the last minute.
+    """
 
     def __init__(self) -> None:
         self.metrics = Metrics(*WORKER_METRICS)
+        self.use = Use()
         self.metrics.follow(LOG_LINES_LOST, log_lines_lost)
 
-    def decided(self, results: Mapping[str, int], *, marks: int) -> None:
-        """Count a committed batch: how many inputs came to which result, and how many marks it had."""
+    def decided(self, results: Mapping[str, int], *, marks: int, late: int, after_s: Iterable[float]) -> None:
+        """
+        Count a committed batch.
+
+        Args:
+            results: How many inputs came to which result; `late` how many of them came late.
+            marks: How many marks it had.
+            after_s: For each input, how long after its receipt it is stored.
+        """
         for result, number in results.items():
             self.metrics.count(DECISIONS, result, by=number)
         self.metrics.count(MARKS_SEEN, by=marks)
+        self.metrics.count(LATE, by=late)
+        for result, kind in (("failed", "handler"), ("parked", "undecodable")):
+            if results.get(result):
+                self.metrics.count(DEAD_LETTERS, kind, by=results[result])
+        for seconds in after_s:
+            self.metrics.observe(DECIDE_SECONDS, seconds)
 
     def lost(self, records: int) -> None:
         """Count records that retention took before they were decided."""
@@ -49,20 +85,61 @@ class Meter:
         """Count a batch that another worker had decided."""
         self.metrics.count(FENCED)
 
-    def outcome(self, outcome: EffectOutcome, *, received_at: EpochMs) -> None:
-        """Count an outcome, and for a success how long the click had to wait."""
+    def lag(self, records: Mapping[int, int]) -> None:
+        """Note how far behind this worker's partitions are."""
+        self.metrics.replace(LAG, {(str(partition),): behind for partition, behind in records.items()})
+
+    def suspended(self, handlers: Iterable[str]) -> None:
+        """Note which handlers are not called at the moment."""
+        self.metrics.replace(HANDLER_SUSPENDED, {(name,): 1 for name in handlers})
+
+    def lacks(self, lacks: Iterable[Lack]) -> None:
+        """Note what keeps this worker from being ready."""
+        self.metrics.replace(LACKS, {(lack,): 1 for lack in lacks})
+
+    def outcome(self, head: Head, outcome: EffectOutcome) -> None:
+        """Count an outcome; measure what its effect and its click had to wait."""
         status = outcome.status if outcome.final else "retried"
         self.metrics.count(EFFECTS, outcome.kind, status)
+        if outcome.status == "failed" and outcome.final:
+            self.metrics.count(DEAD_LETTERS, "effect")
         if outcome.status == "succeeded" and outcome.k == 1 and outcome.kind not in _LATER:
-            self.metrics.observe(CLICK_TO_UPDATE_SECONDS, (outcome.finished_at - received_at) / 1000, outcome.kind)
+            seconds = (outcome.finished_at - head.received_at) / 1000
+            self.metrics.observe(CLICK_TO_UPDATE_SECONDS, seconds, outcome.kind)
+        if outcome.uses_left is not None:
+            self.metrics.count(TOKEN_USES, str(outcome.uses_left))
+        if outcome.started_at is not None:
+            self._called(head, outcome, outcome.started_at)
 
-    def call(self, api: str, seconds: float) -> None:
+    def _called(self, head: Head, outcome: EffectOutcome, started_at: EpochMs) -> None:
+        self.metrics.observe(EFFECT_DELAY_SECONDS, max(0, started_at - head.due) / 1000, outcome.kind)
+        if head.marked_at is not None and outcome.k == 1:
+            self.metrics.observe(ANSWERED_TO_EFFECT_SECONDS, (started_at - head.marked_at) / 1000)
+
+    def call(self, app_id: AppId, api: str, *, started_at: EpochMs, ended_at: EpochMs) -> None:
         """Measure a call of the platform."""
-        self.metrics.observe(CALL_SECONDS, seconds, api)
+        self.metrics.observe(CALL_SECONDS, (ended_at - started_at) / 1000, api)
+        self.use.called(app_id, api, started_at / 1000)
 
     def budget_wait(self, api: str, seconds: float) -> None:
         """Measure a wait for a rate limit."""
         self.metrics.observe(BUDGET_WAIT_SECONDS, seconds, api)
+
+    def budget_use(self, shares: Mapping[tuple[str, ...], float]) -> None:
+        """Note the shares of the limits that were used, by app, API and window."""
+        self.metrics.replace(BUDGET_USE, shares)
+
+    def put_off(self, reason: Literal["rate_limit", "silence"], calls: int = 1) -> None:
+        """Count calls that would have come too early."""
+        self.metrics.count(PUT_OFF, reason, by=calls)
+
+    def oldest_due(self, seconds: float) -> None:
+        """Note for how long the longest waiting target is due."""
+        self.metrics.set(OLDEST_DUE_SECONDS, seconds)
+
+    def leases_lost(self, targets: int) -> None:
+        """Count targets that somebody else had taken over."""
+        self.metrics.count(LEASES_LOST, by=targets)
 
     def outbox(self, rows: int) -> None:
         """Note how many rows wait to be told."""

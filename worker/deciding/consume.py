@@ -90,6 +90,11 @@ class Consume:
         self.pausing: str | None = None
         self.progress = clock.monotonic()
 
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """The next offset of each partition that is ours."""
+        return self._next
+
     def stop(self) -> None:
         """Finish the batch in hand and return from `run`."""
         self._stopping.set()
@@ -227,7 +232,10 @@ class Consume:
         at = await self._ledger.write(write)
         for move in write.moves:
             self._next[move.partition] = move.next
-        self._meter.decided(draft.results, marks=draft.marks)
+        late = sum(claim.late for claim in write.claims)
+        after_s = ((at - asked.received_at) / 1000 for asked, _ in draft.decisions)
+        self._meter.decided(draft.results, marks=draft.marks, late=late, after_s=after_s)
+        self._telling.decided(draft.decisions, at)
         self._telling.told(write, draft.parked)
         self._committed(write, at)
 

@@ -6,7 +6,7 @@ ledger and is asked instead of it.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,6 +117,11 @@ class Draft:
         self._suspensions: dict[str, Suspension] = {}
         self.parked: list[tuple[Taken, str]] = []
         self.taken = 0
+
+    @property
+    def decisions(self) -> Iterator[tuple[Asked, Decided]]:
+        """Its inputs, each with what was decided."""
+        return ((claimed.click, claimed.decided) for claimed in self._claims.values())
 
     # questions
 

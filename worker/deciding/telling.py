@@ -1,10 +1,13 @@
 """The log lines of a batch that was committed: what an operator may want to know of each click, or once of each app."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
+from shared.core.events import Asked, Decided, InteractionReceived
 from shared.core.ids import AppId
+from shared.core.json_text import EpochMs
+from shared.observability.often import Line, often
 from worker.deciding.batch import Taken
 from worker.deciding.draft import REQUEST
 from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER
@@ -16,6 +19,32 @@ TWINS_HINT = "the console is subscribed to card callbacks in both styles: unsubs
 log = structlog.get_logger("cardwire.worker")
 
 
+class EventDecided(Line, frozen=True, kw_only=True, tag="event_decided"):
+    """
+    The one line of an input.
+
+    Attributes:
+        kind: Of the callback, or ``request``.
+        effects: How many were planned.
+        since_received_ms: How long it took from the gateway's receipt to the stored decision.
+    """
+
+    app_id: str
+    event_id: str
+    kind: str
+    result: str
+    open_message_id: str | None = None
+    handler: str | None = None
+    reason: str | None = None
+    late: bool = False
+    redrive: int = 0
+    effects: int = 0
+    version: int = 0
+    partition: int
+    offset: int
+    since_received_ms: int
+
+
 class Telling:
     """Tells of batches, and of what is wrong with a whole app once."""
 
@@ -23,13 +52,16 @@ class Telling:
         self._twins: set[AppId] = set()
         self._unknown: set[AppId] = set()
 
+    def decided(self, decisions: Iterable[tuple[Asked, Decided]], at: EpochMs) -> None:
+        """Write the one line of each input; ``at`` is when they were stored (ms, ledger's clock)."""
+        for asked, decided in decisions:
+            often.write(_line(asked, decided, at))
+
     def told(self, write: Write, parked: Sequence[tuple[Taken, str]]) -> None:
         """Write the lines of a batch, and of the records that it put aside."""
         for claim in write.claims:
             if claim.result == "refused" and claim.event_id.startswith("req/"):
                 log.warning("request_refused", event_id=claim.event_id, app_id=claim.app_id, reason=claim.reason)
-            elif claim.result == "ignored":
-                log.info("click_ignored", event_id=claim.event_id, reason=claim.reason or "no handler matches")
             elif claim.result == "twin" and claim.app_id not in self._twins:
                 self._twins.add(claim.app_id)
                 log.warning("clicks_come_twice", app_id=claim.app_id, hint=TWINS_HINT)
@@ -48,3 +80,22 @@ class Telling:
     def _tell_of_request(self, letter: DeadLetter) -> None:
         hint = CALLERS_HINT if letter.reason == UNKNOWN_CALLER else UNKNOWN_HINT
         log.warning("request_failed", event_id=letter.event_id, app_id=letter.app_id, reason=letter.reason, hint=hint)
+
+
+def _line(asked: Asked, decided: Decided, at: EpochMs) -> EventDecided:
+    return EventDecided(
+        app_id=decided.app_id,
+        event_id=decided.event_id,
+        open_message_id=decided.message_id,
+        kind=asked.kind if isinstance(asked, InteractionReceived) else "request",
+        handler=decided.handler,
+        result=decided.result,
+        reason=decided.reason,
+        late=decided.late,
+        redrive=decided.redrive,
+        effects=len(decided.effects),
+        version=decided.version,
+        partition=decided.partition,
+        offset=decided.offset,
+        since_received_ms=at - asked.received_at,
+    )

@@ -189,6 +189,21 @@ class Settled:
     next_due: EpochMs | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """
+    How the ledger is doing.
+
+    Attributes:
+        next_due: When the next target is due that is free, or will be when its lease ends; long past: nobody takes it.
+        suspended: Handlers that are not called at the moment.
+    """
+
+    now: EpochMs
+    next_due: EpochMs | None = None
+    suspended: Sequence[str] = ()
+
+
 class BudgetKey(NamedTuple):
     """What a rate limit counts: calls of one API by one app in one tenant."""
 

@@ -54,6 +54,7 @@ from worker.ledger.leased import (
     Head,
     Lease,
     Leased,
+    Pulse,
     Rate,
     Settled,
     Settlement,
@@ -84,6 +85,7 @@ __all__ = [
     "Move",
     "NewEffect",
     "Position",
+    "Pulse",
     "Rate",
     "SchemaMismatch",
     "Settled",
@@ -183,6 +185,9 @@ class Ledger(Protocol):
 
     async def next_due(self) -> EpochMs | None:
         """Return when the next free target is due, or a lease ends (ms, ledger's clock)."""
+
+    async def pulse(self) -> Pulse:
+        """Return how the ledger is doing, for those who watch."""
 
     async def now(self) -> EpochMs:
         """Return the ledger's time (ms)."""

@@ -19,6 +19,7 @@ from worker.ledger.port import (
     Known,
     Lease,
     Position,
+    Pulse,
     Rate,
     Settled,
     Settlement,
@@ -26,6 +27,7 @@ from worker.ledger.port import (
     Wanted,
     Write,
 )
+from worker.ledger.pulse import Pulses
 from worker.ledger.reads import Reads
 from worker.ledger.roles import Roles
 from worker.ledger.settlements import Settlements
@@ -44,6 +46,7 @@ class SqlLedger:
         self._budgets = Budgets(database)
         self._outbox = Outbox(database)
         self._roles = Roles(database)
+        self._pulses = Pulses(database)
         self._histories = Histories(database)
 
     async def positions(self) -> Mapping[int, Position]:
@@ -84,6 +87,9 @@ class SqlLedger:
 
     async def next_due(self) -> EpochMs | None:
         return await self._leases.next_due()
+
+    async def pulse(self) -> Pulse:
+        return await self._pulses.pulse()
 
     async def now(self) -> EpochMs:
         return await self._reads.now()

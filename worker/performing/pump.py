@@ -31,6 +31,7 @@ from worker.meter import Meter
 from worker.performing.attempt import Called, call, result
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
+from worker.performing.lines import write_lines
 from worker.performing.prepare import Errand, Job, prepare, ruled
 from worker.performing.settle import Settler
 from worker.performing.throttle import AHEAD_MS, Throttle
@@ -174,6 +175,7 @@ class Pump:
         ready, put_off = self._throttle.spaced(jobs, waits, now)
         if sends := [job.head.key for job in ready if job.sends]:
             await self._ledger.begun(sends)
+        self._meter.put_off("rate_limit", len(put_off))
         for one in put_off:
             self._put(one)
         return ready
@@ -200,7 +202,11 @@ class Pump:
         if now > job.turn.leased.leased_at + LEASE_MS - CALL_MS:
             return job.turn.settled(now)  # Frozen meanwhile: the lease may end before a call would.
         ruling = ruled(job.turn, job.head, job.effect, now)
-        return self._throttle.silenced(job, now) if isinstance(ruling, Job) else ruling  # The card may be too old now.
+        if not isinstance(ruling, Job):
+            return ruling  # The card may be too old now.
+        if (silenced := self._throttle.silenced(job, now)) is not None:
+            self._meter.put_off("silence")
+        return silenced
 
     def _note(self, made: Called) -> None:
         """Learn from a call about the platform's health."""
@@ -208,27 +214,14 @@ class Pump:
         breaker = heard(self._breaker(head.app_id), made.performed, target=head.target, now=made.now)
         self._breakers[head.app_id] = breaker
         self._meter.breaker(head.app_id, is_open=retry_at(breaker) is not None)
-        self._meter.call(made.job.api, (made.now - made.started_at) / 1000)
+        self._meter.call(head.app_id, made.job.api, started_at=made.started_at, ended_at=made.now)
 
     def _put(self, came_to: Result) -> None:
         # First of all: a call whose settlement is not put is made again.
         self._settler.put(came_to.settlement)
         for head, outcome in came_to.outcomes:
-            self._meter.outcome(outcome, received_at=head.received_at)
-            say = log.warning if outcome.status == "failed" else log.info
-            say(
-                "effect_performed",
-                status=outcome.status,
-                event_id=outcome.event_id,
-                index=outcome.index,
-                k=outcome.k,
-                kind=outcome.kind,
-                target=shown_target(outcome.target),
-                code=outcome.code,
-                reason=outcome.reason,
-                retry_at=outcome.retry_at,
-                log_id=outcome.log_id,
-            )
+            self._meter.outcome(head, outcome)
+        write_lines(came_to)
 
     def _breaker(self, app_id: AppId) -> Breaker:
         return self._breakers.get(app_id, CLOSED)

@@ -42,3 +42,51 @@ BREAKER_OPEN: Final = Metric(
     meaning="1 while calls of an app are held back because the platform cannot be reached.",
     labels=("app_id",),
 )
+# The second half of what people wait for, less what was decided to be waited for.
+EFFECT_DELAY_SECONDS: Final = Metric(
+    name="cardwire_effect_delay_seconds",
+    kind="histogram",
+    meaning="Seconds from an effect's being due to its call, by kind.",
+    labels=("kind",),
+    buckets=EFFECT_BUCKETS,
+)
+# Never below the settle gap: a client would paint the answer over the update.
+ANSWERED_TO_EFFECT_SECONDS: Final = Metric(
+    name="cardwire_answered_to_effect_seconds",
+    kind="histogram",
+    meaning="Seconds from the answered mark to the first call of an effect that waited for it.",
+    buckets=EFFECT_BUCKETS,
+)
+# At 1 in sum over all workers, work waits for the platform's limit.
+BUDGET_USE: Final = Metric(
+    name="cardwire_budget_use",
+    kind="gauge",
+    meaning="This worker's calls as a share of an API's limit: in the last minute, and in the busiest second of it.",
+    labels=("app_id", "api", "window"),
+)
+# Growing: the pumps stand still, or the limits do not suffice.
+OLDEST_DUE_SECONDS: Final = Metric(
+    name="cardwire_oldest_due_seconds",
+    kind="gauge",
+    meaning="Seconds for which the longest waiting target of the ledger is due; every worker shows the same.",
+)
+# A worker that was frozen, or calls that take longer than a lease.
+LEASES_LOST: Final = Metric(
+    name="cardwire_leases_lost",
+    kind="counter",
+    meaning="Targets whose lease was over before their outcome was stored.",
+)
+# Targets given back because their call would have come too early.
+PUT_OFF: Final = Metric(
+    name="cardwire_calls_put_off",
+    kind="counter",
+    meaning="Calls put off, by reason: rate_limit (more than 2 s ahead), silence (the platform wants none of the API).",
+    labels=("reason",),
+)
+# At 0 a card's next update cannot go by its token.
+TOKEN_USES: Final = Metric(
+    name="cardwire_card_token_uses",
+    kind="counter",
+    meaning="Calls by a card's update token, by how many uses it had left afterwards.",
+    labels=("left",),
+)

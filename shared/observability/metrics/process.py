@@ -23,3 +23,11 @@ PROCESSES_LOST: Final = Metric(
     kind="counter",
     meaning="Processes of the gateway that ended unasked, and were started again.",
 )
+# Which of its needs a worker lacks; /readyz of a gateway says the same.
+LACKS: Final = Metric(
+    name="cardwire_worker_lacks",
+    kind="gauge",
+    meaning="1 while a worker is not ready, by what it lacks: starting, stalled, log_away, ledger_away, newer_record, "
+    "outbox_full.",
+    labels=("lack",),
+)

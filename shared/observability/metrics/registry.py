@@ -49,6 +49,12 @@ class Metrics:
             _first(metric, labels)
         numbers[labels] = value
 
+    def replace(self, metric: Metric, values: Mapping[tuple[str, ...], float]) -> None:
+        """Set all series of a gauge; those that are not named are no more."""
+        for labels in values:
+            _first(metric, labels)
+        self._live[metric.name].numbers = dict(values)
+
     def follow(self, metric: Metric, value: Callable[[], float], *labels: str) -> None:
         """Let a gauge or a counter show what a function returns whenever it is looked at."""
         _first(metric, labels)

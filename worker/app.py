@@ -222,9 +222,8 @@ def _stages(
     def settled(by: Settled) -> None:
         if by.next_due is not None:
             alarm.at(by.next_due)
-        relay.nudge()
-
         meter.leases_lost(len(by.lost))
+        relay.nudge()
 
     settler = Settler(ledger=ledger, owner=owner, clock=clock, settled=settled)
     consume = Consume(

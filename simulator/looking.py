@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from simulator.connections import Connections
 from simulator.history import PAGE, Trail
 from simulator.platform import Platform, UnknownThing
-from simulator.stories import story_of_card_token, story_of_chat, story_of_message, story_of_preview
+from simulator.stories import story_of_card_token, story_of_chat, story_of_entity, story_of_message, story_of_preview
 
 NO_SUCH_CALL: Final = "such call: see docs/reference/simulator.md"
 
@@ -34,6 +34,8 @@ def look(platform: Platform, connections: Connections, name: str, query: str) ->
             found = story_of_message(platform.message(one), now=platform.clock.now())
         case "chats", _:
             found = story_of_chat(platform.chat(one))
+        case "cards", _:
+            found = story_of_entity(platform, one)
         case "card_tokens", "":
             wanted = given.get("message_id")
             tokens = [each for each in platform.card_tokens.values() if wanted in {None, each.message_id}]

@@ -139,6 +139,11 @@ class Platform:
             raise UnknownThing(f"message {message_id}")
         return message
 
+    def card_of(self, entity: Entity) -> CardRead:
+        """Return what a card entity is now: once it is sent, its message's card."""
+        shown = self.messages[entity.message_id].card if entity.message_id is not None else None
+        return shown if shown is not None else entity.card
+
     def put(
         self,
         chat: Chat,

@@ -7,6 +7,7 @@ from shared.core.json_text import EpochMs
 from shared.feishu.limits import CARD_TOKEN_USES
 from simulator.chats import Chat
 from simulator.messages import Message
+from simulator.platform import Platform, UnknownThing
 from simulator.previews import Preview
 from simulator.tokens import CardToken
 from simulator.wire_json import any_json
@@ -53,6 +54,27 @@ def story_of_chat(chat: Chat) -> Mapping[str, Any]:
         "dissolved": chat.is_dissolved,
         "names": [{"at_ms": given.at_ms, "name": given.name} for given in chat.names],
         "message_ids": list(chat.message_ids),
+    }
+
+
+def story_of_entity(platform: Platform, card_id: str) -> Mapping[str, Any]:
+    """
+    Return a card entity, as the operations on it left it.
+
+    Raises:
+        UnknownThing: There is none.
+    """
+    entity = platform.entities.get(card_id)
+    if entity is None:
+        raise UnknownThing(f"card entity {card_id}")
+    return {
+        "card_id": entity.card_id,
+        "tenant_key": entity.tenant_key,
+        "created_at_ms": entity.created_at,
+        "message_id": entity.message_id,
+        "sequence": entity.sequence,
+        "streaming": entity.is_streaming(platform.clock.now()),
+        "card": any_json(platform.card_of(entity).text),
     }
 
 

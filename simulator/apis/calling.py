@@ -10,7 +10,7 @@ from simulator.chats import Chat
 from simulator.judge import Rule
 from simulator.messages import Message
 from simulator.platform import Platform
-from simulator.refusals import TARGET_FREQUENCY_LIMIT, Refused
+from simulator.refusals import FREQUENCY_LIMIT, TARGET_FREQUENCY_LIMIT, Refused
 
 NO_TENANT: Final = TenantKey("")
 
@@ -46,7 +46,9 @@ class Calling:
         exceeded = self.platform.by_second.count((rule, key), quota, now=wall) if self.is_counted else None
         if exceeded is not None:
             self.note(rule)
-            raise Refused(code, wait_s=exceeded.wait_s, quota=exceeded.quota)
+            # Only with the general code, by its document, does the answer say when to come back.
+            is_general = code == FREQUENCY_LIMIT
+            raise Refused(code, wait_s=exceeded.wait_s if is_general else None, quota=exceeded.quota)
 
     def note(self, rule: Rule) -> None:
         """Let the judge note that this call broke a rule."""

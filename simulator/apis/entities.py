@@ -86,8 +86,7 @@ def operate(calling: Calling, edit: Edit, *, is_streamed: bool = False) -> None:
         raise Refused(IN_INTERACTION)
     if is_streamed:
         entity.check_streaming(now=calling.now)
-    old = _content(message.card if message is not None and message.card is not None else entity.card)
-    content = edit(old)
+    content = edit(_content(calling.platform.card_of(entity)))
     try:
         new = read_entity_value(content)
     except Refused as refused:

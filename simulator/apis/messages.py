@@ -29,7 +29,7 @@ def create_message(calling: Calling) -> Mapping[str, Any]:
         raise Refused(99992402, "receive_id_type and receive_id are required")
     calling.target = to
     _check_uuid(calling)
-    return _send(calling, _receiver(calling, kind, to), to)
+    return _send(calling, _receiver(calling, kind, to))
 
 
 def reply_message(calling: Calling) -> Mapping[str, Any]:
@@ -51,7 +51,7 @@ def reply_message(calling: Calling) -> Mapping[str, Any]:
     if thread_id is None and in_thread:
         thread_id = calling.platform.names.thread()
     reply = Reply(root_id=root_id, parent_id=root_id if thread_id else parent.message_id, thread_id=thread_id)
-    return _send(calling, chat, chat.person or chat.chat_id, reply)
+    return _send(calling, chat, reply)
 
 
 def patch_message(calling: Calling) -> Mapping[str, Any]:
@@ -82,10 +82,10 @@ def get_message(calling: Calling) -> Mapping[str, Any]:
     return done({"items": [_told(calling, message, content="" if message.is_recalled else content)]})
 
 
-def _send(calling: Calling, chat: Chat, whom: str, reply: Reply | None = None) -> Mapping[str, Any]:
+def _send(calling: Calling, chat: Chat, reply: Reply | None = None) -> Mapping[str, Any]:
     platform, body = calling.platform, calling.body
-    if chat.mode == "p2p":
-        calling.count("user_per_second", platform.limits.per_user, whom)
+    if chat.person is not None:
+        calling.count("user_per_second", platform.limits.per_user, chat.person)
     else:
         calling.count("chat_per_second", platform.limits.per_chat, chat.chat_id)
     uuid, msg_type = body.get("uuid"), body.get("msg_type")

@@ -35,8 +35,8 @@ class Press:
     person: str
 
 
-def draw(card: JsonText, press: Press) -> str:
-    """Return a card as HTML."""
+def draw(card: JsonText, press: Press | None) -> str:
+    """Return a card as HTML; without ``press`` one that can only be looked at."""
     content = any_json(card)
     if content.get("type") == "template":
         return f"<p>template {escape(str(content['data'].get('template_id')))}</p>"
@@ -52,7 +52,7 @@ def _in_chinese(languages: object) -> object:
     return languages.get("zh_cn") or next(iter(languages.values()))
 
 
-def _all(nodes: object, press: Press, *, is_in_form: bool) -> str:
+def _all(nodes: object, press: Press | None, *, is_in_form: bool) -> str:
     if isinstance(nodes, dict):
         return _one(nodes, press, is_in_form=is_in_form)
     if isinstance(nodes, list):
@@ -60,7 +60,7 @@ def _all(nodes: object, press: Press, *, is_in_form: bool) -> str:
     return ""
 
 
-def _one(node: Mapping[str, Any], press: Press, *, is_in_form: bool) -> str:
+def _one(node: Mapping[str, Any], press: Press | None, *, is_in_form: bool) -> str:
     match node.get("tag"):
         case "button":
             return _button(node, press, is_in_form=is_in_form)
@@ -76,7 +76,7 @@ def _one(node: Mapping[str, Any], press: Press, *, is_in_form: bool) -> str:
             return "".join(_all(node.get(inner), press, is_in_form=is_in_form) for inner in _INNER)
 
 
-def _button(node: Mapping[str, Any], press: Press, *, is_in_form: bool) -> str:
+def _button(node: Mapping[str, Any], press: Press | None, *, is_in_form: bool) -> str:
     text = next(texts_of(node), "…")
     url = _address(node)
     if url is not None:
@@ -85,7 +85,7 @@ def _button(node: Mapping[str, Any], press: Press, *, is_in_form: bool) -> str:
     return button if is_in_form else _form(button, press)
 
 
-def _entry(node: Mapping[str, Any], press: Press, *, is_in_form: bool) -> str:
+def _entry(node: Mapping[str, Any], press: Press | None, *, is_in_form: bool) -> str:
     is_input = node.get("tag") == "input"
     name = f"{FIELD}{node.get('name', '')}" if is_in_form else "input_value" if is_input else "option"
     field = (
@@ -99,7 +99,9 @@ def _entry(node: Mapping[str, Any], press: Press, *, is_in_form: bool) -> str:
     return _form(f'{field}<button name="action" value="{action}">OK</button>', press)
 
 
-def _form(content: str, press: Press) -> str:
+def _form(content: str, press: Press | None) -> str:
+    if press is None:
+        return f"<fieldset disabled>{content}</fieldset>"
     return (
         f'<form method="post" action="{PRESS}">'
         f'<input type="hidden" name="message_id" value="{escape(press.message_id)}">'

@@ -104,5 +104,5 @@ def _content(message: Message, person: OpenId) -> str:
 def _preview(url: str, shown: LinkShown) -> str:
     line = shown.line or {}
     title = (line.get("i18n_title") or {}).get("zh_cn") or line.get("title") or url
-    card = draw(shown.card.text, Press(message_id="", person="")) if shown.card is not None else ""
+    card = draw(shown.card.text, None) if shown.card is not None else ""
     return f"<p>🔗 {escape(str(title))}</p>{card}"

@@ -363,8 +363,9 @@ def test_one_card_is_changed_ten_times_a_second() -> None:
     """The eleventh call is one too many, another card's is not."""
     kit = Kit()
     path = f"cardkit/v1/cards/{kit.card_id}/elements/nobody"
-    codes = [kit.world.call("DELETE", path, {"sequence": 1}).code for _ in range(11)]
-    assert [300314] * 10 + [99991400] == codes
+    replies = [kit.world.call("DELETE", path, {"sequence": 1}) for _ in range(11)]
+    assert [300314] * 10 + [99991400] == [each.code for each in replies]
+    assert ("10", "1") == tuple(replies[-1].headers[f"x-ogw-ratelimit-{name}"] for name in ("limit", "reset"))
     assert 200740 == kit.world.call("DELETE", "cardkit/v1/cards/7/elements/x", {"sequence": 1}).code
     assert ["entity_per_second"] == kit.world.broken()
 

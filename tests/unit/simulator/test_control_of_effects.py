@@ -76,6 +76,9 @@ async def test_entities_are_told_with_their_messages(ask: Asking, session: Any, 
     sent = await call(session, sim.url, "im/v1/messages?receive_id_type=chat_id", body, headers)
     _, told = await ask.get(f"messages/{sent['data']['message_id']}")
     assert (card_id, True, content) == (told["card_id"], told["streaming"], told["card"])
+    assert 404 == (await ask.get("cards/7"))[0]
+    _, entity = await ask.get(f"cards/{card_id}")
+    assert (told["message_id"], 0, content) == (entity["message_id"], entity["sequence"], entity["card"])
 
 
 async def test_organisations_are_told_in_callbacks(store: RunningSimulator, receiver: Receiver, session: Any) -> None:

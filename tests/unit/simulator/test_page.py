@@ -95,9 +95,13 @@ async def test_everybody_sees_their_own(looking: Looking, ask: Asking, sim: Runn
 async def test_a_links_preview_is_shown_to_who_asked(looking: Looking, ask: Asking, receiver: Receiver) -> None:
     """The line that the app answered, below the message."""
     _, message_id = await ask.card()
-    receiver.answer = (200, '{"inline":{"title":"报警 <1>"}}'.encode())
+    button = {"tag": "button", "text": {"tag": "plain_text", "content": "去"}}
+    answer = {"inline": {"title": "报警 <1>"}, "card": {"type": "raw", "data": {"elements": [button]}}}
+    receiver.answer = (200, json.dumps(answer).encode())
     await ask.post("previews", {"url": "https://example.com", "message_id": message_id, "operator": {"open_id": ALICE}})
-    assert ("报警 &lt;1&gt;" in await looking.page(ALICE), "报警 &lt;1&gt;" in await looking.page(BOB)) == (True, False)
+    alice, bob = await looking.page(ALICE), await looking.page(BOB)
+    assert ("报警 &lt;1&gt;" in alice, "报警 &lt;1&gt;" in bob) == (True, False)
+    assert "<fieldset disabled>" in alice
 
 
 async def test_the_page_looks_again_by_itself_unless_somebody_may_be_writing(looking: Looking, ask: Asking) -> None:

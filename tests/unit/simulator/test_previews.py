@@ -107,6 +107,13 @@ async def test_a_link_is_refreshed_once_in_five_seconds(links: Links, ask: Askin
     assert ["preview_refresh"] == [each["rule"] for each in violations]
 
 
+async def test_without_limits_a_link_is_refreshed_at_will(links: Links, ask: Asking) -> None:
+    """A test in a hurry lifts this limit with all others."""
+    await ask.post("limits", {"factor": None})
+    token = await links.show("ou_alice")
+    assert [0, 0, 0] == [await links.refresh({"preview_tokens": [token]}) for _ in range(3)]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -65,7 +65,8 @@ def test_replies_to_a_person_count_towards_the_limit_of_that_person() -> None:
     """In a two-person chat, sends and replies are counted together too."""
     world = World()
     sent = [world.send("hi", to="ou_1", kind="open_id") for _ in range(5)]
-    assert 230020 == reply(world, sent[0].data["message_id"]).code
+    refused = reply(world, sent[0].data["message_id"])
+    assert (230020, False) == (refused.code, "x-ogw-ratelimit-reset" in refused.headers)
     assert ["user_per_second"] == world.broken()
 
 

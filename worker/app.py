@@ -265,7 +265,7 @@ def _stages(
             ledger=ledger,
             topic=topics.interactions,
             positions=lambda: consume.positions,
-            limits=limits,
+            limits=settings.limits,
             clock=clock,
             meter=meter,
         ),

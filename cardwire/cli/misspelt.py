@@ -20,7 +20,7 @@ from worker.settings import WorkerSettings
 OURS: Final = re.compile(r"(?:CARDWIRE|FEISHU|LARK)_")
 
 OTHERS: Final = re.compile(
-    r"CARDWIRE_(?:TEST_\w+|REQUIRE_SERVICES|ENV_FILE|IMAGE|BASE|PULL|PROXY_IMAGE|PUBLISH|SIMULATOR_PUBLISH|SECRETS|HANDLERS)"
+    r"CARDWIRE_(?:TEST_\w+|REQUIRE_SERVICES|ENV_FILE|IMAGE|BASE|PULL|PROXY_IMAGE|PUBLISH|REQUESTS_PUBLISH|SIMULATOR_PUBLISH|SECRETS|HANDLERS)"
 )
 """Ours, but no process reads them: those of the tests, and those of docker-compose.yml."""
 

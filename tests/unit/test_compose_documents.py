@@ -16,6 +16,7 @@ from tests.support.documents import ROOT
 from tests.support.reference import PROCESSES
 
 COMPOSE: Final = (ROOT / "docker-compose.yml").read_text()
+MORE: Final = (ROOT / "deploy" / "requests.yml").read_text()
 DOCUMENTS: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 DEPLOY: Final = ROOT / "docs" / "howto" / "deploy.md"
 
@@ -50,7 +51,7 @@ def profiles() -> set[str]:
 def variables() -> dict[str, set[str]]:
     """Return the variables that are read, each with its default, or its defaults."""
     found: dict[str, set[str]] = {}
-    for name, default in re.findall(r"\$\{(\w+):?-([^}]*)\}", COMPOSE):
+    for name, default in re.findall(r"\$\{(\w+):?-([^}]*)\}", COMPOSE + MORE):
         found.setdefault(name, set()).add(default)
     return found
 
@@ -145,6 +146,6 @@ def test_no_variable_of_the_compose_file_is_taken_for_a_misspelt_setting() -> No
 def test_a_setting_that_a_document_names_exists(document: Path) -> None:
     """A process reads it, from the environment or a mounted file; or the compose file does; or a test run."""
     read = {name for of in PROCESSES.values() for one in declared(of) for name in (one.name, *one.aliases)}
-    known = read | {f"{name}_FILE" for name in read} | variables().keys() | {"COMPOSE_PROFILES"}
+    known = read | {f"{name}_FILE" for name in read} | variables().keys() | {"COMPOSE_PROFILES", "COMPOSE_FILE"}
     named = set(OURS.findall(document.read_text()))
     assert set() == {name for name in named - known if not OF_THE_TESTS.fullmatch(name)}

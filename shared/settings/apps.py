@@ -8,18 +8,16 @@ one app holds for each of several; `respelled` puts a line into the words of the
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Final, Protocol
 
-from shared.core.errors import ConfigError
 from shared.core.ids import AppId
 from shared.settings.declare import Setting, declared, mounted_at, section
 from shared.settings.kinds import PATH
 from shared.settings.sections import CallbackSettings, PlatformSettings, app_id, handlers
+from shared.settings.tables import read_tables
 
 APPS: Final = Setting(
     name="CARDWIRE_APPS",
@@ -43,7 +41,6 @@ ONLY_APP: Final = "LARK_APP_ID"
 """The setting that names an app in the environment: the only one, with the short paths."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PLACE: Final = re.compile(r"at line \d+, column \d+")
 _PREFIX: Final = "LARK_"
 _HANDLERS: Final = "CARDWIRE_APP"
 _SPELLED: Final = re.compile(r"\b(LARK_[A-Z_]+|CARDWIRE_APP)\b(?:=([^\s]*[^\s,;:]))?")
@@ -76,16 +73,7 @@ def read_apps(path: str) -> "Tables":
     Raises:
         ConfigError: It cannot be used at all.
     """
-    try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise _unusable(path, error.strerror or type(error).__name__) from None
-    except tomllib.TOMLDecodeError as error:
-        # Only the place: the library's words may quote what stands there.
-        place = _PLACE.search(str(error))
-        raise _unusable(path, f"it is no TOML {place[0] if place else 'at its end'}") from None
-    except UnicodeDecodeError:
-        raise _unusable(path, "it is not UTF-8 text") from None
+    found = read_tables(path, APPS, of="app")
     apps = found.pop("apps", {})
     tables = {name: table for name, table in apps.items() if _is_app(name, table)} if isinstance(apps, dict) else {}
     return Tables(by_name=tables, problems=(*_outside(found), *_misnamed(apps), *_unfit(tables)))
@@ -190,10 +178,3 @@ def _fields() -> dict[str, str]:
 def _text(key: str, value: object) -> str:
     # What is no text is told of by `_unfit`; the example in its place is told of by nobody.
     return value if isinstance(value, str) else _fields().get(key, "")
-
-
-def _unusable(path: str, why: str) -> ConfigError:
-    return ConfigError(
-        f"{APPS.name} names {path}, which cannot be used ({why}): expected a TOML file with a table for each app, for "
-        f"example {APPS.name}={APPS.example}"
-    )

@@ -5,7 +5,6 @@ Tokens stand in the file as SHA-256, or in files that it names, so that the file
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from shared.core.events import COMMAND_LINE, OURSELVES
 from shared.core.ids import AppId
 from shared.settings.declare import Setting, read_from
 from shared.settings.kinds import PATH
+from shared.settings.tables import read_tables, unusable
 
 CALLERS: Final = Setting(
     name="CARDWIRE_CALLERS",
@@ -31,7 +31,6 @@ LEAST_TOKEN: Final = 16
 """Characters of the shortest token that is taken: nobody guesses one that was drawn."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PLACE: Final = re.compile(r"at line \d+, column \d+")
 _APP: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EFFECT: Final = re.compile("|".join(REQUESTABLE))
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -142,24 +141,8 @@ class _Reading:
 
 
 def _tables(path: str) -> Mapping[str, object]:
-    try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise _unusable(path, error.strerror or type(error).__name__) from None
-    except tomllib.TOMLDecodeError as error:
-        # Only the place: the library's words may quote what stands there.
-        place = _PLACE.search(str(error))
-        raise _unusable(path, f"it is no TOML {place[0] if place else 'at its end'}") from None
-    except ValueError:
-        raise _unusable(path, "it is not UTF-8 text") from None
+    found = read_tables(path, CALLERS, of="caller")
     tables = found.get("callers")
     if found.keys() != {"callers"} or not isinstance(tables, dict) or not tables:
-        raise _unusable(path, "it does not consist of tables of callers, as [callers.billing]")
+        raise unusable(path, CALLERS, "it does not consist of tables of callers, as [callers.billing]", of="caller")
     return tables
-
-
-def _unusable(path: str, why: str) -> ConfigError:
-    return ConfigError(
-        f"{CALLERS.name} names {path}, which cannot be used ({why}): expected a TOML file with a table for each "
-        f"caller, for example {CALLERS.name}={CALLERS.example}"
-    )

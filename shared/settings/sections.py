@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from shared.core.ids import AppId
 from shared.core.secret import Secret
@@ -26,6 +27,8 @@ from shared.settings.kinds import (
     choice,
     whole,
 )
+
+FROM_THE_CONSOLE: Final = "App Secret of your app, from the developer console."
 
 
 def app_id() -> AppId:
@@ -83,6 +86,14 @@ def admin_host() -> str:
     )
 
 
+def _as_well(what: str) -> str:
+    return f"{what} that is accepted as well, while it is being changed. Its file may be empty: none."
+
+
+def _given(*secrets: Secret | None) -> tuple[Secret, ...]:
+    return tuple(secret for secret in secrets if secret is not None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackSettings:
     """How callbacks come, and how they prove that they come from the platform."""
@@ -103,10 +114,7 @@ class CallbackSettings:
         aliases=("ENCRYPT_KEY",),
     )
     encrypt_key_old: Secret | None = optional(
-        PREVIOUS_SECRET,
-        "LARK_ENCRYPT_KEY_OLD",
-        meaning="Encrypt Key that is accepted as well, while the key is being changed. Its file may be empty: none.",
-        example="kudryavka-before",
+        PREVIOUS_SECRET, "LARK_ENCRYPT_KEY_OLD", meaning=_as_well("Encrypt Key"), example="kudryavka-before"
     )
     verification_token: Secret | None = optional(
         SECRET,
@@ -118,7 +126,7 @@ class CallbackSettings:
     verification_token_old: Secret | None = optional(
         PREVIOUS_SECRET,
         "LARK_VERIFICATION_TOKEN_OLD",
-        meaning="Verification Token that is accepted as well, while it is being changed. Its file may be empty: none.",
+        meaning=_as_well("Verification Token"),
         example="v-token-from-before",
     )
     style: CallbackStyle = setting(
@@ -133,12 +141,12 @@ class CallbackSettings:
     @property
     def encrypt_keys(self) -> tuple[Secret, ...]:
         """The Encrypt Keys that are accepted: none, one, or two while it is being changed."""
-        return tuple(key for key in (self.encrypt_key, self.encrypt_key_old) if key is not None)
+        return _given(self.encrypt_key, self.encrypt_key_old)
 
     @property
     def verification_tokens(self) -> tuple[Secret, ...]:
         """The Verification Tokens that are accepted."""
-        return tuple(token for token in (self.verification_token, self.verification_token_old) if token is not None)
+        return _given(self.verification_token, self.verification_token_old)
 
     def problems(self) -> Iterator[str]:
         """Return what makes it impossible to tell the platform from anybody else."""
@@ -161,11 +169,7 @@ class PlatformSettings:
     """How the platform's OpenAPI is called."""
 
     app_secret: Secret = required(
-        SECRET,
-        "LARK_APP_SECRET",
-        meaning="App Secret of your app, from the developer console.",
-        example="s-from-the-console",
-        aliases=("APP_SECRET",),
+        SECRET, "LARK_APP_SECRET", meaning=FROM_THE_CONSOLE, example="s-from-the-console", aliases=("APP_SECRET",)
     )
     domain: str = domain()
 
@@ -175,11 +179,7 @@ class ConnectionSettings:
     """What a long connection is opened with; of no use to a webhook."""
 
     app_secret: Secret | None = optional(
-        SECRET,
-        "LARK_APP_SECRET",
-        meaning="App Secret of your app, from the developer console.",
-        example="s-from-the-console",
-        aliases=("APP_SECRET",),
+        SECRET, "LARK_APP_SECRET", meaning=FROM_THE_CONSOLE, example="s-from-the-console", aliases=("APP_SECRET",)
     )
     domain: str = domain()
 

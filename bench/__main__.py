@@ -10,13 +10,13 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import decide, hot, latency, pump
+from bench import decide, hot, latency, limits, pump
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
 from tests.support import ServiceMissing
 
-PARTS: Final = ("decide", "pump", "latency", "hot")
+PARTS: Final = ("decide", "pump", "latency", "hot", "limits")
 CARDS: Final = {"mixed": 500, "hot": 1}
 
 FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000}
@@ -61,6 +61,9 @@ def _measured(wanted: argparse.Namespace, place: Stack) -> Iterator[tuple[tuple[
         for kind in ("straight", "whole"):
             measured = _run(hot.measure(place, clicks=wanted.hot, whole=kind == "whole"))
             yield hot.HEAD, hot.line(f"{place.name}, {kind}", measured)
+    if "limits" in wanted.parts and place.name != "sqlite":  # which one worker reads
+        for burst in (limits.SECONDS,) if wanted.quick else (limits.SECONDS, limits.MINUTES):
+            yield limits.HEAD, limits.line(place.name, burst, _run(limits.measure(place, burst)))
 
 
 def _sized(wanted: argparse.Namespace) -> argparse.Namespace:

@@ -15,14 +15,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
-
-from bench.place import APP_ID, Place, everything
+from bench.place import Place, everything, on_card
 from bench.stacks import Stack
 from bench.work import append, card_showing, click, mark
 from shared.core.codec import decode, encode
-from shared.core.events import EffectOutcome, Event, InteractionReceived
-from shared.core.ids import ChatId, MessageId
+from shared.core.events import EffectOutcome, Event
 from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, NewRecord
@@ -107,14 +104,9 @@ async def _append(log: EventLog, topic: str, card: str, chat_id: str, clicks: in
 def _events(numbers: range, card: str, chat_id: str) -> Iterator[Event]:
     for number in numbers:
         at = now()
-        made = _on(click(number, 0), card, chat_id, at)
+        made = on_card(click(number, 0), card, chat_id, at)
         yield made
         yield mark(made)
-
-
-def _on(made: InteractionReceived, card: str, chat_id: str, at: EpochMs) -> InteractionReceived:
-    where = {"app_id": APP_ID, "message_id": MessageId(card), "chat_id": ChatId(chat_id)}
-    return msgspec.structs.replace(made, **where, occurred_at=at, received_at=at)
 
 
 async def _click(place: Place, card: str, clicks: int) -> None:

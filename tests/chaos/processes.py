@@ -94,6 +94,10 @@ class Kept:
         """End it at once; it is started again."""
         self._signal(signal.SIGKILL)
 
+    def leave(self) -> None:
+        """Tell it to end; it is started again."""
+        self._signal(signal.SIGTERM)
+
     def freeze(self) -> None:
         """Let it stand still (SIGSTOP): its connections stay open, and it notices nothing."""
         self._send(signal.SIGSTOP)

@@ -90,24 +90,34 @@ class Row:
         )
 
 
+def frozen(from_s: float, to_s: float) -> Broker:
+    """Return a broker that stands still for so long."""
+    return Broker(how="frozen", from_s=from_s, to_s=to_s)
+
+
+def killed(from_s: float | None, to_s: float | None) -> Broker:
+    """Return a broker that ends, and begins again."""
+    return Broker(how="killed", from_s=from_s, to_s=to_s)
+
+
 FULL: Final[Sequence[Row]] = (
     Row(
         name="frozen",
         what="broker frozen (SIGSTOP) for 60 s",
         seconds=72,
-        faults=(Broker(how="frozen", from_s=4, to_s=64),),
+        faults=(frozen(4, 64),),
     ),
     Row(
         name="killed",
         what="broker killed (SIGKILL), started again on its data",
         seconds=24,
-        faults=(Broker(how="killed", from_s=4, to_s=8),),
+        faults=(killed(4, 8),),
     ),
     Row(
         name="absent",
         what="no broker when the gateway starts; it comes after 6 s of clicks",
         seconds=20,
-        faults=(Broker(how="killed", from_s=None, to_s=6),),
+        faults=(killed(None, 6),),
     ),
     Row(
         name="gateways",
@@ -122,27 +132,27 @@ FULL: Final[Sequence[Row]] = (
         what="the same, and the broker frozen for 15 s meanwhile",
         seconds=32,
         gateways=2,
-        faults=(Kills(every_s=5, times=5), Broker(how="frozen", from_s=6, to_s=21)),
+        faults=(Kills(every_s=5, times=5), frozen(6, 21)),
     ),
     Row(
         name="full",
         what="spill's disk full (`max_page_count`), broker frozen for 14 s",
         seconds=24,
-        faults=(Broker(how="frozen", from_s=3, to_s=17),),
+        faults=(frozen(3, 17),),
         max_pages=500,
     ),
     Row(
         name="slow",
         what="10 ms more for each commit of the spill, broker frozen for 10 s",
         seconds=17,
-        faults=(Broker(how="frozen", from_s=3, to_s=13),),
+        faults=(frozen(3, 13),),
         commit_ms=10,
     ),
     Row(
         name="early",
         what="every other client leaves within 12 ms, broker frozen for 4 s",
         seconds=16,
-        faults=(Broker(how="frozen", from_s=5, to_s=9),),
+        faults=(frozen(5, 9),),
         leave_every=2,
     ),
     Row(
@@ -151,7 +161,7 @@ FULL: Final[Sequence[Row]] = (
         "frozen for 5 s",
         seconds=16,
         gateways=2,
-        faults=(Broker(how="frozen", from_s=4, to_s=9),),
+        faults=(frozen(4, 9),),
         readers=("full disk", "nobody"),
     ),
     Row(
@@ -160,7 +170,7 @@ FULL: Final[Sequence[Row]] = (
         "frozen for 8 s meanwhile",
         seconds=26,
         gateways=2,
-        faults=(Kills(every_s=5, times=4), Broker(how="frozen", from_s=6, to_s=14)),
+        faults=(Kills(every_s=5, times=4), frozen(6, 14)),
         connects=True,
     ),
     Row(
@@ -168,7 +178,7 @@ FULL: Final[Sequence[Row]] = (
         what="one of three brokers killed (SIGKILL), and not started again",
         seconds=25,
         brokers=3,
-        faults=(Broker(how="killed", from_s=4, to_s=None),),
+        faults=(killed(4, None),),
     ),
 )
 """The table that stands in docs/reference/fault-matrix.md."""
@@ -179,7 +189,7 @@ SMALL: Final[Sequence[Row]] = (
         what="broker killed, started again",
         seconds=9,
         per_second=50,
-        faults=(Broker(how="killed", from_s=2, to_s=4),),
+        faults=(killed(2, 4),),
     ),
     Row(
         name="both",
@@ -187,14 +197,14 @@ SMALL: Final[Sequence[Row]] = (
         seconds=11,
         per_second=50,
         gateways=2,
-        faults=(Kills(every_s=3, times=2), Broker(how="frozen", from_s=2, to_s=6)),
+        faults=(Kills(every_s=3, times=2), frozen(2, 6)),
     ),
     Row(
         name="full",
         what="spill's disk full, broker frozen for 6 s",
         seconds=10,
         per_second=50,
-        faults=(Broker(how="frozen", from_s=1, to_s=7),),
+        faults=(frozen(1, 7),),
         max_pages=120,
     ),
 )

@@ -43,6 +43,7 @@ class Relay:
         self._mine_until = 0.0
         self._measure_at = 0.0
         self._stopping = False
+        self._waiting_for: str | None = None
         self.full = False
 
     def nudge(self) -> None:
@@ -64,12 +65,25 @@ class Relay:
                 await self._drain()
             except (LogUnavailable, LedgerUnavailable) as error:
                 wait_s = AWAY_S
-                log.warning("relay_waiting", error=type(error).__name__, reason=str(error))
+                self._wait_for("log" if isinstance(error, LogUnavailable) else "ledger", error)
+            else:
+                self._went_on()
             if stopping:
                 await self._resign()
                 return
             if await woken_within(self._clock, wait_s, self._nudged) and not self._stopping:
                 await self._clock.sleep(AWAY_S if wait_s == AWAY_S else GATHER_S)
+
+    def _wait_for(self, what: str, error: Exception) -> None:
+        """Say so once, however long it takes."""
+        if self._waiting_for is None:
+            log.warning("relay_waiting", waiting_for=what, error=type(error).__name__, reason=str(error))
+        self._waiting_for = what
+
+    def _went_on(self) -> None:
+        if self._waiting_for is not None:
+            log.info("relay_resumed", waited_for=self._waiting_for)
+        self._waiting_for = None
 
     async def _drain(self) -> None:
         while await self._is_mine():

@@ -28,6 +28,8 @@ _COLOURS: Final[Mapping[What, str]] = {
     "sent": "bold",
     "clicked": "cyan",
     "requested": "cyan",
+    "returned": "cyan",
+    "reminded": "cyan",
     "effect": "green",
     "waiting": "yellow",
     "dead_letter": "red",

@@ -9,7 +9,7 @@ from shared.core.json_text import EpochMs
 from shared.feishu.validity import interactive_until, updatable_until
 from worker.ledger.history import CardEffect, CardHistory, CardInput
 
-What = Literal["sent", "clicked", "requested", "effect", "waiting", "dead_letter"]
+What = Literal["sent", "clicked", "requested", "returned", "reminded", "effect", "waiting", "dead_letter"]
 
 WaitsFor = Literal["call_under_way", "earlier_effect", "answered_mark", "settle_gap", "back_off", "pace", "worker"]
 
@@ -100,15 +100,15 @@ def _sent(history: CardHistory) -> Iterator[Moment]:
 
 
 def _decided(one: CardInput) -> Moment:
-    is_request = one.event_id.startswith("req/")
-    who = one.open_id or (one.event_id.split("/")[1] if is_request else "somebody")
+    what = _came(one)
+    who = one.open_id or (one.event_id.split("/")[1] if what == "requested" else "somebody")
     came_to = f"{one.handler}: {one.result}" if one.handler else one.result
     notes = [one.reason, "late" if one.late else None, f"redrive {one.redrive}" if one.redrive else None]
     return Moment(
         at=one.decided_at if one.occurred_at is None else one.occurred_at,
-        what="requested" if is_request else "clicked",
+        what=what,
         event_id=one.event_id,
-        text=f"by {who} → {came_to}{_in_brackets(notes)}",
+        text=f"{f'by {who} ' if what in {'clicked', 'requested'} else ''}→ {came_to}{_in_brackets(notes)}",
         facts={
             "open_id": one.open_id,
             "handler": one.handler,
@@ -121,6 +121,19 @@ def _decided(one: CardInput) -> Moment:
             "offset": one.offset,
         },
     )
+
+
+def _came(one: CardInput) -> What:
+    """Tell an input by its id (`shared.core.events`)."""
+    if one.event_id.startswith("req/"):
+        return "requested"
+    match one.event_id.rpartition("/")[2]:
+        case "returned":
+            return "returned"
+        case "fired":
+            return "reminded"
+        case _:
+            return "clicked"
 
 
 def _letters(history: CardHistory) -> Iterator[Moment]:

@@ -1,10 +1,11 @@
 """The log lines of a batch that was committed: what an operator may want to know of each click, or once of each app."""
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 import structlog
 
-from shared.core.events import Asked, Decided, InteractionReceived
+from shared.core.events import Asked, CallReturned, Decided, InteractionReceived, RequestReceived, TimerFired
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.observability.often import Line, often
@@ -24,7 +25,7 @@ class EventDecided(Line, frozen=True, kw_only=True, tag="event_decided"):
     The one line of an input.
 
     Attributes:
-        kind: Of the callback, or ``request``.
+        kind: Of the callback; else ``request``, ``result`` of a call, ``reminder``.
         effects: How many were planned.
         since_received_ms: How long it took from the gateway's receipt to the stored decision.
     """
@@ -82,12 +83,26 @@ class Telling:
         log.warning("request_failed", event_id=letter.event_id, app_id=letter.app_id, reason=letter.reason, hint=hint)
 
 
+def _kind(asked: Asked) -> str:
+    match asked:
+        case InteractionReceived(kind=kind):
+            return kind
+        case RequestReceived():
+            return "request"
+        case CallReturned():
+            return "result"
+        case TimerFired():
+            return "reminder"
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
 def _line(asked: Asked, decided: Decided, at: EpochMs) -> EventDecided:
     return EventDecided(
         app_id=decided.app_id,
         event_id=decided.event_id,
         open_message_id=decided.message_id,
-        kind=asked.kind if isinstance(asked, InteractionReceived) else "request",
+        kind=_kind(asked),
         handler=decided.handler,
         result=decided.result,
         reason=decided.reason,

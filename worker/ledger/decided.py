@@ -161,12 +161,15 @@ class Suspension:
         misses: Deadlines missed in a row.
         until: Not called before this time (ms); 0: not suspended.
         pause_ms: How long the last suspension was; the next one is twice as long.
+        recent: Deadlines missed from `since` (ms) on, whatever came between.
     """
 
     handler: str
     misses: int = 0
     until: EpochMs = 0
     pause_ms: int = 0
+    recent: int = 0
+    since: EpochMs = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

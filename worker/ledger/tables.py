@@ -193,6 +193,8 @@ suspensions: Final = Table(
     Column("misses", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("pause_ms", BigInteger, nullable=False),
+    Column("recent", Integer, nullable=False, server_default="0"),
+    Column("since", BigInteger, nullable=False, server_default="0"),
 )
 
 dead_letters: Final = Table(

@@ -44,7 +44,7 @@ _EFFECT_NAMES: Final = (
     "eligibility", "order", "occurred_at", "received_at", "payload",
 )  # fmt: skip
 _EFFECT: Final = attrgetter(*_EFFECT_NAMES)
-_SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms")
+_SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms", "recent", "since")
 
 _ZERO: Final = literal_column("0", Integer())
 
@@ -241,7 +241,7 @@ def _suspensions(dialect: Dialect, database: Database) -> tuple[Given, Any]:
     types: Mapping[str, Any] = {name: each.type for name, each in suspensions.c.items()}
     given = keys(dialect, **types)
     insert = insert_given(dialect, suspensions, given, types)
-    changed = {name: insert.excluded[name] for name in ("misses", "until", "pause_ms")}
+    changed = {name: insert.excluded[name] for name in ("misses", "until", "pause_ms", "recent", "since")}
     # Whoever read before somebody else suspended the handler knows nothing of it, and must not lift it.
     newer = or_(suspensions.c.until <= database.now, insert.excluded.until > suspensions.c.until)
     return given, insert.on_conflict_do_update(index_elements=["handler"], set_=changed, where=newer)

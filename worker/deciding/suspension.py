@@ -51,7 +51,7 @@ def after_miss(standing: Suspension, now: EpochMs) -> Suspension:
 
 
 def after_success(standing: Suspension) -> Suspension:
-    """Return the standing after a call that came back in time: no miss is in a row; after a trial, all are forgotten."""
+    """Return the standing after a call that came back in time: no row of misses; after a trial, none at all."""
     return Suspension(
         handler=standing.handler,
         recent=0 if standing.pause_ms else standing.recent,

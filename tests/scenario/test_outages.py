@@ -15,12 +15,14 @@ from shared.core.cards import Toast
 from shared.core.decision import Card, Decision
 from shared.core.effects import SendText, UpdateCard
 from shared.core.events import InteractionReceived
+from shared.core.ids import MessageId
 from simulator.faults import FaultKind, FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_stories, counted
 from tests.support.kafka import KafkaBroker
 from tests.support.postgres import PostgresServer
 from tests.support.world import Stack, World, clock_of_now, files, services, world
 from worker.app import RunningWorker
+from worker.platform.breaker import PROBE_MS
 
 ACCEPTED = "记下了"
 CARDS = 4
@@ -214,6 +216,23 @@ async def test_a_platform_that_is_away_costs_no_attempt_and_no_effect(either_led
         assert {0} == {outcome.attempts for outcome in await running.outcomes() if not outcome.final}
         await running.check()
         assert {None} == {call.fault for call in running.calls(RENAME) if call.code == 0}
+
+
+async def test_everybody_goes_on_when_the_first_call_gets_through(either_ledger: Stack) -> None:
+    """The cards that waited behind that call are not left to sleep as long as it might have taken."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        chat_id = await running.chat()
+        cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(20)]
+        running.simulator.faults.set(1, [FaultRule(path="/open-apis/im/*", kind="drop_before", p=1.0)])
+        for card in cards:
+            await running.simulator.click(card, COUNT)
+        await running.until(lambda: len(running.calls(PATCH)) > len(cards))
+        running.simulator.faults.set(1, [])
+        back_at = clock.now()
+        messages = running.simulator.platform.messages
+        await running.until(lambda: all('"n":1' in str(messages[MessageId(card)].card) for card in cards))
+        assert clock.now() - back_at < PROBE_MS
 
 
 async def test_a_worker_stopped_in_the_middle_of_its_work_leaves_nothing_behind(stack: Stack) -> None:

@@ -25,7 +25,7 @@ from worker.performing.outcome import tell
 from worker.performing.perform import request_of
 from worker.performing.reminding import reminded
 from worker.performing.turn import Result, Turn
-from worker.platform.breaker import Breaker, may_call, retry_at
+from worker.platform.breaker import Breaker, may_call, put_off_ms
 from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
 
 _ONE_TENANT: Final = TenantKey("")
@@ -97,7 +97,7 @@ def prepare(
             return came_to
         effect = UpdateCard(effect.card)
     if not may_call(breaker, now=now):
-        return turn.settled(now, pace_ms=max(0, (retry_at(breaker) or now) - now))
+        return turn.settled(now, pace_ms=put_off_ms(breaker, now=now))
     return ruled(turn, head, effect, now)
 
 

@@ -33,6 +33,9 @@ HTTP_SERVER_ERROR: Final = 500
 PROBE_MS: Final = 10_000
 """A probe that has not come back after so long (a lease) is taken for lost."""
 
+LOOK_MS: Final = 1_000
+"""How long others are put off while a probe is out: when it comes back well, they shall not sleep on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
@@ -131,3 +134,16 @@ def failed(breaker: Breaker, *, target: Target | None, now: EpochMs) -> Breaker:
 def retry_at(breaker: Breaker) -> EpochMs | None:
     """Return when the next call may be made (ms); ``None``: now."""
     return None if isinstance(breaker, Closed) else breaker.until
+
+
+def put_off_ms(breaker: Breaker, *, now: EpochMs) -> int:
+    """Return for how long a target is left alone that may not be called now (ms)."""
+    match breaker:
+        case Closed():
+            return 0
+        case Open(until=until):
+            return max(0, until - now)
+        case Probing(until=until):
+            return max(0, min(until - now, LOOK_MS))
+        case _ as unreachable:
+            assert_never(unreachable)

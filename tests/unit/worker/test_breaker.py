@@ -6,7 +6,20 @@ from shared.core.ids import ChatId, Target
 from shared.feishu.codes import Verdict
 from shared.feishu.openapi import PlatformError
 from worker.performing.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
-from worker.platform.breaker import CLOSED, Breaker, Closed, Open, Probing, called, failed, heard, may_call, retry_at
+from worker.platform.breaker import (
+    CLOSED,
+    LOOK_MS,
+    Breaker,
+    Closed,
+    Open,
+    Probing,
+    called,
+    failed,
+    heard,
+    may_call,
+    put_off_ms,
+    retry_at,
+)
 
 CARD, OTHER, THIRD = Target("message:om_1"), Target("message:om_2"), Target("message:om_3")
 ONE_FAILING = Closed(failing=frozenset({CARD}))
@@ -61,6 +74,13 @@ def test_one_probe_is_let_through_after_the_pause() -> None:
     assert Probing(until=11_500, pause_ms=500) == probing
     assert not may_call(probing, now=11_499)
     assert may_call(probing, now=11_500)
+
+
+def test_the_others_do_not_sleep_through_a_good_probe() -> None:
+    """Until the pause is over there is nothing to wait for; then an answer may come at any moment."""
+    probing = called(OPEN, now=1_500)
+    assert [0, 400] == [put_off_ms(CLOSED, now=0), put_off_ms(OPEN, now=1_100)]
+    assert [LOOK_MS, 100, 0] == [put_off_ms(probing, now=now) for now in (1_500, 11_400, 11_600)]
 
 
 def test_a_good_probe_closes_it() -> None:

@@ -12,19 +12,16 @@ from gateway.accept import Arrival, Gate
 from gateway.admission import Admission, Admitted, CallbackHeaders
 from gateway.answer import Answers
 from gateway.append import Appender
-from gateway.credentials import Credentials
 from shared.app.app import App
 from shared.clock import ManualClock
 from shared.core.errors import CallbackRejected
 from shared.core.ids import AppId
-from shared.core.secret import Secret
 from shared.eventlog.port import Topics
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
+from tests.support.admitting import BOTH_STYLES, headers_of
 from tests.support.callbacks import (
     APP_ID,
-    ENCRYPT_KEY,
     NOW,
-    VERIFICATION_TOKEN,
     Wire,
     click,
     encrypted,
@@ -35,14 +32,8 @@ from tests.support.callbacks import (
 )
 from tests.support.testable_log import TestableLog
 
-CREDENTIALS = Credentials(
-    app_id=AppId(APP_ID),
-    encrypt_keys=(Secret(ENCRYPT_KEY),),
-    verification_tokens=(Secret(VERIFICATION_TOKEN),),
-    style="both",
-)
-ADMISSION = Admission(CREDENTIALS)
-TOKEN_ONLY = Admission(replace(CREDENTIALS, encrypt_keys=()))
+ADMISSION = Admission(BOTH_STYLES)
+TOKEN_ONLY = Admission(replace(BOTH_STYLES, encrypt_keys=()))
 NEW = signed(encrypted(click()))
 LEGACY = signed_legacy(plain(legacy_click()))
 SIGNED_HEADERS = ("X-Lark-Signature", "X-Lark-Request-Timestamp", "X-Lark-Request-Nonce")
@@ -50,18 +41,10 @@ SIGNED_HEADERS = ("X-Lark-Signature", "X-Lark-Request-Timestamp", "X-Lark-Reques
 
 def _comes_in(wire: Wire) -> bool:
     try:
-        ADMISSION.admit(wire.body, _headers(wire), now=NOW)
+        ADMISSION.admit(wire.body, headers_of(wire), now=NOW)
     except CallbackRejected:
         return False
     return True
-
-
-def _headers(wire: Wire) -> CallbackHeaders:
-    return CallbackHeaders(
-        signature=wire.headers.get("X-Lark-Signature"),
-        timestamp=wire.headers.get("X-Lark-Request-Timestamp"),
-        nonce=wire.headers.get("X-Lark-Request-Nonce"),
-    )
 
 
 wires = st.sampled_from([NEW, LEGACY])
@@ -127,7 +110,7 @@ def test_any_value_at_any_place_of_a_click_is_an_honest_click(content: Any, plac
     body = click()
     body["event"][place] = content
     wire = signed(encrypted(body))
-    assert isinstance(ADMISSION.admit(wire.body, _headers(wire), now=NOW), Admitted)
+    assert isinstance(ADMISSION.admit(wire.body, headers_of(wire), now=NOW), Admitted)
     assert 200 == asyncio.run(_status(wire))
 
 
@@ -146,7 +129,7 @@ async def _status(wire: Wire) -> int:
         clock=clock,
         metrics=metrics,
     )
-    reply = await gate.accept(Arrival(body=wire.body, headers=_headers(wire), started=clock.monotonic()))
+    reply = await gate.accept(Arrival(body=wire.body, headers=headers_of(wire), started=clock.monotonic()))
     gate.answered(reply, delivered=True)
     await appender.close()
     answers.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.accept import REJECTED, Arrival, Gate
-from gateway.admission import Admission, CallbackHeaders
+from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials, Style
@@ -19,6 +19,7 @@ from shared.core.ids import AppId
 from shared.core.secret import Secret
 from shared.eventlog.port import Topics
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
+from tests.support.admitting import headers_of
 from tests.support.callbacks import (
     NOW,
     Wire,
@@ -89,12 +90,7 @@ async def knock(gate: Credentials, wire: Wire) -> tuple[int, bytes, int]:
         clock=clock,
         metrics=metrics,
     )
-    headers = CallbackHeaders(
-        signature=wire.headers.get("X-Lark-Signature"),
-        timestamp=wire.headers.get("X-Lark-Request-Timestamp"),
-        nonce=wire.headers.get("X-Lark-Request-Nonce"),
-    )
-    reply = await door.accept(Arrival(body=wire.body, headers=headers, started=clock.monotonic()))
+    reply = await door.accept(Arrival(body=wire.body, headers=headers_of(wire), started=clock.monotonic()))
     door.answered(reply, delivered=True)
     await appender.close()
     answers.close()

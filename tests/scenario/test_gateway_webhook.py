@@ -31,6 +31,7 @@ from shared.core.events import InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
 from shared.eventlog.port import Topics
 from shared.observability.metrics import ANSWERS_DEFAULTED, CALLBACKS, GATEWAY_METRICS, MARKS, REFUSALS, Metrics
+from tests.support.admitting import assert_marks_lie_behind
 from tests.support.callbacks import (
     APP_ID,
     CARD_TOKEN,
@@ -250,10 +251,7 @@ class TestOrder:
         events = await _until_events(log, 2000)
         assert sorted(ids) == sorted(event.event_id for event in events if isinstance(event, InteractionReceived))
         assert sorted(ids) == sorted(event.event_id for event in events if isinstance(event, InteractionAnswered))
-        seen: set[str] = set()
-        for event in events:
-            assert isinstance(event, InteractionReceived) or event.event_id in seen
-            seen.add(event.event_id)
+        assert_marks_lie_behind(events)
 
 
 class TestOutage:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.accept import Arrival, Gate, Reply
-from gateway.admission import Admission, CallbackHeaders
+from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials
@@ -20,6 +20,7 @@ from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.port import Topics
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
+from tests.support.admitting import headers_of
 from tests.support.callbacks import NOW, Wire
 from tests.support.testable_log import TestableLog
 
@@ -39,14 +40,7 @@ class Doorway:
 
     async def send(self, wire: Wire, *, delivered: bool = True) -> Reply:
         """Send a request, and write its reply."""
-        named = {name.lower(): text for name, text in wire.headers.items()}
-        headers = CallbackHeaders(
-            signature=named.get("x-lark-signature"),
-            timestamp=named.get("x-lark-request-timestamp"),
-            nonce=named.get("x-lark-request-nonce"),
-            request_id=named.get("x-request-id"),
-        )
-        arrival = Arrival(body=wire.body, headers=headers, started=self.clock.monotonic())
+        arrival = Arrival(body=wire.body, headers=headers_of(wire), started=self.clock.monotonic())
         reply = await self.gate.accept(arrival)
         self.gate.answered(reply, delivered=delivered)
         self.replies.append(reply)

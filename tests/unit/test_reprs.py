@@ -4,19 +4,18 @@ import pytest
 
 from gateway.accept import Arrival
 from gateway.admission import Admission, Admitted, CallbackHeaders, Verification
-from gateway.credentials import Credentials
 from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.codec import encode
 from shared.core.events import InteractionReceived
 from shared.core.ids import AppId
-from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord, Topics
 from shared.feishu.callback import parse
 from shared.feishu.crypto import Cipher
 from shared.feishu.openapi import ApiReply, send_text, tenant_token
 from simulator.settings import SimulatorSettings
+from tests.support.admitting import BOTH_STYLES
 from tests.support.callbacks import (
     APP_ID,
     CARD_TOKEN,
@@ -45,12 +44,6 @@ ENV = {
     "CARDWIRE_LOG": "sqlite:///unused.db",
     "CARDWIRE_LEDGER": f"postgresql://u:{TEXT}@db/cardwire",
 }
-CREDENTIALS = Credentials(
-    app_id=AppId(APP_ID),
-    encrypt_keys=(Secret(ENCRYPT_KEY),),
-    verification_tokens=(Secret(VERIFICATION_TOKEN),),
-    style="both",
-)
 BODY = click(value={"action": TEXT})
 
 
@@ -64,8 +57,8 @@ def _headers(wire: Wire) -> CallbackHeaders:
         pytest.param(value, id=f"{number} {type(value).__name__}")
         for number, value in enumerate(
             (
-                CREDENTIALS,
-                Admission(CREDENTIALS),
+                BOTH_STYLES,
+                Admission(BOTH_STYLES),
                 Cipher(ENCRYPT_KEY),
                 GatewaySettings.load(ENV),
                 WorkerSettings.load(ENV),

@@ -2,12 +2,13 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.accept import Arrival, Gate, Reply
-from gateway.admission import Admission, CallbackHeaders
+from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials
@@ -20,10 +21,10 @@ from shared.core.decision import Card
 from shared.core.errors import LogUnavailable
 from shared.core.events import InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
-from shared.core.secret import Secret
 from shared.eventlog.port import Record, Topics
 from shared.feishu.signature import identity
 from shared.observability.metrics import CALLBACKS, GATEWAY_METRICS, REFUSALS, UNDELIVERED, Metrics
+from tests.support.admitting import BOTH_STYLES, assert_marks_lie_behind, headers_of
 from tests.support.callbacks import (
     APP_ID,
     CARD_TOKEN,
@@ -99,13 +100,7 @@ class World:
 
     def arrival(self, wire: Wire) -> Arrival:
         """Return a request as a front end makes it."""
-        headers = CallbackHeaders(
-            signature=wire.headers.get("X-Lark-Signature"),
-            timestamp=wire.headers.get("X-Lark-Request-Timestamp"),
-            nonce=wire.headers.get("X-Lark-Request-Nonce"),
-            request_id=wire.headers.get("X-Request-Id"),
-        )
-        return Arrival(body=wire.body, headers=headers, started=self.clock.monotonic())
+        return Arrival(body=wire.body, headers=headers_of(wire), started=self.clock.monotonic())
 
     async def records(self, topic: str = TOPICS.interactions) -> list[Record]:
         """Return what is in the log, once all marks are."""
@@ -122,18 +117,10 @@ class World:
         return received
 
 
-CREDENTIALS = Credentials(
-    app_id=AppId(APP_ID),
-    encrypt_keys=(Secret(ENCRYPT_KEY),),
-    verification_tokens=(Secret(VERIFICATION_TOKEN),),
-    style="both",
-)
-
-
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     """Yield a gate with an Encrypt Key that lets both styles in."""
-    world = World(CREDENTIALS)
+    world = World(BOTH_STYLES)
     yield world
     world.log.error = None
     await world.appender.close()
@@ -143,7 +130,7 @@ async def world() -> AsyncIterator[World]:
 async def token_only() -> AsyncIterator[World]:
     """Yield a gate without an Encrypt Key."""
     world = World(
-        Credentials(app_id=AppId(APP_ID), verification_tokens=(Secret(VERIFICATION_TOKEN),), style="both"),
+        replace(BOTH_STYLES, encrypt_keys=()),
         keep_callback=False,
     )
     yield world
@@ -298,7 +285,7 @@ class TestNotRecorded:
 
     async def test_a_record_too_large_for_the_log_is_told_as_honestly(self) -> None:
         """Neither a success nor a 500."""
-        world = World(CREDENTIALS, max_record_bytes=500)
+        world = World(BOTH_STYLES, max_record_bytes=500)
         reply = await world.send(signed(encrypted(click())))
         assert (200, "error", "not_recorded") == (reply.status, _toast(reply)["type"], reply.outcome)
         assert [] == await world.records()
@@ -361,10 +348,7 @@ class TestMarks:
         events = await world.events()
         clicks = [event.event_id for event in events if isinstance(event, InteractionReceived)]
         assert [f"ev{n:03}" for n in range(200)] == clicks
-        seen: set[str] = set()
-        for event in events:
-            assert isinstance(event, InteractionReceived) or event.event_id in seen
-            seen.add(event.event_id)
+        assert_marks_lie_behind(events)
 
 
 class TestLines:

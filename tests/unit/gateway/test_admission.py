@@ -8,7 +8,6 @@ from gateway.admission import (
     MAX_AGE_MS,
     Admission,
     Admitted,
-    CallbackHeaders,
     Illegible,
     Verification,
 )
@@ -19,6 +18,7 @@ from shared.core.secret import Secret
 from shared.feishu.callback import CardAction, LegacyCardAction, LinkPreview, SubscribedEvent
 from shared.feishu.signature import identity, sign
 from shared.settings import CallbackSettings, CallbackStyle
+from tests.support.admitting import headers_of
 from tests.support.callbacks import (
     APP_ID,
     CARD_TOKEN,
@@ -47,12 +47,7 @@ KEY_ONLY = Credentials(app_id=AppId(APP_ID), encrypt_keys=(KEY,), style="new")
 
 
 def _admit(wire: Wire, credentials: Credentials = ENCRYPTING, *, now: int = NOW) -> Came:
-    headers = CallbackHeaders(
-        signature=wire.headers.get("X-Lark-Signature"),
-        timestamp=wire.headers.get("X-Lark-Request-Timestamp"),
-        nonce=wire.headers.get("X-Lark-Request-Nonce"),
-    )
-    return Admission(credentials).admit(wire.body, headers, now=now)
+    return Admission(credentials).admit(wire.body, headers_of(wire), now=now)
 
 
 def _cause(wire: Wire, credentials: Credentials = ENCRYPTING, *, now: int = NOW) -> str:

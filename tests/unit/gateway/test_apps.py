@@ -9,7 +9,6 @@ import structlog.testing
 
 from cardwire import App, CardAnswer, Toast
 from gateway.accept import Arrival, Reply
-from gateway.admission import CallbackHeaders
 from gateway.append import Appender
 from gateway.apps import SHORT_PATHS, Gates, WebhookApps, paths
 from gateway.settings import GatewayApp
@@ -21,6 +20,7 @@ from shared.core.secret import Secret
 from shared.eventlog.port import Topics
 from shared.observability.metrics import GATEWAY_METRICS, Metrics
 from shared.settings import CallbackSettings, ConnectionSettings
+from tests.support.admitting import headers_of
 from tests.support.callbacks import NOW, Wire, click, encrypted, legacy_click, plain, signed, signed_legacy
 from tests.support.testable_log import TestableLog
 
@@ -56,14 +56,8 @@ class World:
 
     async def send(self, wire: Wire, path: str) -> Reply:
         """Send a request to a path."""
-        named = {name.lower(): text for name, text in wire.headers.items()}
-        headers = CallbackHeaders(
-            signature=named["x-lark-signature"],
-            timestamp=named["x-lark-request-timestamp"],
-            nonce=named["x-lark-request-nonce"],
-        )
         return await self.apps.routes[path].accept(
-            Arrival(body=wire.body, headers=headers, started=self.gates.clock.monotonic())
+            Arrival(body=wire.body, headers=headers_of(wire), started=self.gates.clock.monotonic())
         )
 
 

@@ -10,13 +10,13 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import decide, hot, latency, limits, pump
+from bench import calls, decide, hot, latency, limits, pump
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
 from tests.support import ServiceMissing
 
-PARTS: Final = ("decide", "pump", "latency", "hot", "limits")
+PARTS: Final = ("decide", "pump", "latency", "hot", "limits", "calls")
 CARDS: Final = {"mixed": 500, "hot": 1}
 
 FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000}
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                         print(table(head, [line]), flush=True)  # in case the rest does not come
             except ServiceMissing as missing:
                 print(f"{name} is left out: {missing}")
+        if "calls" in wanted.parts:
+            tables[calls.HEAD] = calls.lines(_run(calls.measure(rounds=wanted.rounds)))
+            print(table(calls.HEAD, tables[calls.HEAD]), flush=True)
     print(f"At the beginning: {began}\nAt the end: {machine()}")
     for head, lines in tables.items():
         print(f"\n{table(head, lines)}")

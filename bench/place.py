@@ -67,7 +67,7 @@ async def everything(stack: Stack, *, workers: int = 1, limits: str = "1") -> As
                 "CARDWIRE_SIMULATOR_CALLBACK": callback,
                 "CARDWIRE_SIMULATOR_LIMITS": limits,
             }
-            (simulator,) = await fleet.start(Spec(name="simulator", role="simulator", env={**_env(), **there}))
+            (simulator,) = await fleet.start(Spec(name="simulator", role="simulator", env={**environment(), **there}))
             here = {
                 "LARK_DOMAIN": simulator.addresses["openapi"],
                 "CARDWIRE_APP": "bench.work:app",
@@ -79,7 +79,9 @@ async def everything(stack: Stack, *, workers: int = 1, limits: str = "1") -> As
                 "CARDWIRE_ADMIN_PORT": "0",
             }
             roles = [("gateway", "gateway"), *((f"worker-{number}", "worker") for number in range(workers))]
-            _, *kept = await fleet.start(*(Spec(name=name, role=role, env={**_env(), **here}) for name, role in roles))
+            _, *kept = await fleet.start(
+                *(Spec(name=name, role=role, env={**environment(), **here}) for name, role in roles)
+            )
             async with session() as http:
                 platform = Platform(http, simulator.addresses["control"])
                 yield Place(platform=platform, log=url, topics=topics, ledger=ledger_url, workers=kept)
@@ -87,7 +89,7 @@ async def everything(stack: Stack, *, workers: int = 1, limits: str = "1") -> As
             await fleet.close()
 
 
-def _env() -> Mapping[str, str]:
+def environment() -> Mapping[str, str]:
     """Return our own environment less what would set up Cardwire, and the credentials of an app of our own."""
     others = ("LARK_", "FEISHU_", "CARDWIRE_", "APP_", "ENCRYPT_KEY", "VERIFICATION_TOKEN")
     bare = {name: text for name, text in os.environ.items() if not name.startswith(others)}

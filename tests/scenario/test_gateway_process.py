@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 import re
 import resource
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,6 +32,7 @@ from tests.support.callbacks import (
     signed_legacy,
     verification,
 )
+from tests.support.commands import piped
 
 HANDLERS = """
 from cardwire import App, Toast
@@ -87,12 +86,7 @@ async def _start(folder: Path, **env: str) -> asyncio.subprocess.Process:
         "CARDWIRE_LOG_LEVEL": "debug",
         **env,
     }
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cardwire", "gateway",
-        cwd=folder, env={**inherited, **settings},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    return await piped("gateway", env=settings, cwd=folder)
 
 
 async def _ready(process: asyncio.subprocess.Process, folder: Path) -> Gateway:

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +22,7 @@ from shared.feishu.connection import Parameters
 from simulator.app import RunningSimulator, run_simulator
 from simulator.connections import Ending
 from simulator.settings import SimulatorSettings
+from tests.support.commands import piped
 from tests.support.documents import is_documented
 from tests.support.world import LONG_CONNECTION, TOKEN_ONLY, Stack, World, clock_of_now, files, world
 
@@ -184,12 +183,7 @@ async def _start(folder: Path, sim: RunningSimulator, **env: str) -> asyncio.sub
         "CARDWIRE_ADMIN_PORT": "0",
         **env,
     }
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cardwire", "gateway",
-        cwd=folder, env={**inherited, **settings},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    return await piped("gateway", env=settings, cwd=folder)
 
 
 @asynccontextmanager

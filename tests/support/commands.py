@@ -1,5 +1,6 @@
 """The command line as people run it: a process with an environment, a folder, and what it prints."""
 
+import asyncio
 import os
 import re
 import signal
@@ -89,3 +90,12 @@ def started(*arguments: str, env: Mapping[str, str], cwd: Path) -> Iterator[Star
     finally:
         process.kill()
         process.wait(PATIENCE_S)
+
+
+async def piped(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:
+    """Start a command beside the test, which reads what it prints, and ends it."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ}
+    return await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, env={**inherited, **env}, cwd=cwd,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip

@@ -33,6 +33,7 @@ from shared.core.events import CARD_ACTIONS, Action, Answer, InteractionReceived
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText, json_text, json_value
 from shared.core.races import NOBODY_YET, Counted, Lost, LostReason, Place, Standing, Won, joined
+from shared.feishu.cards import is_exclusive
 
 __all__ = ["Given", "Nondeterministic", "Result", "card", "click", "event", "given", "link"]
 
@@ -275,7 +276,14 @@ class Result:
         before = self.before or Card()
         if not isinstance(self.decided, Decision):
             return before
-        updates = [effect.card for effect in self.decided.effects if isinstance(effect, UpdateCard)]
+        updates = [
+            effect.card
+            for effect in self.decided.effects
+            if isinstance(effect, UpdateCard)
+            and effect.message_id in {None, self.interaction.message_id}
+            and effect.audience is None
+            and not is_exclusive(effect.card)
+        ]
         if not updates and isinstance(self.answer, Answer) and self.interaction.kind in CARD_ACTIONS:
             updates = [] if self.answer.card is None else [self.answer.card]
         if isinstance(self.place, Lost) and not any(isinstance(one, UpdateCard) for one in self.decided.effects):

@@ -10,17 +10,23 @@ from typing import Final, Literal, assert_never
 
 from shared.core.effects import (
     CallApi,
+    DeleteEphemeral,
     FetchChat,
     FetchMessage,
     PlatformEffect,
+    RefreshPreview,
     RenameChat,
+    Reply,
     SendCard,
+    SendEphemeral,
     SendText,
     UpdateCard,
+    UpdateChat,
 )
+from shared.core.events import EVERYBODY
 from shared.core.ids import ChatId, MessageId
-from shared.core.json_text import EpochMs
-from shared.feishu.cards import everybodys
+from shared.core.json_text import EpochMs, JsonText
+from shared.feishu.cards import everybodys, only_for
 from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
 from shared.feishu.validity import clicked_too_late, fits, update_too_late
 from worker.ledger.port import FaceRow, Head
@@ -84,14 +90,21 @@ def before(effect: PlatformEffect, *, head: Head, face: FaceRow | None, now: Epo
         return _chat_of(head, face)
     match effect:
         case UpdateCard(card=card):
-            if face and update_too_late(face.sent_at, face.card_format or "1.0", now):
-                return Refuse(reason="expired")
-            return _if_small(fits(everybodys(card)))
-        case SendCard(card=card):
-            return Unknown() if _lapsed(head, now) else _if_small(fits(everybodys(card)))
-        case SendText(text=text):
-            return Unknown() if _lapsed(head, now) else _if_small(len(text.encode()) <= TEXT_BYTES)
-        case RenameChat() | FetchChat() | FetchMessage() | CallApi():
+            too_late = face is not None and update_too_late(face.sent_at, face.card_format or "1.0", now)
+            return Refuse(reason="expired") if too_late else _if_small(fits(card_as_shown(card, head)))
+        case SendCard() | SendText() | Reply() if _lapsed(head, now):
+            return Unknown()
+        case SendCard() | SendText() | Reply() | SendEphemeral():
+            return _if_small(_fits(effect))
+        case (
+            RenameChat()
+            | UpdateChat()
+            | DeleteEphemeral()
+            | RefreshPreview()
+            | FetchChat()
+            | FetchMessage()
+            | CallApi()
+        ):
             return Go()
         case _ as unreachable:
             assert_never(unreachable)
@@ -109,6 +122,11 @@ def refuse_click(face: FaceRow | None, occurred_at: EpochMs) -> Literal["expired
     return None
 
 
+def card_as_shown(card: JsonText, head: Head) -> JsonText:
+    """Return the card of an update as it is sent: everybody's, or that of the one person who is to see it."""
+    return everybodys(card) if head.audience == EVERYBODY else only_for(card, (head.audience,))
+
+
 def chat_in(head: Head) -> ChatId | None:
     """Return the chat that an effect's target is, if it is one."""
     return ChatId(head.target.removeprefix(CHAT)) if head.target.startswith(CHAT) else None
@@ -124,6 +142,12 @@ def _chat_of(head: Head, face: FaceRow | None) -> Ruling:
 
 def _if_small(is_small: bool) -> Ruling:  # noqa: FBT001  the only thing it is about
     return Go() if is_small else Refuse(reason="too_large")
+
+
+def _fits(effect: SendCard | SendText | Reply | SendEphemeral) -> bool:
+    card = None if isinstance(effect, SendText) else effect.card
+    text = effect.text if isinstance(effect, SendText | Reply) else None
+    return (card is None or fits(everybodys(card))) and (text is None or len(text.encode()) <= TEXT_BYTES)
 
 
 def _lapsed(head: Head, now: EpochMs) -> bool:

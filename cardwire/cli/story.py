@@ -8,20 +8,7 @@ from typing import Any, Final, assert_never
 import aiohttp
 
 from shared.core.codec import decode
-from shared.core.effects import (
-    AnsweredCard,
-    Call,
-    CallApi,
-    CancelReminder,
-    FetchChat,
-    FetchMessage,
-    Remind,
-    RenameChat,
-    SendCard,
-    SendText,
-    StoredEffect,
-    UpdateCard,
-)
+from shared.core.effects import CallApi, StoredEffect
 from shared.core.errors import CardwireError
 from shared.core.events import (
     CallReturned,
@@ -236,21 +223,12 @@ class Story:
 
 
 def _wanted(effect: StoredEffect) -> str:
-    match effect:
-        case RenameChat():
-            return effect.name
-        case UpdateCard() | SendCard() | AnsweredCard():
-            return _title(effect.card)
-        case SendText():
-            return effect.text
-        case Call() | FetchChat() | FetchMessage():
-            return effect.name
-        case CallApi():
-            return f"{effect.method} {effect.path}"
-        case Remind() | CancelReminder():
-            return effect.key
-        case _ as unreachable:
-            assert_never(unreachable)
+    """Return what a person would know an effect by: a card's title, a text, a name."""
+    if isinstance(effect, CallApi):
+        return f"{effect.method} {effect.path}"
+    card = getattr(effect, "card", None)
+    told = (getattr(effect, name, None) for name in ("text", "name", "key"))
+    return _title(card) if card else next((str(text) for text in told if text), "")
 
 
 def _title(card: Any) -> str:

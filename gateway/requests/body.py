@@ -13,7 +13,19 @@ from typing import Annotated, Final, assert_never
 import msgspec
 
 from shared.app.valid import object_text
-from shared.core.effects import REQUESTABLE, RenameChat, Requestable, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    REQUESTABLE,
+    DeleteEphemeral,
+    RenameChat,
+    Reply,
+    Requestable,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateChat,
+)
+from shared.core.effects.chats import ChatLanguage
 from shared.core.events import RequestReceived, request_event_id
 from shared.core.ids import AppId, ChatId, MessageId, TenantKey
 from shared.core.json_text import EpochMs, JsonText
@@ -33,6 +45,10 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "text": '"text": "…"',
     "name": '"name": "跟进中"',
     "chat_id": '"chat_id": "oc_…"',
+    "description": '"description": "…"',
+    "avatar": '"avatar": "default-avatar_…"',
+    "i18n_names": '"i18n_names": {"en_us": "Following up"}',
+    "in_thread": '"in_thread": true',
 }
 _BODY: Final = (
     '{"request_id": "invoice-1042", "app_id": "cli_a1b2c3d4e5f6", "effects": '
@@ -55,6 +71,10 @@ _WHAT: Final = {
     "text": "some text",
     "name": "some text",
     "chat_id": "a chat's id",
+    "description": "some text",
+    "avatar": "an image's key",
+    "i18n_names": "names by zh_cn, en_us or ja_jp",
+    "in_thread": "true or false",
 }
 
 
@@ -86,7 +106,32 @@ class _RenameChat(_Effect, frozen=True, tag="RenameChat"):
     chat_id: _Id | None = None
 
 
-_Given = _UpdateCard | _SendCard | _SendText | _RenameChat
+class _UpdateChat(_Effect, frozen=True, tag="UpdateChat"):
+    name: _Text | None = None
+    description: str | None = None
+    avatar: _Text | None = None
+    i18n_names: dict[ChatLanguage, _Text] | None = None
+    chat_id: _Id | None = None
+
+
+class _Reply(_Effect, frozen=True, tag="Reply"):
+    message_id: _Id
+    text: _Text | None = None
+    card: msgspec.Raw = msgspec.Raw()
+    in_thread: bool = False
+
+
+class _SendEphemeral(_Effect, frozen=True, tag="SendEphemeral"):
+    card: msgspec.Raw
+    to: _To
+    chat_id: _Id | None = None
+
+
+class _DeleteEphemeral(_Effect, frozen=True, tag="DeleteEphemeral"):
+    message_id: _Id
+
+
+_Given = _UpdateCard | _SendCard | _SendText | _RenameChat | _UpdateChat | _Reply | _SendEphemeral | _DeleteEphemeral
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,6 +215,33 @@ def _effect(given: _Given, where: str) -> Requestable:
             return SendText(given.text, given.to)
         case _RenameChat():
             return RenameChat(given.name, ChatId(given.chat_id) if given.chat_id else None)
+        case _UpdateChat():
+            return _chat_update(given, where)
+        case _Reply() | _SendEphemeral() | _DeleteEphemeral():
+            return _to_message(given, where)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _chat_update(given: _UpdateChat, where: str) -> UpdateChat:
+    try:
+        return UpdateChat(given.name, given.description, given.avatar, given.i18n_names, given.chat_id)
+    except ValueError:
+        raise BadRequest(_line(f"{where}.name", "is missing, as is all else that could change")) from None
+
+
+def _to_message(given: _Reply | _SendEphemeral | _DeleteEphemeral, where: str) -> Requestable:
+    match given:
+        case _Reply(card=raw) if bytes(raw) and given.text is None:
+            return Reply(None, _card(raw, where), given.message_id, given.in_thread)
+        case _Reply(card=raw) if not bytes(raw) and given.text is not None:
+            return Reply(given.text, None, given.message_id, given.in_thread)
+        case _Reply():
+            raise BadRequest(_line(f"{where}.text", "is missing, or there is a card besides"))
+        case _SendEphemeral():
+            return SendEphemeral(_card(given.card, where), given.to, given.chat_id)
+        case _DeleteEphemeral():
+            return DeleteEphemeral(MessageId(given.message_id))
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -197,12 +269,10 @@ def _check_aims(effects: Sequence[Requestable]) -> None:
         match effect:
             case SendCard(to=None) | SendText(to=None):
                 raise BadRequest(_line(f"effects[{at}].to", "is missing"))
-            case RenameChat(chat_id=None):
+            case RenameChat(chat_id=None) | UpdateChat(chat_id=None) | SendEphemeral(chat_id=None):
                 raise BadRequest(_line(f"effects[{at}].chat_id", "is missing"))
-            case UpdateCard() | SendCard() | SendText() | RenameChat():
+            case _:
                 continue
-            case _ as unreachable:
-                assert_never(unreachable)
 
 
 def _told(problem: str) -> str:

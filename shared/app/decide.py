@@ -11,8 +11,21 @@ from shared.app.errand import Errand, check_errand
 from shared.app.handler import Handler
 from shared.app.subject import Subject
 from shared.app.valid import check_id, object_text, utf8
+from shared.core.cards import card_format
 from shared.core.decision import UNCHANGED, Card, Decision
-from shared.core.effects import Effect, FetchChat, FetchMessage, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    DeleteEphemeral,
+    Effect,
+    FetchChat,
+    FetchMessage,
+    RenameChat,
+    Reply,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateChat,
+)
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.json_text import json_text
@@ -89,20 +102,21 @@ def _check_aim(handler: Handler, interaction: Subject, decision: Decision) -> No
     if decision.state is not UNCHANGED:
         raise HandlerError(f"{handler.name} returned state, but {interaction.kind} is about no card to keep it with")
     for effect in decision.effects:
-        if isinstance(effect, UpdateCard) and effect.message_id is None:
-            raise HandlerError(f"{handler.name} returned UpdateCard, but {interaction.kind} is about no card")
-        if isinstance(effect, FetchMessage) and effect.message_id is None:
-            raise HandlerError(f"{handler.name} returned FetchMessage, but {interaction.kind} is about no card")
+        if isinstance(effect, UpdateCard | Reply | DeleteEphemeral | FetchMessage) and effect.message_id is None:
+            name = type(effect).__name__
+            raise HandlerError(f"{handler.name} returned {name}, but {interaction.kind} is about no card")
+        if isinstance(effect, SendEphemeral) and effect.to is None and not _is_somebodys(interaction):
+            raise HandlerError(f"{handler.name} returned SendEphemeral without saying to whom: expected to='ou_…'")
         if interaction.chat_id is None and _goes_to_the_chat(effect):
             raise HandlerError(
                 f"{handler.name} returned {type(effect).__name__} without saying where: {interaction.kind} is about "
-                f"no chat, so expected {'chat_id' if isinstance(effect, RenameChat | FetchChat) else 'to'}='oc_…'"
+                f"no chat, so expected {'to' if isinstance(effect, SendCard | SendText) else 'chat_id'}='oc_…'"
             )
 
 
 def _goes_to_the_chat(effect: Effect) -> bool:
     match effect:
-        case RenameChat():
+        case RenameChat() | UpdateChat() | SendEphemeral():
             return effect.chat_id is None
         case SendCard() | SendText():
             return effect.to is None
@@ -110,6 +124,10 @@ def _goes_to_the_chat(effect: Effect) -> bool:
             return effect.chat_id is None
         case _:
             return False
+
+
+def _is_somebodys(interaction: Subject) -> bool:
+    return bool(interaction.operator.open_id or interaction.operator.user_id)
 
 
 def _valid(handler: Handler, effect: Effect) -> Effect:
@@ -120,16 +138,27 @@ def _valid(handler: Handler, effect: Effect) -> Effect:
     fields = {key: utf8(given) for key, given in msgspec.structs.asdict(effect).items()}
     try:
         checked = msgspec.convert(fields, type(effect))
-        if isinstance(checked, UpdateCard | SendCard):
-            object_text(checked.card)
-        if isinstance(checked, UpdateCard) and checked.message_id is not None:
-            check_id(checked.message_id)
-        if isinstance(checked, Errand):
-            check_errand(checked)
+        _check(checked)
     except (ValueError, RecursionError) as error:
         # msgspec names the field and the types, the JSON parser the position: neither repeats what was given.
         raise HandlerError(f"{handler.name} returned {type(effect).__name__} with {error}") from error
     return checked
+
+
+def _check(effect: Effect) -> None:
+    """Raise `ValueError` if what the types cannot say of an effect is wrong."""
+    if isinstance(effect, Errand):
+        check_errand(effect)
+        return
+    card, message_id = getattr(effect, "card", None), getattr(effect, "message_id", None)
+    if card is not None:
+        object_text(card)
+    if message_id is not None:
+        check_id(message_id)
+    if isinstance(effect, UpdateCard) and effect.audience is not None:
+        check_id(effect.audience, "ou_…")
+        if card_format(effect.card) == "2.0":
+            raise ValueError("an audience, and a card of JSON 2.0, which is everybody's: expected a card of JSON 1.0")
 
 
 def _state_size(handler: Handler, state: Any) -> int:

@@ -276,7 +276,13 @@ Eligibility = Literal["after_answer", "at_once"]
 CARD: Final = "card"
 NAME: Final = "name"
 TIMER: Final = "timer"
-"""Coalescing keys: of effects that show a whole card, of those that name a chat, of those that set a reminder."""
+PREVIEW: Final = "preview"
+"""
+Coalescing keys: of effects that show a whole card, name a chat, set a reminder, refresh a link's preview.
+"""
+
+EVERYBODY: Final = "*"
+"""The audience of what all see."""
 
 EFFECTS_PER_DECISION: Final = 1024
 """The order key leaves so much room between two offsets: indexes 0 to 1023."""
@@ -288,7 +294,7 @@ class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     Attributes:
         index: Counts from 1 within the decision; 0 is reserved for an answered card.
-        audience: Who sees it: ``*`` everybody, else one open id.
+        audience: Who sees it: ``*`` everybody, else one open id (of a preview's refresh several, joined by commas).
         coalesce: Effects of one target, audience and key replace each other, newest first; ``None``: never.
         order: Log order: offset * `EFFECTS_PER_DECISION` + index. Comparable within one partition.
         due: Not before this time (ms); ``None``: as the eligibility says.
@@ -296,7 +302,7 @@ class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     index: int
     target: Target
-    audience: str = "*"
+    audience: str = EVERYBODY
     coalesce: str | None = None
     eligibility: Eligibility = "at_once"
     order: int
@@ -309,7 +315,7 @@ def shown_by(effects: Sequence[PlannedEffect]) -> JsonText | None:
     cards = [
         planned.effect.card
         for planned in effects
-        if isinstance(planned.effect, UpdateCard | AnsweredCard) and planned.audience == "*"
+        if isinstance(planned.effect, UpdateCard | AnsweredCard) and planned.audience == EVERYBODY
     ]
     return cards[-1] if cards else None
 
@@ -393,6 +399,16 @@ no longer be told or safely repeated.
 """
 
 
+CardWay = Literal["message", "token", "cardkit"]
+"""How a whole card was shown: by its message, by the right of a click, or as an entity."""
+
+WayReason = Literal["shared", "exclusive", "entity"]
+"""
+Why so: everybody sees the card; one person alone is to see it, which only a click's right can do; it is an entity,
+whose changes are counted together.
+"""
+
+
 class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     What became of one effect, or of one attempt at it. Absolute, so that folding is idempotent and commutative.
@@ -410,8 +426,9 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         chat_id: The chat that was sent to or renamed.
         shown: SHA-256 of the card now shown, and `shown_order` the order of the effect that showed it.
         card_format: The JSON version of that card.
-        sequence: The CardKit sequence used.
-        uses_left: What is left of the card's update token.
+        way: How a card was to be shown, and `because` why so; absent where there was nothing to choose.
+        sequence: The highest CardKit sequence used for this card so far.
+        uses_left: What is left of the click's update token; absent where none was needed.
         started_at: When the call began (ms, ledger's clock); absent without a call.
         finished_at: When the outcome was known (ms, ledger's clock).
         marked_at: When the answered mark was seen (ms, ledger's clock); absent without a mark.
@@ -439,6 +456,8 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     shown: str | None = None
     shown_order: int | None = None
     card_format: CardFormat | None = None
+    way: CardWay | None = None
+    because: WayReason | None = None
     sequence: int | None = None
     uses_left: int | None = None
     started_at: EpochMs | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.core.cards import CardFormat, card_format
-from shared.core.effects import SendCard, StoredEffect
+from shared.core.effects import Reply, SendCard, StoredEffect
 from shared.core.events import ClaimResult, Decided, EffectOutcome, Output, PlannedEffect
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
@@ -67,6 +67,13 @@ class FoldedEffect:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedToken:
+    """What is left of a click's right to update its card; of a right that no effect needed nothing is told."""
+
+    uses_left: int
+
+
 @dataclass(slots=True)
 class Folded:
     """The ledger, folded."""
@@ -75,6 +82,7 @@ class Folded:
     cards: dict[tuple[AppId, MessageId], FoldedCard] = field(default_factory=dict)
     faces: dict[tuple[AppId, MessageId], FoldedFace] = field(default_factory=dict)
     effects: dict[tuple[AppId, EventId, int], FoldedEffect] = field(default_factory=dict)
+    tokens: dict[tuple[AppId, EventId], FoldedToken] = field(default_factory=dict)
 
 
 def fold(outputs: Iterable[Output]) -> Folded:
@@ -146,11 +154,20 @@ def _effect(folded: Folded, decided: Decided, planned: PlannedEffect, outcomes: 
     )
     for outcome in outcomes.values():
         _face(folded, planned, outcome)
+        _token(folded, outcome)
+
+
+def _token(folded: Folded, outcome: EffectOutcome) -> None:
+    """Note the uses of a right: a use that was none was given back before anything was told, so the least is true."""
+    if outcome.uses_left is not None:
+        key = (outcome.app_id, outcome.event_id)
+        told = [outcome.uses_left, *([folded.tokens[key].uses_left] if key in folded.tokens else [])]
+        folded.tokens[key] = FoldedToken(uses_left=min(told))
 
 
 def _face(folded: Folded, planned: PlannedEffect, outcome: EffectOutcome) -> None:
     """Note what an outcome tells about a card on the platform: sent, updated, or found in a chat."""
-    if outcome.sent_message_id and isinstance(planned.effect, SendCard):
+    if outcome.sent_message_id and isinstance(planned.effect, SendCard | Reply) and planned.effect.card is not None:
         _merge(
             folded,
             (outcome.app_id, outcome.sent_message_id),

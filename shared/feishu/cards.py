@@ -1,5 +1,7 @@
 """Cards on their way out, as exact text."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from shared.core.json_text import JsonText
@@ -36,12 +38,35 @@ def everybodys(card: JsonText) -> JsonText:
     return joined({**content, "config": msgspec.Raw(shared.encode())})
 
 
-def _content(card: JsonText) -> Members | None:
-    """Return the members of a 1.0 card that is written out, ``None`` of anything else."""
+def only_for(card: JsonText, people: Sequence[str]) -> JsonText:
+    """
+    Return the card as one that only these people (open ids) see changing.
+
+    That is a 1.0 card with ``update_multi: false`` and ``open_ids``; of a template, which says itself whose it is, the
+    people are named beside it. A 2.0 card is everybody's, and returned as it is.
+    Source: docs/reference/platform.md, "Delayed updates".
+    """
+    whole = _members(card)
+    if whole is None or string(whole.get("schema")) == "2.0":
+        return card
+    named = {**whole, "open_ids": msgspec.Raw(msgspec.json.encode(list(people)))}
+    if string(whole.get("type")) in {"template", "card"}:
+        return joined(named)
+    config = (members(whole["config"]) if "config" in whole else None) or {}
+    exclusive = joined({**config, "update_multi": msgspec.Raw(b"false")})
+    return joined({**named, "config": msgspec.Raw(exclusive.encode())})
+
+
+def _members(card: JsonText) -> Members | None:
     try:
-        content = members(utf8(card.encode("utf-8", "surrogatepass")))
+        return members(utf8(card.encode("utf-8", "surrogatepass")))
     except ValueError:
         return None
+
+
+def _content(card: JsonText) -> Members | None:
+    """Return the members of a 1.0 card that is written out, ``None`` of anything else."""
+    content = _members(card)
     if content is None or string(content.get("schema")) == "2.0" or string(content.get("type")) in {"template", "card"}:
         return None
     return content

@@ -16,7 +16,7 @@ Verdict = Literal["retry", "refresh_token", "rate_limit", "target_final", "confi
 is not at fault; an operator must act (a scope, a secret, a bot switched off), after which the same call succeeds.
 """
 
-Source = Literal["generic", "rates", "send", "patch", "get", "chat"]
+Source = Literal["generic", "rates", "send", "patch", "get", "reply", "token", "ephemeral", "cardkit", "chat"]
 """Sections of docs/reference/platform.md: "Generic codes", "Rate limits", "Send a message", …"""
 
 SECTIONS: Final[Mapping[Source, str]] = {
@@ -25,6 +25,10 @@ SECTIONS: Final[Mapping[Source, str]] = {
     "send": "Send a message",
     "patch": "Update a card by its message",
     "get": "Read a message",
+    "reply": "Reply to a message",
+    "token": "Delayed updates",
+    "ephemeral": "Ephemeral cards",
+    "cardkit": "Cards as entities",
     "chat": "Update a chat",
 }
 
@@ -151,6 +155,52 @@ CODES: Final[Mapping[int, Row]] = {
     }),
     **_rows("target_final", "get", {
         230050: "the message is invisible to us",
+    }),
+    **_rows("target_final", "reply", {
+        230071: "no answers in a topic here",
+    }),
+    **_rows("target_final", "token", {
+        11311: "not a card",
+        100000: "the card grew past 100 KB",
+        100030: "the card is no JSON",
+        200000: "the message was recalled",
+        200310: "the card of another app",
+        200320: "open_ids wrong",
+        300020: "the token is malformed",
+        300030: "the token is too old",
+        300040: "the token is used up",
+        300090: "an exclusive card without open_ids",
+    }),
+    **_rows("target_final", "ephemeral", {
+        18051: "deleted already",
+    }),
+    **_rows("retry", "cardkit", {
+        200810: "somebody is using the card just now",
+        300120: "internal error",
+        300317: "the sequence is not higher than the last one",
+    }),
+    **_rows("target_final", "cardkit", {
+        200220: "the card could not be made",
+        200510: "streaming has timed out",
+        200740: "no such entity",
+        200750: "the entity is too old",
+        200770: "this uuid was used already",
+        200850: "streaming has timed out",
+        200860: "the card is too large",
+        300121: "the operation failed",
+        300122: "the operation failed",
+        300301: "two elements have one element_id",
+        300302: "update_multi can only be true",
+        300303: "not a card of JSON 2.0",
+        300305: "more than 200 elements",
+        300307: "empty",
+        300309: "streaming is off",
+        300310: "not an element with text",
+        300311: "the card of another app",
+        300312: "an element cannot change its tag",
+        300313: "the operation failed",
+        300314: "the operation failed",
+        300315: "the operation failed",
     }),
     **_rows("target_final", "chat", {
         232001: "bad parameter",

@@ -118,7 +118,7 @@ def tenant_token(app_id: AppId, app_secret: str) -> ApiRequest:
         api="auth.v3.tenant_access_token.internal",
         method="POST",
         path="/open-apis/auth/v3/tenant_access_token/internal",
-        body=_json({"app_id": app_id, "app_secret": app_secret}),
+        body=json_body({"app_id": app_id, "app_secret": app_secret}),
     )
 
 
@@ -127,18 +127,23 @@ def update_card(message_id: MessageId, card: JsonText) -> ApiRequest:
     return ApiRequest(
         api="im.v1.message.patch",
         method="PATCH",
-        path=f"/open-apis/im/v1/messages/{_segment(message_id)}",
-        body=_json({"content": everybodys(card)}),
+        path=f"/open-apis/im/v1/messages/{segment(message_id)}",
+        body=json_body({"content": everybodys(card)}),
     )
 
 
 def rename_chat(chat_id: ChatId, name: str) -> ApiRequest:
-    """Give a chat another name and leave the rest of it as it is ("Update a chat")."""
+    """Give a chat another name and leave the rest of it as it is: see `update_chat`."""
+    return update_chat(chat_id, {"name": name})
+
+
+def update_chat(chat_id: ChatId, changes: Mapping[str, Any]) -> ApiRequest:
+    """Change these members of a chat and leave the rest of it as it is ("Update a chat")."""
     return ApiRequest(
         api="im.v1.chat.update",
         method="PUT",
-        path=f"/open-apis/im/v1/chats/{_segment(chat_id)}",
-        body=_json({"name": name}),
+        path=f"/open-apis/im/v1/chats/{segment(chat_id)}",
+        body=json_body(changes),
     )
 
 
@@ -152,14 +157,24 @@ def send_text(to: str, text: str, *, uuid: str) -> ApiRequest:
     return _send(to, "text", json_text({"text": text}), uuid)
 
 
+def reply_card(message_id: MessageId, card: JsonText, *, in_thread: bool, uuid: str) -> ApiRequest:
+    """Answer a message with a card ("Reply to a message"). ``uuid`` as for `send_card`."""
+    return _reply(message_id, "interactive", everybodys(card), in_thread=in_thread, uuid=uuid)
+
+
+def reply_text(message_id: MessageId, text: str, *, in_thread: bool, uuid: str) -> ApiRequest:
+    """Answer a message with a text ("Reply to a message"). ``uuid`` as for `send_card`."""
+    return _reply(message_id, "text", json_text({"text": text}), in_thread=in_thread, uuid=uuid)
+
+
 def get_message(message_id: MessageId) -> ApiRequest:
     """Ask for a message, to learn which chat it is in ("Read a message"). Read the data with `sent`."""
-    return ApiRequest(api="im.v1.message.get", method="GET", path=f"/open-apis/im/v1/messages/{_segment(message_id)}")
+    return ApiRequest(api="im.v1.message.get", method="GET", path=f"/open-apis/im/v1/messages/{segment(message_id)}")
 
 
 def get_chat(chat_id: ChatId) -> ApiRequest:
     """Ask for a chat's name, description, members' count ("Read a chat")."""
-    return ApiRequest(api="im.v1.chat.get", method="GET", path=f"/open-apis/im/v1/chats/{_segment(chat_id)}")
+    return ApiRequest(api="im.v1.chat.get", method="GET", path=f"/open-apis/im/v1/chats/{segment(chat_id)}")
 
 
 def any_api(method: Method, path: str, query: Mapping[str, str], body: JsonText | None) -> ApiRequest:
@@ -251,15 +266,27 @@ def _send(to: str, msg_type: str, content: JsonText, uuid: str) -> ApiRequest:
         method="POST",
         path="/open-apis/im/v1/messages",
         query=(("receive_id_type", kind),),
-        body=_json({"receive_id": receive_id, "msg_type": msg_type, "content": content, "uuid": uuid}),
+        body=json_body({"receive_id": receive_id, "msg_type": msg_type, "content": content, "uuid": uuid}),
     )
 
 
-def _json(body: Mapping[str, str]) -> bytes:
+def _reply(message_id: MessageId, msg_type: str, content: JsonText, *, in_thread: bool, uuid: str) -> ApiRequest:
+    thread = {"reply_in_thread": True} if in_thread else {}
+    return ApiRequest(
+        api="im.v1.message.reply",
+        method="POST",
+        path=f"/open-apis/im/v1/messages/{segment(message_id)}/reply",
+        body=json_body({"content": content, "msg_type": msg_type, "uuid": uuid, **thread}),
+    )
+
+
+def json_body(body: Mapping[str, Any]) -> bytes:
+    """Return a call's body."""
     return json_text(dict(body)).encode()
 
 
-def _segment(identifier: str) -> str:
+def segment(identifier: str) -> str:
+    """Return an id as a part of a path."""
     # Ids come from callbacks: one that holds a slash or dots must not become another address.
     return quote(identifier, safe="", errors="replace").replace(".", "%2E")
 

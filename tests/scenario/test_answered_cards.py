@@ -239,15 +239,15 @@ async def test_one_persons_card_changes_what_one_person_sees(either_ledger: Stac
         await running.check()
 
 
-async def test_one_persons_card_that_did_not_arrive_is_told_as_it_is(either_ledger: Stack) -> None:
-    """It cannot be sent by message, so nothing is tried."""
+async def test_one_persons_card_that_did_not_arrive_is_refused_without_a_right(either_ledger: Stack) -> None:
+    """Only what the callback gave the right to could show it; this one came without."""
     clock = clock_of_now()
     async with world(either_ledger, app_of_answers(), clock=clock) as running:
         message_id = running.simulator.put_card(await running.chat(), BLANK)
         click = logged(message_id, "mine", MINE, at=clock.now())
         await running.append(click, facts.mark(click, delivered=False, answered_at=clock.now()))
         await running.quiet()
-        assert [("refused", "exclusive")] == [(each.status, each.reason) for each in await running.outcomes()]
+        assert [("refused", "no_token")] == [(each.status, each.reason) for each in await running.outcomes()]
         assert [] == running.calls(PATCH)
         await running.check()
 

@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 
 from shared.core.fold import Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace
+from shared.feishu.limits import CARD_TOKEN_USES
 from worker.ledger.dump import Dump
 
 Key = tuple[str | int, ...]
 Rows = Mapping[tuple[str, Key], Mapping[str, Any]]
 """Table and key to columns, in plain JSON values."""
 
+_UNUSED_TOKEN = {"uses_left": CARD_TOKEN_USES}
 _UNKNOWN_FACE = {field.name: None for field in fields(FoldedFace)}
 
 
@@ -50,7 +52,7 @@ def rows(folded: Folded) -> Rows:
     for table in fields(folded):
         for key, row in getattr(folded, table.name).items():
             columns = msgspec.to_builtins(row)
-            if columns != _UNKNOWN_FACE:
+            if columns not in (_UNKNOWN_FACE, _UNUSED_TOKEN):
                 found[table.name, tuple(key)] = columns
     return found
 
@@ -64,7 +66,13 @@ def stored(dump: Dump) -> Rows:
         _row("effects", {**row, "effect": json.loads(row["payload"])}, ("app_id", "event_id", "index"), FoldedEffect)
         for row in dump.effects
     ]
-    return {key: columns for key, columns in (*claims, *cards, *faces, *effects) if columns != _UNKNOWN_FACE}
+    tokens = [
+        (("tokens", (row["app_id"], row["event_id"])), {"uses_left": CARD_TOKEN_USES - row["uses"]})
+        for row in dump.tokens
+        if row["kind"] == "card"
+    ]
+    found = (*claims, *cards, *faces, *effects, *tokens)
+    return {key: columns for key, columns in found if columns not in (_UNKNOWN_FACE, _UNUSED_TOKEN)}
 
 
 def _row(

@@ -32,6 +32,7 @@ from shared.core.races import NOBODY_YET, Standing, Standings, joined
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
 from worker.deciding.batch import Taken, parked
 from worker.deciding.plan import UNANSWERED_MS
+from worker.deciding.rights import rights
 from worker.deciding.suspension import after_miss, after_success
 from worker.ledger.port import (
     CardKey,
@@ -287,6 +288,9 @@ class Draft:
                 _effect_row(claimed.click, effect, self._marked.get(key), settle_ms, self.now)
                 for key, claimed in self._claims.items()
                 for effect in claimed.verdict.effects
+            ],
+            tokens=[
+                token for claimed in self._claims.values() for token in rights(claimed.click, claimed.verdict.effects)
             ],
             marks=[
                 Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id, delivered=mark.delivered)

@@ -1,36 +1,19 @@
 """From what a handler wants to rows: each effect's target, eligibility, order and coalescing key."""
 
 from datetime import timedelta
-from typing import Final, TypeGuard, assert_never
+from typing import Final, TypeGuard
 
 from msgspec.structs import replace
 
-from shared.core.effects import (
-    AnsweredCard,
-    Call,
-    CallApi,
-    CancelReminder,
-    Effect,
-    FetchChat,
-    FetchMessage,
-    Origin,
-    Remind,
-    RenameChat,
-    SendCard,
-    SendText,
-    UpdateCard,
-)
-from shared.core.errors import HandlerError
+from shared.core.effects import AnsweredCard, Effect, Remind, UpdateCard
 from shared.core.events import (
     CARD,
     CARD_ACTIONS,
     EFFECTS_PER_DECISION,
-    NAME,
+    EVERYBODY,
     OURSELVES,
-    TIMER,
     Asked,
     CallReturned,
-    Eligibility,
     Heard,
     InteractionReceived,
     PlannedEffect,
@@ -38,22 +21,11 @@ from shared.core.events import (
     TimerFired,
     request_event_id,
 )
-from shared.core.ids import (
-    ChatId,
-    MessageId,
-    Target,
-    call_target,
-    chat_of_message_target,
-    chat_target,
-    message_target,
-    timer_target,
-)
+from shared.core.ids import ChatId, message_target
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.answer import fits_in
 from shared.feishu.cards import is_exclusive
-from shared.feishu.openapi import target_of
-
-EVERYBODY: Final = "*"
+from worker.deciding.aim import aim, audience, clicker, completed, eligibility
 
 UNANSWERED_MS: Final = 3_000
 """Without a mark: the platform's own time limit for an answer (docs/reference/platform.md, "Deadlines")."""
@@ -77,13 +49,14 @@ def plan(
     Raises:
         HandlerError: The effect changes a card, or asks about one, and the input is about none, or about another one.
     """
-    whole = _completed(effect, click, chat_id)
-    target, coalesce = _aim(whole, click, chat_id, index)
+    whole = completed(effect, click, chat_id)
+    target, coalesce = aim(whole, click, chat_id, index)
     return PlannedEffect(
         index=index,
         target=target,
+        audience=audience(whole, click),
         coalesce=coalesce,
-        eligibility="at_once" if redriven else _eligibility(effect, click),
+        eligibility="at_once" if redriven else eligibility(whole, click),
         order=offset * EFFECTS_PER_DECISION + index,
         due=_due(effect, click),
         effect=whole,
@@ -105,7 +78,7 @@ def plan_answer(click: InteractionReceived, *, offset: int) -> PlannedEffect | N
     return PlannedEffect(
         index=0,
         target=message_target(click.message_id),
-        audience=click.operator.open_id or "" if is_exclusive(card) else "*",
+        audience=clicker(click) if is_exclusive(card) else EVERYBODY,
         coalesce=CARD,
         eligibility="after_answer",
         order=offset * EFFECTS_PER_DECISION,
@@ -158,59 +131,6 @@ def hand_over(effect: UpdateCard, click: Heard, *, index: int) -> RequestReceive
     )
 
 
-def _completed(effect: Effect, click: Asked, chat_id: ChatId | None) -> Effect:
-    """Return an effect with everything that is known now and will be needed when it comes back."""
-    match effect:
-        case Call() | CallApi() | Remind():
-            return replace(effect, origin=_origin(click, chat_id))
-        case FetchChat():
-            asked = effect.chat_id or chat_id
-            if asked is None:
-                raise HandlerError("FetchChat without a chat_id, and nobody knows which chat the card is in")
-            return replace(effect, chat_id=asked, origin=_origin(click, chat_id))
-        case FetchMessage():
-            message_id = effect.message_id or click.message_id
-            if message_id is None:
-                raise HandlerError("FetchMessage for an event that has no card")
-            return replace(effect, message_id=message_id, origin=_origin(click, chat_id))
-        case _:
-            return effect
-
-
-def _origin(click: Asked, chat_id: ChatId | None) -> Origin:
-    match click:
-        case CallReturned() | TimerFired():
-            return Origin(event_id=click.origin, chat_id=chat_id, operator=click.operator, clicked_at=click.clicked_at)
-        case InteractionReceived():
-            clicked_at = click.received_at if click.kind in CARD_ACTIONS else None
-            return Origin(event_id=click.event_id, chat_id=chat_id, operator=click.operator, clicked_at=clicked_at)
-        case RequestReceived():
-            return Origin(event_id=click.event_id, chat_id=chat_id)
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _aim(effect: Effect, click: Asked, chat_id: ChatId | None, index: int) -> tuple[Target, str | None]:
-    match effect:
-        case UpdateCard():
-            if click.message_id is None:
-                raise HandlerError("UpdateCard for an event that has no card")
-            if effect.message_id not in {None, click.message_id}:
-                raise HandlerError("UpdateCard of another card than the one it is decided for")
-            return message_target(click.message_id), CARD
-        case RenameChat():
-            return _chat(effect.chat_id or chat_id, click), NAME
-        case SendCard() | SendText():
-            return (target_of(effect.to) if effect.to else _chat(chat_id, click)), None
-        case Call() | CallApi() | FetchChat() | FetchMessage():
-            return call_target(click.event_id, index), None
-        case Remind() | CancelReminder():
-            # Of an input about no card, the reminders of everything that descends from the same interaction.
-            return timer_target(click.message_id or _origin(click, None).event_id, effect.key), TIMER
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
 def _due(effect: Effect, click: Asked) -> EpochMs | None:
     match effect, click:
         case Remind(after=after), _:
@@ -220,15 +140,3 @@ def _due(effect: Effect, click: Asked) -> EpochMs | None:
             return clicked_at + UNANSWERED_MS
         case _:
             return None
-
-
-def _chat(chat_id: ChatId | None, click: Asked) -> Target:
-    # Without a chat the pump asks the platform where the message lies; without a message it refuses: no_chat.
-    return chat_target(chat_id) if chat_id else chat_of_message_target(click.message_id or MessageId(click.event_id))
-
-
-def _eligibility(effect: Effect, click: Asked) -> Eligibility:
-    # The platform shows and then reverts an update that overtakes its callback's answer
-    # (docs/reference/platform.md, "Delayed updates").
-    awaits_an_answer = isinstance(click, InteractionReceived) and click.kind in CARD_ACTIONS
-    return "after_answer" if awaits_an_answer and isinstance(effect, UpdateCard) else "at_once"

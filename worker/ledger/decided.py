@@ -13,7 +13,7 @@ from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId, Targ
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import Standings
 from shared.eventlog.port import NewRecord
-from worker.ledger.leased import FaceRow
+from worker.ledger.leased import FaceRow, Token
 
 
 class ClaimKey(NamedTuple):
@@ -203,6 +203,7 @@ class Write:
     claims: Sequence[ClaimRow] = ()
     cards: Sequence[CardRow] = ()
     effects: Sequence[NewEffect] = ()
+    tokens: Sequence[Token] = ()
     marks: Sequence[Mark] = ()
     dead_letters: Sequence[DeadLetter] = ()
     suspensions: Sequence[Suspension] = ()

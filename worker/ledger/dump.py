@@ -1,4 +1,4 @@
-"""Everything of the ledger that the log can restore, for comparing the two: claims, cards, faces, effects."""
+"""Everything of the ledger that the log can restore, for comparing the two: claims, cards, faces, effects, tokens."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from worker.ledger.engine import Database
-from worker.ledger.tables import cards, claims, effects, faces
+from worker.ledger.tables import card_tokens, cards, claims, effects, faces
 
 Row = dict[str, Any]
 """A row's columns by name; JSON as bytes, times in ms."""
@@ -20,6 +20,7 @@ class Dump:
     cards: list[Row]
     faces: list[Row]
     effects: list[Row]
+    tokens: list[Row]
 
 
 async def dump(database: Database) -> Dump:
@@ -30,6 +31,7 @@ async def dump(database: Database) -> Dump:
             cards=_rows(connection, cards),
             faces=_rows(connection, faces),
             effects=_rows(connection, effects),
+            tokens=_rows(connection, card_tokens),
         )
     )
 

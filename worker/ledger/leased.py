@@ -13,7 +13,9 @@ from shared.core.cards import CardFormat
 from shared.core.events import OutcomeStatus
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
+from shared.feishu.limits import CARD_TOKEN_USES
 
 
 class EffectKey(NamedTuple):
@@ -22,6 +24,64 @@ class EffectKey(NamedTuple):
     app_id: AppId
     event_id: EventId
     nth: int
+
+
+TokenKind = Literal["card", "preview"]
+"""Of which right: to update the clicked card twice, or to refresh a link's preview."""
+
+
+class TokenKey(NamedTuple):
+    """What an event's callback gave the right to, within its app."""
+
+    app_id: AppId
+    event_id: EventId
+    kind: TokenKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """
+    A right that a callback gave.
+
+    Attributes:
+        received_at: When the gateway had the callback (ms).
+        uses: How often it was used, or may have been.
+    """
+
+    key: TokenKey
+    token: Secret
+    received_at: EpochMs
+    uses: int = 0
+
+    @property
+    def uses_left(self) -> int:
+        """How often it may still be used."""
+        return max(0, CARD_TOKEN_USES - self.uses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """
+    A call that is about to be made.
+
+    Attributes:
+        token: The right of which one use is counted by it.
+    """
+
+    key: EffectKey
+    token: TokenKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """
+    What a call was given when it was begun.
+
+    Attributes:
+        uses_left: What is left of its right, this use taken off; ``None``: there was none left to take.
+    """
+
+    uses_left: int | None = None
 
 
 class TargetKey(NamedTuple):
@@ -167,6 +227,7 @@ class Settlement:
         pace_ms: No further call to the target for so long.
         resend: ``keep`` the wish as it is, ``clear`` it (the newest state was sent), or send again in so many ms.
         face: What is now known of a card; ``None`` fields leave the row's as they are.
+        refund: The right whose counted use was none: nothing had reached the platform.
     """
 
     key: TargetKey
@@ -178,6 +239,7 @@ class Settlement:
     resend: Literal["keep", "clear"] | int = "keep"
     applied: Applied | None = None
     face: FaceRow | None = None
+    refund: TokenKey | None = None
     outbox: Sequence[NewRecord] = ()
 
 

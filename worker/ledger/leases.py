@@ -8,11 +8,23 @@ from sqlalchemy import BigInteger, Connection, Integer, String, and_, bindparam,
 from shared.core.ids import MessageId
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database, in_snapshot, in_transaction
-from worker.ledger.port import Applied, CardKey, EffectKey, FaceRow, Head, Lease, Leased, TargetKey
+from worker.ledger.port import (
+    Applied,
+    Beginning,
+    Begun,
+    CardKey,
+    EffectKey,
+    FaceRow,
+    Head,
+    Lease,
+    Leased,
+    TargetKey,
+)
 from worker.ledger.reads import FACE_COLUMNS, face
 from worker.ledger.sql import Given, keys
 from worker.ledger.tables import PENDING, Key, effects, faces, targets
 from worker.ledger.targets import Looking, Releasing, unchanged
+from worker.ledger.tokens import Tokens
 
 HEADS: Final = 2_000
 """Pending effects that are shown of one target. A hot card's older updates are superseded this many at a time."""
@@ -53,6 +65,7 @@ class Leases:
         self._faces = select(*FACE_COLUMNS).join(
             self._cards.table, and_(faces.c.app_id == card.app_id, faces.c.message_id == card.message_id)
         )
+        self._tokens = Tokens(database)
         self._releasing = Releasing(database)
         self._looking = Looking(database)
 
@@ -83,10 +96,12 @@ class Leases:
         return {EffectKey(*row[:3]): row.payload for row in found}  # a row's `index` is a method
 
     @in_transaction
-    def begun(self, connection: Connection, wanted: Iterable[EffectKey]) -> None:
-        values = sorted(wanted)
+    def begun(self, connection: Connection, beginnings: Sequence[Beginning]) -> Mapping[EffectKey, Begun]:
+        values = sorted(each.key for each in beginnings)
         self._effects.fetch(connection, self._hold, values)
         self._effects.execute(connection, self._begin, values)
+        left = self._tokens.use(connection, {each.token for each in beginnings if each.token is not None})
+        return {each.key: Begun(uses_left=left.get(each.token) if each.token else None) for each in beginnings}
 
     @in_snapshot
     def next_due(self, connection: Connection) -> EpochMs | None:

@@ -13,7 +13,7 @@ none open while the platform or user code is called:
 *relay*   outbox rows are read, appended to the log, then deleted: at least once, in order.
 
 Rows have one writer: `CardRow` belongs to write, `FaceRow` to settle. Lock order everywhere: positions, claims,
-cards, targets, effects, outbox; a pump locks its targets first and looks for remaining work in a second
+cards, targets, effects, tokens, faces, outbox; a pump locks its targets first and looks for remaining work in a second
 statement, so no wake-up is lost. Rows are touched in key order, so that workers do not deadlock.
 
 All times are the ledger's clock (ms): the database's in production, so that workers need not agree on theirs.
@@ -47,6 +47,8 @@ from worker.ledger.decided import (
 )
 from worker.ledger.leased import (
     Applied,
+    Beginning,
+    Begun,
     BudgetKey,
     EffectChange,
     EffectKey,
@@ -59,10 +61,15 @@ from worker.ledger.leased import (
     Settled,
     Settlement,
     TargetKey,
+    Token,
+    TokenKey,
+    TokenKind,
 )
 
 __all__ = [
     "Applied",
+    "Beginning",
+    "Begun",
     "BudgetKey",
     "CardKey",
     "CardRow",
@@ -92,6 +99,9 @@ __all__ = [
     "Settlement",
     "Suspension",
     "TargetKey",
+    "Token",
+    "TokenKey",
+    "TokenKind",
     "Wanted",
     "Write",
 ]
@@ -162,8 +172,16 @@ class Ledger(Protocol):
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         """Return the effects' JSON."""
 
-    async def begun(self, keys: Collection[EffectKey]) -> None:
-        """Record, before the call, that these effects are being performed: what cannot be repeated for ever."""
+    async def tokens(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Token]:
+        """Return the rights that are known."""
+
+    async def begun(self, beginnings: Sequence[Beginning]) -> Mapping[EffectKey, Begun]:
+        """
+        Record, before the calls, that these effects are being performed: what cannot be repeated for ever.
+
+        Uses of rights are counted in the same transaction: after a crash right behind it a use is lost, never had
+        twice.
+        """
 
     async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
         """

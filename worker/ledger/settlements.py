@@ -2,8 +2,8 @@
 What became of leased targets, in one transaction for many of them.
 
 The targets are locked in key order, with those that effects move to; what is no longer ours is left as it is, except
-for the wish to send its newest state again. Then effects, faces, outbox; and last, in a statement of its own, the
-look for what is due next.
+for the wish to send its newest state again. Then effects, tokens, faces, outbox; and last, in a statement of its own,
+the look for what is due next.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -20,6 +20,7 @@ from worker.ledger.reads import bytes_of
 from worker.ledger.sql import Dialect, Given, earliest, greatest, insert_given, keys, rows
 from worker.ledger.tables import Key, effects, faces, targets
 from worker.ledger.targets import Looking, Making, Releasing, settled
+from worker.ledger.tokens import Tokens
 
 _FACE_NAMES: Final = tuple(each.name for each in fields(FaceRow))
 
@@ -35,6 +36,7 @@ class Settlements:
         self._changing, self._change = _change(dialect)
         self._moving, self._move = _move(dialect)
         self._facing, self._face = _face(dialect)
+        self._tokens = Tokens(database)
         self._telling = Telling(database)
         self._waking, self._wake = _wake(database)
         self._releasing = Releasing(database)
@@ -75,6 +77,7 @@ class Settlements:
         self._changing.execute(connection, self._change, sorted(changes, key=lambda row: tuple(row[:3])))
         moved = {key: target for each in ours for key, target in each.moved.items()}
         self._moving.execute(connection, self._move, [(*key, target) for key, target in sorted(moved.items())])
+        self._tokens.give_back(connection, {each.refund for each in ours if each.refund is not None})
         self._facing.execute(connection, self._face, _face_values(ours))
         self._telling.run(connection, [record for each in ours for record in each.outbox])
         woken = {TargetKey(key.app_id, target) for key, target in moved.items()}

@@ -13,6 +13,8 @@ from worker.ledger.history import CLICKS, CardHistory, Histories
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
 from worker.ledger.port import (
+    Beginning,
+    Begun,
     BudgetKey,
     ClaimKey,
     EffectKey,
@@ -24,6 +26,8 @@ from worker.ledger.port import (
     Settled,
     Settlement,
     TargetKey,
+    Token,
+    TokenKey,
     Wanted,
     Write,
 )
@@ -31,6 +35,7 @@ from worker.ledger.pulse import Pulses
 from worker.ledger.reads import Reads
 from worker.ledger.roles import Roles
 from worker.ledger.settlements import Settlements
+from worker.ledger.tokens import Tokens
 from worker.ledger.writes import Writes
 
 
@@ -42,6 +47,7 @@ class SqlLedger:
         self._reads = Reads(database)
         self._writes = Writes(database, settle_ms=settle_ms)
         self._leases = Leases(database)
+        self._tokens = Tokens(database)
         self._settlements = Settlements(database)
         self._budgets = Budgets(database)
         self._outbox = Outbox(database)
@@ -73,8 +79,11 @@ class SqlLedger:
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         return await self._leases.payloads(keys)
 
-    async def begun(self, keys: Collection[EffectKey]) -> None:
-        await self._leases.begun(keys)
+    async def tokens(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Token]:
+        return await self._tokens.tokens(keys)
+
+    async def begun(self, beginnings: Sequence[Beginning]) -> Mapping[EffectKey, Begun]:
+        return await self._leases.begun(beginnings)
 
     async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
         return await self._settlements.settle(owner, settlements)

@@ -136,6 +136,20 @@ Index(
     sqlite_where=effects.c.status == PENDING,
 )
 
+# What a click's callback gave the right to; locked after effects.
+card_tokens: Final = Table(
+    "card_tokens",
+    METADATA,
+    Column("app_id", Key, primary_key=True),
+    Column("event_id", Key, primary_key=True),
+    Column("kind", Key, primary_key=True),
+    Column("token", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("uses", Integer, nullable=False),
+    *_no_nul("event_id"),
+)
+Index("card_tokens_received", card_tokens.c.received_at)
+
 targets: Final = Table(
     "targets",
     METADATA,

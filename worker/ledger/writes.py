@@ -1,9 +1,9 @@
 """
 A batch's decisions, in one transaction.
 
-Locks are taken in this order: positions, claims, cards, targets, effects, outbox, and last what is rarely written;
-within a table by key. The targets of new effects and of marks are locked by one statement, in one order. That the
-effects of marks are changed in any order does no harm: whoever changes an effect holds its target first.
+Locks are taken in this order: positions, claims, cards, targets, effects, tokens, outbox, and last what is rarely
+written; within a table by key. The targets of new effects and of marks are locked by one statement, in one order. That
+the effects of marks are changed in any order does no harm: whoever changes an effect holds its target first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +34,7 @@ from worker.ledger.tables import (
     suspensions,
 )
 from worker.ledger.targets import Waking
+from worker.ledger.tokens import Tokens
 
 _CLAIM: Final = attrgetter(
     "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset",
@@ -75,6 +76,7 @@ class Writes:
         self._effects, self._effect = _effects(dialect)
         self._events, self._of_events = _marked(dialect)
         self._marks, self._mark = _mark(dialect)
+        self._tokens = Tokens(database)
         self._telling = Telling(database)
         self._dead, self._bury = _dead_letters(dialect)
         self._suspended, self._suspend = _suspensions(dialect, database)
@@ -92,6 +94,7 @@ class Writes:
             (*key, now + one.wait_ms(self._settle_ms), now, one.delivered) for key, one in sorted(waiting.items())
         ]
         self._marks.execute(connection, self._mark, values)
+        self._tokens.write(connection, write.tokens)
         self._telling.run(connection, write.outbox)
         self._write_the_rare(connection, write, now)
         return now

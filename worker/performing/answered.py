@@ -9,6 +9,7 @@ the same time: an older update on its way, another click's answer. Then the newe
 from typing import Final, Literal
 
 from shared.core.cards import card_format
+from shared.core.events import EVERYBODY
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.validity import update_too_late
 from worker.ledger.port import Applied, FaceRow, Head
@@ -18,8 +19,6 @@ from worker.performing.turn import Result, Turn
 
 CLOCKS_MS: Final = 1_000
 """How far a gateway's clock may be ahead of the ledger's: that much earlier calls count as made at the same time."""
-
-EVERYBODY: Final = "*"
 
 
 def answered(turn: Turn, head: Head, card: JsonText, now: EpochMs, *, settle_ms: int) -> Result | None:
@@ -35,10 +34,9 @@ def answered(turn: Turn, head: Head, card: JsonText, now: EpochMs, *, settle_ms:
     if turn.choice.again:
         return None
     if not head.delivered:
-        # No call shows one person a card: the update by message is for everybody's cards alone.
-        return None if head.audience == EVERYBODY else _refused(turn, head, "exclusive", now)
+        return None
     if face is not None and update_too_late(face.sent_at, face.card_format or "1.0", head.occurred_at):
-        return _refused(turn, head, "expired", now)
+        return turn.settled(now, (head, tell(head, "refused", now=now, topics=turn.topics, reason="expired")))
     return _shown(turn, head, card, now, _repaint(turn, head, settle_ms))
 
 
@@ -79,10 +77,6 @@ def _shown(turn: Turn, head: Head, card: JsonText, now: EpochMs, resend: Literal
             card_format=written,
         ),
     )
-
-
-def _refused(turn: Turn, head: Head, reason: Literal["exclusive", "expired"], now: EpochMs) -> Result:
-    return turn.settled(now, (head, tell(head, "refused", now=now, topics=turn.topics, reason=reason)))
 
 
 def _repaint(turn: Turn, head: Head, settle_ms: int) -> Literal["keep"] | int:

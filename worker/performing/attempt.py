@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, assert_never
+from typing import Any, Final, Literal, assert_never
 
 from shared.clock import Clock
-from shared.core.effects import SendCard
+from shared.core.effects import Reply, SendCard
+from shared.core.events import CARD, EVERYBODY, NAME
 from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
 from shared.feishu.openapi import PlatformError
-from worker.ledger.port import Applied, FaceRow
+from worker.ledger.port import Applied, FaceRow, Head
 from worker.performing.outcome import tell
 from worker.performing.perform import find_chat, perform
 from worker.performing.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
@@ -54,7 +55,7 @@ async def call(job: Job, platform: Platform, clock: Clock, *, ahead_ms: int, pac
     performed: Done | Found | Failure
     match job.ruling:
         case Go():
-            performed = await perform(platform, job.effect, job.head)
+            performed = await perform(platform, job.effect, job.head, way=job.way, token=job.token)
         case FindChat(message_id=message_id):
             performed = await find_chat(platform, job.head.app_id, job.head.tenant_key, message_id)
         case _ as unreachable:
@@ -106,6 +107,8 @@ def _done(called: Called, done: Done) -> Result:
         shown_order=head.order if done.shown else None,
         card_format=done.card_format,
         reason=None if unfit is None else TOO_LARGE,
+        **_way(job),
+        uses_left=_uses_left(job),
     )
     return job.turn.settled(
         called.now,
@@ -145,6 +148,7 @@ def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Re
     )
     retry_in_ms = following.delay_ms if isinstance(following, RetryIn) else None
     error, reason = _error(failure)
+    unused = job.way is not None and job.way.token is not None and _was_no_use(failure)
     told = tell(
         head,
         "failed",
@@ -158,6 +162,8 @@ def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Re
         http_status=error.http_status if error else None,
         log_id=error.log_id if error else None,
         reason=reason if isinstance(following, RetryIn) else following.reason,
+        **_way(job),
+        uses_left=_uses_left(job, refunded=unused),
     )
     return job.turn.settled(
         called.now,
@@ -165,6 +171,7 @@ def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Re
         called=_may_have_happened(called),
         pace_ms=called.pace_ms,
         resend=_resend(called),
+        refund=job.way.token.key if unused and job.way and job.way.token else None,
         block_ms=api_pause_ms(failure),
         records=[] if isinstance(following, RetryIn) else _brought(called, error=_in_words(following.reason, error)),
     )
@@ -179,6 +186,28 @@ def _in_words(reason: str, error: PlatformError | None) -> str:
     """Return why nothing comes back, for the handler that waits for it."""
     answer = "" if error is None else f" (code {error.code}, HTTP {error.http_status}, log id {error.log_id})"
     return f"{reason}{answer}"
+
+
+def _way(job: Job) -> dict[str, Any]:
+    return {} if job.way is None else {"way": job.way.by, "because": job.way.because}
+
+
+def _uses_left(job: Job, *, refunded: bool = False) -> int | None:
+    left = job.begun.uses_left if job.begun is not None else None
+    return None if left is None else left + refunded
+
+
+def _was_no_use(failure: Failure) -> bool:
+    """Say whether a right was certainly not used: no connection, no access token, or turned away by a rate limit."""
+    match failure:
+        case Unreached() | NoToken():
+            return True
+        case Rejected(error=error):
+            return error.verdict == "rate_limit"
+        case Unsure():
+            return False
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _repetition_failed(called: Called, failure: Failure) -> Result:
@@ -198,7 +227,12 @@ def _may_have_happened(called: Called) -> bool:
 
 
 def _resend(called: Called) -> Literal["keep"] | int:
-    return AGAIN_MS if called.job.head.coalesce and _may_have_happened(called) else "keep"
+    return AGAIN_MS if is_state(called.job.head) and _may_have_happened(called) else "keep"
+
+
+def is_state(head: Head) -> bool:
+    """Say whether an effect is what its target shows to all from then on: a card, or a chat's name."""
+    return head.audience == EVERYBODY and head.coalesce in {CARD, NAME}
 
 
 def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:
@@ -215,7 +249,7 @@ def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:
 
 def _applied(job: Job) -> Applied | None:
     head = job.head
-    if head.coalesce is None:
+    if not is_state(head):
         return None
     return Applied(occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index)
 
@@ -223,7 +257,7 @@ def _applied(job: Job) -> Applied | None:
 def _face(job: Job, done: Done) -> FaceRow | None:
     """Return what is now known of a card: one that we sent, with its age, or one that shows our update."""
     head = job.head
-    if isinstance(job.effect, SendCard) and done.sent_message_id is not None:
+    if isinstance(job.effect, SendCard | Reply) and job.effect.card is not None and done.sent_message_id is not None:
         return FaceRow(
             app_id=head.app_id,
             message_id=done.sent_message_id,

@@ -12,17 +12,22 @@ from typing import Final, assert_never
 
 from shared.core.cards import card_format
 from shared.core.effects import (
-    Asking,
     CallApi,
+    DeleteEphemeral,
     FetchChat,
     FetchMessage,
     PlatformEffect,
+    RefreshPreview,
     RenameChat,
+    Reply,
     SendCard,
+    SendEphemeral,
     SendText,
     UpdateCard,
+    UpdateChat,
 )
-from shared.core.ids import AppId, ChatId, MessageId, TenantKey
+from shared.core.events import EVERYBODY
+from shared.core.ids import AppId, MessageId, TenantKey
 from shared.core.json_text import JsonText, json_text
 from shared.feishu.cards import everybodys
 from shared.feishu.openapi import (
@@ -30,35 +35,39 @@ from shared.feishu.openapi import (
     ApiRequest,
     PlatformError,
     Success,
-    any_api,
-    get_chat,
     get_message,
-    idempotency_key,
     read,
-    rename_chat,
-    send_card,
-    send_text,
     sent,
-    update_card,
 )
-from worker.ledger.port import Head
+from worker.ledger.port import Head, Token
 from worker.performing.performed import Done, Failure, Found, NoToken, Performed, Rejected, Unreached, Unsure
+from worker.performing.request import request_of
+from worker.performing.way import Way
 from worker.platform.client import Platform, Unauthorized, Unreachable
 from worker.policy import chat_in
 
-MESSAGE: Final = "message:"
+DELETED: Final = 18051
+"""An ephemeral card that was to be deleted is no more: a repeated call, or another program's."""
 
 
-async def perform(platform: Platform, effect: PlatformEffect, head: Head) -> Performed:
+async def perform(
+    platform: Platform, effect: PlatformEffect, head: Head, *, way: Way | None = None, token: Token | None = None
+) -> Performed:
     """
     Perform an effect that `worker.policy.before` let go.
 
     Args:
         head: Whose effect it is; its target is the card, the chat or the person concerned.
+        way: How a card is shown; ``None``: by its message.
+        token: The right that the call needs, if it needs one.
     """
-    match await _call(platform, head.app_id, head.tenant_key, request_of(effect, head)):
+    match await _call(platform, head.app_id, head.tenant_key, request_of(effect, head, way=way, token=token)):
         case (ApiReply() as reply, Success() as success):
             return _done(effect, head, reply, success)
+        case Rejected(error=PlatformError(code=code) as error) if code == DELETED and isinstance(
+            effect, DeleteEphemeral
+        ):
+            return Done(http_status=error.http_status, log_id=error.log_id)
         case failure:
             return failure
 
@@ -70,35 +79,6 @@ async def find_chat(platform: Platform, app_id: AppId, tenant_key: TenantKey, me
             return Found(chat_id=sent(data).chat_id)
         case failure:
             return failure
-
-
-def request_of(effect: PlatformEffect, head: Head) -> ApiRequest:
-    """Return the call that performs an effect; its ``api`` names the budget that it is counted by."""
-    match effect:
-        case UpdateCard(card=card):
-            return update_card(_card_in(head), card)
-        case RenameChat(name=name, chat_id=chat_id):
-            return rename_chat(chat_id or _chat_in(head), name)
-        case SendCard(card=card, to=to):
-            return send_card(to or _chat_in(head), card, uuid=_uuid(head))
-        case SendText(text=text, to=to):
-            return send_text(to or _chat_in(head), text, uuid=_uuid(head))
-        case FetchChat() | FetchMessage() | CallApi():
-            return _question(effect)
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _question(effect: Asking) -> ApiRequest:
-    match effect:
-        case FetchChat(chat_id=str(chat_id)):
-            return get_chat(chat_id)
-        case FetchMessage(message_id=str(message_id)):
-            return get_message(message_id)
-        case CallApi(method=method, path=path, query=query, body=body):
-            return any_api(method, path, query, body)
-        case _:
-            raise ValueError(f"{type(effect).__name__} does not say of what: it is planned with that")
 
 
 def digest_of(card: JsonText) -> str:
@@ -137,16 +117,19 @@ def _refused(error: PlatformError) -> Failure:
 def _done(effect: PlatformEffect, head: Head, reply: ApiReply, success: Success) -> Done:
     done = Done(http_status=reply.status, log_id=success.log_id)
     match effect:
-        case UpdateCard(card=card):
+        case UpdateCard(card=card) if head.audience == EVERYBODY:
             return replace(done, shown=digest_of(card), card_format=card_format(card))
-        case RenameChat(chat_id=chat_id):
+        case RenameChat(chat_id=chat_id) | UpdateChat(chat_id=chat_id):
             return replace(done, chat_id=chat_id or chat_in(head))
-        case SendCard(card=card):
+        case SendCard(card=str(card)) | Reply(card=str(card)):
             return replace(_sent(done, head, success), card_format=card_format(card))
-        case SendText():
+        case SendCard() | SendText() | SendEphemeral() | Reply():
             return _sent(done, head, success)
         case FetchChat() | FetchMessage() | CallApi():
             return replace(done, data=json_text(dict(success.data)))
+        case UpdateCard() | DeleteEphemeral() | RefreshPreview():
+            # What one person sees is not what the card shows.
+            return done
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -159,20 +142,3 @@ def _sent(done: Done, head: Head, success: Success) -> Done:
         sent_at=message.created_at,
         chat_id=message.chat_id or chat_in(head),
     )
-
-
-def _uuid(head: Head) -> str:
-    return idempotency_key(head.app_id, head.event_id, head.index)
-
-
-def _chat_in(head: Head) -> ChatId:
-    chat_id = chat_in(head)
-    if chat_id is None:
-        raise ValueError(f"{head.kind} of {head.event_id}/{head.index} has no chat: ask worker.policy.before first")
-    return chat_id
-
-
-def _card_in(head: Head) -> MessageId:
-    if not head.target.startswith(MESSAGE):
-        raise ValueError(f"{head.kind} of {head.event_id}/{head.index} is about no card, but {head.target}")
-    return MessageId(head.target.removeprefix(MESSAGE))

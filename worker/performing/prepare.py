@@ -1,7 +1,7 @@
 """A leased target's turn, before any call: what is superseded, refused, moved or put off needs none (pure)."""
 
-from dataclasses import dataclass
-from typing import Final, assert_never
+from dataclasses import dataclass, replace
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -10,7 +10,9 @@ from shared.core.effects import (
     Call,
     CancelReminder,
     PlatformEffect,
+    RefreshPreview,
     Remind,
+    Reply,
     SendCard,
     SendText,
     StoredEffect,
@@ -19,12 +21,13 @@ from shared.core.effects import (
 from shared.core.ids import TenantKey, chat_target
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import get_message
-from worker.ledger.port import BudgetKey, Head
+from worker.ledger.port import Beginning, Begun, BudgetKey, Head, Token
 from worker.performing.answered import answered, left_behind
 from worker.performing.outcome import tell
-from worker.performing.perform import request_of
 from worker.performing.reminding import reminded
+from worker.performing.request import request_of
 from worker.performing.turn import Result, Turn
+from worker.performing.way import NoWay, TokenReason, Way, way_of
 from worker.platform.breaker import Breaker, may_call, put_off_ms
 from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
 
@@ -42,6 +45,9 @@ class Job:
     Attributes:
         ruling: `Go`, or `FindChat` first.
         api: What the platform counts the call as.
+        way: How a card is shown, and with which right; ``None`` for everything else.
+        token: The right that the call needs, as it was before this call.
+        begun: What the call was given when it was recorded as begun.
         wait_s: How long to wait for the rate limit.
     """
 
@@ -50,12 +56,28 @@ class Job:
     effect: PlatformEffect
     ruling: Go | FindChat
     api: str
+    way: Way | None = None
+    token: Token | None = None
+    begun: Begun | None = None
     wait_s: float = 0.0
 
     @property
     def sends(self) -> bool:
         """Whether the call makes a message: one that must not be made twice."""
-        return isinstance(self.ruling, Go) and isinstance(self.effect, SendCard | SendText)
+        return isinstance(self.ruling, Go) and isinstance(self.effect, SendCard | SendText | Reply)
+
+    @property
+    def beginning(self) -> Beginning | None:
+        """What is recorded before the call, if anything: a send, a use of a right."""
+        if self.way is not None and self.way.token is not None:
+            return Beginning(key=self.head.key, token=self.way.token.key)
+        return Beginning(key=self.head.key) if self.sends else None
+
+    def uncounted(self, result: Result) -> Result:
+        """Return the result of a call that was not made after all: a use that was counted for it was none."""
+        if self.way is None or self.way.token is None:
+            return result
+        return replace(result, settlement=replace(result.settlement, refund=self.way.token.key))
 
     @property
     def budget(self) -> BudgetKey:
@@ -73,7 +95,13 @@ class Errand:
 
 
 def prepare(
-    turn: Turn, payload: bytes | None, breaker: Breaker, now: EpochMs, *, settle_ms: int
+    turn: Turn,
+    payload: bytes | None,
+    breaker: Breaker,
+    now: EpochMs,
+    *,
+    settle_ms: int,
+    token: Token | None = None,
 ) -> Job | Errand | Result:
     """
     Return the call that a turn needs, or its result where it needs none.
@@ -83,6 +111,7 @@ def prepare(
         breaker: Whether the app's calls are held back.
         now: The ledger's time (ms).
         settle_ms: How long a client may still be painting an answer.
+        token: The right that the call needs, if it needs one and it is known.
     """
     head = turn.choice.call
     if head is None or payload is None:
@@ -98,14 +127,18 @@ def prepare(
         effect = UpdateCard(effect.card)
     if not may_call(breaker, now=now):
         return turn.settled(now, pace_ms=put_off_ms(breaker, now=now))
-    return ruled(turn, head, effect, now)
+    return ruled(turn, head, effect, now, token)
 
 
-def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs) -> Job | Result:
+def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: Token | None = None) -> Job | Result:
     """Return the call that an effect needs by the rules of policy, or its result: asked again right before the call."""
     match before(effect, head=head, face=turn.leased.face, now=now):
         case Go() as go:
-            return Job(turn=turn, head=head, effect=effect, ruling=go, api=request_of(effect, head).api)
+            way = _way(effect, head, token, now)
+            if isinstance(way, NoWay):
+                return no_way(turn, head, way.reason, now, token)
+            api = request_of(effect, head, way=way, token=token).api
+            return Job(turn=turn, head=head, effect=effect, ruling=go, api=api, way=way, token=token)
         case FindChat(message_id=message_id) as find:
             return Job(turn=turn, head=head, effect=effect, ruling=find, api=get_message(message_id).api)
         case Move(chat_id=chat_id):
@@ -117,3 +150,21 @@ def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs) -> Job |
             return turn.settled(now, (head, told))
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def no_way(turn: Turn, head: Head, reason: TokenReason, now: EpochMs, token: Token | None) -> Result:
+    """Return the result of an effect that there is no right for, or no longer: it may have been performed before."""
+    status: Literal["refused", "unknown"] = "refused" if head.begun_at is None else "unknown"
+    uses_left = None if token is None else token.uses_left
+    told = tell(head, status, now=now, topics=turn.topics, reason=reason, uses_left=uses_left)
+    return turn.settled(now, (head, told))
+
+
+def _way(effect: PlatformEffect, head: Head, token: Token | None, now: EpochMs) -> Way | NoWay | None:
+    match effect:
+        case UpdateCard():
+            return way_of(head, token, now)
+        case RefreshPreview() if token is None:
+            return NoWay(reason="no_token")
+        case _:
+            return None

@@ -26,16 +26,17 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
 from worker.alarm import Alarm
 from worker.calling.runner import Runner
-from worker.ledger.port import EffectKey, Ledger
+from worker.ledger.port import EffectKey, Ledger, Token, TokenKey
 from worker.meter import Meter
 from worker.performing.attempt import Called, call, result
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
 from worker.performing.lines import write_lines
-from worker.performing.prepare import Errand, Job, prepare, ruled
+from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
 from worker.performing.settle import Settler
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
+from worker.performing.way import token_for
 from worker.platform.breaker import CLOSED, Breaker, called, heard, retry_at
 from worker.platform.client import DEADLINE_S, Platform
 from worker.relay import Relay
@@ -140,20 +141,26 @@ class Pump:
     async def _jobs(self, turns: list[Turn], now: EpochMs) -> list[Job]:
         """Return the calls to make; turns that need none, or come too early, are settled."""
         try:
-            payloads = await self._ledger.payloads([turn.choice.call.key for turn in turns if turn.choice.call])
-            jobs = [job for turn in turns if (job := self._prepared(turn, payloads, now)) is not None]
+            heads = [turn.choice.call for turn in turns if turn.choice.call]
+            payloads = await self._ledger.payloads([head.key for head in heads])
+            needed = {key for head in heads if (key := token_for(head)) is not None}
+            tokens = await self._ledger.tokens(needed) if needed else {}
+            jobs = [job for turn in turns if (job := self._prepared(turn, payloads, tokens, now)) is not None]
             return await self._reserve(jobs, now)
         except LedgerUnavailable:
             for turn in turns:
                 self._put(turn.settled(now))  # Given back, for when the ledger is there again.
             raise
 
-    def _prepared(self, turn: Turn, payloads: Mapping[EffectKey, bytes], now: EpochMs) -> Job | None:
-        app_id = turn.leased.key.app_id
+    def _prepared(
+        self, turn: Turn, payloads: Mapping[EffectKey, bytes], tokens: Mapping[TokenKey, Token], now: EpochMs
+    ) -> Job | None:
+        app_id, head = turn.leased.key.app_id, turn.choice.call
         try:
-            payload = payloads.get(turn.choice.call.key) if turn.choice.call else None
+            payload = payloads.get(head.key) if head else None
+            token = tokens.get(needed) if head and (needed := token_for(head)) else None
             prepared: Job | Errand | Result = prepare(
-                turn, payload, self._breaker(app_id), now, settle_ms=self._settle_ms
+                turn, payload, self._breaker(app_id), now, settle_ms=self._settle_ms, token=token
             )
         except Exception:
             # An effect of a newer worker, or a bug: it waits, for this worker's upgrade, and holds nobody up.
@@ -173,11 +180,21 @@ class Pump:
         wants = self._throttle.wants(jobs)
         waits = await self._ledger.reserve(wants, ahead_ms=AHEAD_MS) if wants else {}
         ready, put_off = self._throttle.spaced(jobs, waits, now)
-        if sends := [job.head.key for job in ready if job.sends]:
-            await self._ledger.begun(sends)
         self._meter.put_off("rate_limit", len(put_off))
         for one in put_off:
             self._put(one)
+        return await self._begin(ready, now)
+
+    async def _begin(self, jobs: list[Job], now: EpochMs) -> list[Job]:
+        """Record what is begun and may not be begun for ever; return the jobs that were given what they need."""
+        beginnings = [beginning for job in jobs if (beginning := job.beginning) is not None]
+        begun = await self._ledger.begun(beginnings) if beginnings else {}
+        ready = []
+        for job in (replace(job, begun=begun.get(job.head.key)) for job in jobs):
+            if job.way and job.way.token and (job.begun is None or job.begun.uses_left is None):
+                self._put(no_way(job.turn, job.head, "token_spent", now, job.token))
+            else:
+                ready.append(job)
         return ready
 
     async def _perform(self, job: Job) -> None:
@@ -185,7 +202,7 @@ class Pump:
         await self._clock.sleep(job.wait_s)
         needless = self._needless(job, self._alarm.ledger_now())
         if needless is not None:
-            self._put(needless)
+            self._put(job.uncounted(needless))
             return
         made = await call(
             job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
@@ -201,7 +218,7 @@ class Pump:
         """Return what a job comes to without a call, if things have changed while it waited for the rate limit."""
         if now > job.turn.leased.leased_at + LEASE_MS - CALL_MS:
             return job.turn.settled(now)  # Frozen meanwhile: the lease may end before a call would.
-        ruling = ruled(job.turn, job.head, job.effect, now)
+        ruling = ruled(job.turn, job.head, job.effect, now, job.token)
         if not isinstance(ruling, Job):
             return ruling  # The card may be too old now.
         if (silenced := self._throttle.silenced(job, now)) is not None:

@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
-from shared.core.effects import Asking, RenameChat, UpdateCard
+from shared.core.effects import (
+    Asking,
+    DeleteEphemeral,
+    RefreshPreview,
+    RenameChat,
+    Reply,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateChat,
+)
 from shared.core.json_text import EpochMs
-from shared.feishu.limits import Limits
+from shared.feishu.limits import PREVIEW_REFRESH_MS, Limits
 from worker.budget import at_once, pace_ms, rate_of
 from worker.ledger.port import BudgetKey, Rate
 from worker.performing.prepare import Job
@@ -67,12 +78,22 @@ class Throttle:
 
     def pace_ms(self, job: Job) -> int:
         """Return how long after the start of this call its target may be called again (ms)."""
-        if isinstance(job.ruling, FindChat) or isinstance(job.effect, RenameChat | Asking):
+        if isinstance(job.ruling, FindChat) or isinstance(job.effect, Asking):
             return 0
-        if isinstance(job.effect, UpdateCard):
-            return pace_ms(self._limits.per_message)
-        is_person = job.head.target.startswith("user:")
-        return pace_ms(self._limits.per_user if is_person else self._limits.per_chat)
+        match job.effect:
+            case RenameChat() | UpdateChat():
+                return 0
+            case UpdateCard() | DeleteEphemeral():
+                return pace_ms(self._limits.per_message)
+            case SendEphemeral():
+                return pace_ms(self._limits.per_chat_ephemeral)
+            case RefreshPreview():
+                return PREVIEW_REFRESH_MS
+            case SendCard() | SendText() | Reply():
+                is_person = job.head.target.startswith("user:")
+                return pace_ms(self._limits.per_user if is_person else self._limits.per_chat)
+            case _ as unreachable:
+                assert_never(unreachable)
 
     def _rate(self, api: str) -> Rate:
         if api not in self._rates:

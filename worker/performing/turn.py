@@ -8,7 +8,7 @@ from shared.core.events import EffectOutcome
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord, Topics
-from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, Settlement
+from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, Settlement, TokenKey
 from worker.performing.choose import Choice
 from worker.performing.outcome import Told, tell
 
@@ -46,6 +46,7 @@ class Turn:
         resend: Literal["keep", "clear"] | int = "keep",
         applied: Applied | None = None,
         face: FaceRow | None = None,
+        refund: TokenKey | None = None,
         block_ms: int | None = None,
         records: Sequence[NewRecord] = (),
     ) -> Result:
@@ -62,6 +63,7 @@ class Turn:
                 resend=resend,
                 applied=applied,
                 face=face,
+                refund=refund,
                 outbox=[*(one.record for _, one in everything), *records],
             ),
             outcomes=[(head, one.fact) for head, one in everything],

@@ -8,10 +8,11 @@ and performs it later, as often as it takes.
 from typing import Final, get_args
 
 from shared.core.effects.cards import ANSWERED_CARD, AnsweredCard, CardLike, UpdateCard
-from shared.core.effects.chats import RenameChat
+from shared.core.effects.chats import RenameChat, UpdateChat
+from shared.core.effects.previews import RefreshPreview
 from shared.core.effects.reminders import CancelReminder, Remind, Timing
 from shared.core.effects.returning import Asking, Call, CallApi, FetchChat, FetchMessage, Origin, Returning
-from shared.core.effects.sends import SendCard, SendText
+from shared.core.effects.sends import DeleteEphemeral, Reply, SendCard, SendEphemeral, SendText
 
 __all__ = [
     "ANSWERED_CARD",
@@ -22,30 +23,35 @@ __all__ = [
     "CallApi",
     "CancelReminder",
     "CardLike",
+    "DeleteEphemeral",
     "Effect",
     "FetchChat",
     "FetchMessage",
     "Origin",
     "PlatformEffect",
+    "RefreshPreview",
     "Remind",
     "RenameChat",
+    "Reply",
     "Requestable",
     "Returning",
     "SendCard",
+    "SendEphemeral",
     "SendText",
     "StoredEffect",
     "Timing",
     "UpdateCard",
+    "UpdateChat",
 ]
 
-PlatformEffect = UpdateCard | RenameChat | SendCard | SendText | Asking
+Requestable = UpdateCard | RenameChat | UpdateChat | SendCard | SendText | Reply | SendEphemeral | DeleteEphemeral
+"""What a program may ask for by a request: a closed list, without what is for handlers only."""
+
+PlatformEffect = Requestable | RefreshPreview | Asking
 """What takes a call of the platform."""
 
 Effect = PlatformEffect | Call | Timing
 """What a handler may want."""
-
-Requestable = UpdateCard | RenameChat | SendCard | SendText
-"""What a program may ask for by a request: a closed list, without what is for handlers only."""
 
 REQUESTABLE: Final[tuple[str, ...]] = tuple(kind.__name__ for kind in get_args(Requestable))
 """Their names."""

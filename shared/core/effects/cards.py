@@ -1,10 +1,10 @@
-"""Effects on a card that is there: it is shown anew, whole."""
+"""Effects on a card that is there."""
 
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from shared.core.ids import MessageId
+from shared.core.ids import MessageId, OpenId
 from shared.core.json_text import JsonText, json_text
 
 CardLike = dict[str, Any] | str
@@ -24,16 +24,20 @@ class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     among the clicks there.
 
     Attributes:
-        card: The new card's JSON. A 1.0 card without ``config.update_multi`` is sent with ``true``.
+        card: The new card's JSON. A 1.0 card without ``config.update_multi`` is sent with ``true``; one that says
+            ``false`` is for the person who clicked.
         message_id: Which card, ``om_…``; without it, the one that was clicked.
+        audience: The open id (``ou_…``) of the only person who is to see it, by the right that their click gave: twice
+            at most, within 30 minutes of it. Cards of JSON 2.0 are everybody's.
     """
 
     card: JsonText
     message_id: MessageId | None = None
+    audience: OpenId | None = None
 
     if TYPE_CHECKING:
 
-        def __init__(self, card: CardLike, message_id: str | None = None) -> None: ...
+        def __init__(self, card: CardLike, message_id: str | None = None, audience: str | None = None) -> None: ...
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "card", card_text(self.card))

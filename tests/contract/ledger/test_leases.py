@@ -28,6 +28,7 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from worker.ledger.port import (
+    Beginning,
     EffectKey,
     FaceRow,
 )
@@ -156,10 +157,10 @@ async def test_a_begun_call_is_remembered(ledger: SqlLedger, clock: ManualClock)
     await Decider(ledger).decide("e1", effect("e1"))
     head = (await only(ledger)).heads[0]
     begun_at = clock.now()
-    await ledger.begun([head.key])
+    await ledger.begun([Beginning(key=head.key)])
     clock.advance(TTL_MS / 1000)
     leased = await only(ledger, "heir")
-    await ledger.begun([head.key])
+    await ledger.begun([Beginning(key=head.key)])
     assert begun_at == leased.heads[0].begun_at
     again = settling(leased, changes=[retried(leased.heads[0], 0, begun=True)])
     await settle(ledger, again, owner="heir")

@@ -29,7 +29,7 @@ from tests.contract.ledger.words import (
     settling,
     waiting,
 )
-from worker.ledger.port import ClaimKey, EffectKey, Fenced, Leased, Move, Settlement, Write
+from worker.ledger.port import Beginning, ClaimKey, EffectKey, Fenced, Leased, Move, Settlement, Write
 from worker.ledger.sql_ledger import SqlLedger
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ class Pump:
     async def _perform(self, found: Sequence[Leased]) -> None:
         now = await self.ledger.now()
         settlements = [self._settlement(leased, now) for leased in found]
-        await self.ledger.begun([change.key for each in settlements for change in each.changes])
+        await self.ledger.begun([Beginning(key=change.key) for each in settlements for change in each.changes])
         assert [] == list((await self.ledger.settle(self.name, settlements)).lost)
 
     def _settlement(self, leased: Leased, now: int) -> Settlement:

@@ -169,12 +169,6 @@ def test_one_persons_card_changes_nobody_elses() -> None:
     assert ["e1"] == [one.event_id for one, _ in result.outcomes]
 
 
-def test_one_persons_card_cannot_be_sent_by_its_message() -> None:
-    """That is for everybody's cards, so a call is known to fail."""
-    told = outcome(settled(head(audience="ou_1", delivered=False)))
-    assert ("refused", "exclusive") == (told.status, told.reason)
-
-
 @pytest.mark.parametrize(("age_ms", "status"), [(14 * DAY_MS, "refused"), (14 * DAY_MS - 101, "succeeded")])
 def test_an_answer_has_no_effect_on_a_card_past_its_time(age_ms: int, status: str) -> None:
     """After fourteen days the click is delivered still, and the card stays."""

@@ -26,8 +26,9 @@ from tests.unit.worker.scripted_platform import (
     silence,
 )
 from worker.ledger.port import Head
-from worker.performing.perform import find_chat, perform, request_of
+from worker.performing.perform import find_chat, perform
 from worker.performing.performed import Done, Found, NoToken, Rejected, Unreached, Unsure
+from worker.performing.request import request_of
 from worker.platform.client import HttpPlatform
 
 APP, TENANT, EVENT = AppId("cli_1"), TenantKey("tenant_1"), EventId("e1")

@@ -1,0 +1,18 @@
+"""Effects on links that are shown with a preview."""
+
+import msgspec
+
+from shared.core.ids import OpenId
+
+
+class RefreshPreview(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="RefreshPreview"):
+    """
+    Have the previewed link asked for again, by the right that its callback gave.
+
+    Each preview is refreshed once in 5 seconds; of several that wait, the newest is made.
+
+    Attributes:
+        open_ids: For whom (``ou_…``); nobody given: for everybody who sees it.
+    """
+
+    open_ids: tuple[OpenId, ...] = ()

@@ -1,0 +1,215 @@
+"""
+What an effect acts on, who sees it, and when it may start (pure).
+
+What it takes from its click, whom a card is for or which message is answered, is written out first: the log and the
+ledger hold effects that need no click beside them.
+"""
+
+import hashlib
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from shared.core.effects import (
+    Call,
+    CallApi,
+    CancelReminder,
+    DeleteEphemeral,
+    Effect,
+    FetchChat,
+    FetchMessage,
+    Origin,
+    RefreshPreview,
+    Remind,
+    RenameChat,
+    Reply,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateChat,
+)
+from shared.core.errors import HandlerError
+from shared.core.events import (
+    CARD,
+    CARD_ACTIONS,
+    EVERYBODY,
+    NAME,
+    PREVIEW,
+    TIMER,
+    Asked,
+    CallReturned,
+    Eligibility,
+    InteractionReceived,
+    RequestReceived,
+    TimerFired,
+)
+from shared.core.ids import (
+    ChatId,
+    MessageId,
+    Target,
+    call_target,
+    chat_of_message_target,
+    chat_target,
+    message_target,
+    timer_target,
+)
+from shared.feishu.cards import is_exclusive
+from shared.feishu.openapi import target_of
+
+
+def completed(effect: Effect, click: Asked, chat_id: ChatId | None) -> Effect:
+    """
+    Return an effect with everything that is known now: what it takes from its click, what it needs to come back.
+
+    Args:
+        chat_id: The chat of the input's card, where it is known.
+
+    Raises:
+        HandlerError: The input has nobody, no message, or no chat, to take.
+    """
+    match effect:
+        case Call() | CallApi() | Remind():
+            return replace(effect, origin=_origin(click, chat_id))
+        case FetchChat() | FetchMessage():
+            return _question(effect, click, chat_id)
+        case SendEphemeral(to=None):
+            person = _person(click)
+            if person is None:
+                raise HandlerError("SendEphemeral without a person, for an event that names none")
+            return replace(effect, to=person)
+        case Reply(message_id=None) | DeleteEphemeral(message_id=None):
+            if click.message_id is None:
+                raise HandlerError(f"{type(effect).__name__} for an event that has no message")
+            return replace(effect, message_id=click.message_id)
+        case _:
+            return effect
+
+
+def _question(effect: FetchChat | FetchMessage, click: Asked, chat_id: ChatId | None) -> FetchChat | FetchMessage:
+    origin = _origin(click, chat_id)
+    if isinstance(effect, FetchChat):
+        asked = effect.chat_id or chat_id
+        if asked is None:
+            raise HandlerError("FetchChat without a chat_id, and nobody knows which chat the card is in")
+        return replace(effect, chat_id=asked, origin=origin)
+    message_id = effect.message_id or click.message_id
+    if message_id is None:
+        raise HandlerError("FetchMessage for an event that has no card")
+    return replace(effect, message_id=message_id, origin=origin)
+
+
+def _origin(click: Asked, chat_id: ChatId | None) -> Origin:
+    match click:
+        case CallReturned() | TimerFired():
+            return Origin(event_id=click.origin, chat_id=chat_id, operator=click.operator, clicked_at=click.clicked_at)
+        case InteractionReceived():
+            clicked_at = click.received_at if click.kind in CARD_ACTIONS else None
+            return Origin(event_id=click.event_id, chat_id=chat_id, operator=click.operator, clicked_at=clicked_at)
+        case RequestReceived():
+            return Origin(event_id=click.event_id, chat_id=chat_id)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _person(click: Asked) -> str | None:
+    """Return who clicked, or where nobody did, who clicked when it began."""
+    return None if isinstance(click, RequestReceived) else click.operator.open_id or click.operator.user_id
+
+
+def aim(effect: Effect, click: Asked, chat_id: ChatId | None, index: int) -> tuple[Target, str | None]:
+    """
+    Return the target of an effect, and what it is coalesced by.
+
+    Args:
+        effect: With everything written out: see `completed`.
+        chat_id: The chat of the input's card, where it is known.
+        index: Its place in the decision.
+
+    Raises:
+        HandlerError: The effect changes a card, and the input is about none, or about another one.
+    """
+    match effect:
+        case UpdateCard():
+            return _own_card(effect, click), CARD
+        case RenameChat() | UpdateChat():
+            is_name = isinstance(effect, RenameChat) or effect.names_only
+            return _chat(effect.chat_id or chat_id, click), NAME if is_name else None
+        case SendCard() | SendText() | Reply() | SendEphemeral() | DeleteEphemeral():
+            return _message(effect, click, chat_id), None
+        case RefreshPreview():
+            return _preview(click), PREVIEW
+        case Call() | CallApi() | FetchChat() | FetchMessage():
+            return call_target(click.event_id, index), None
+        case Remind() | CancelReminder():
+            # Of an input about no card, the reminders of everything that descends from the same interaction.
+            return timer_target(click.message_id or _origin(click, None).event_id, effect.key), TIMER
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _own_card(effect: UpdateCard, click: Asked) -> Target:
+    name = type(effect).__name__
+    if click.message_id is None:
+        raise HandlerError(f"{name} for an event that has no card")
+    if effect.message_id not in {None, click.message_id}:
+        raise HandlerError(f"{name} of another card than the one it is decided for")
+    return message_target(click.message_id)
+
+
+def _message(
+    effect: SendCard | SendText | Reply | SendEphemeral | DeleteEphemeral, click: Asked, chat_id: ChatId | None
+) -> Target:
+    match effect:
+        case SendCard(to=str(to)) | SendText(to=str(to)) if to:
+            return target_of(to)
+        case SendEphemeral(chat_id=str(given)):
+            return chat_target(given)
+        case DeleteEphemeral(message_id=str(message_id)):
+            return message_target(message_id)
+        case Reply(message_id=str(message_id)) if message_id != click.message_id:
+            # In a chat that we do not know: it is paced with what is done to that message.
+            return message_target(message_id)
+        case _:
+            return _chat(chat_id, click)
+
+
+def _chat(chat_id: ChatId | None, click: Asked) -> Target:
+    # Without a chat the pump asks the platform where the message lies; without a message it refuses: no_chat.
+    return chat_target(chat_id) if chat_id else chat_of_message_target(click.message_id or MessageId(click.event_id))
+
+
+def _preview(click: Asked) -> Target:
+    """Return what refreshes of one link are paced as: several callbacks have one token, which must not be told."""
+    token = click.preview_token if isinstance(click, InteractionReceived) else None
+    known_by = click.event_id if token is None else hashlib.sha256(f"preview\0{token}".encode()).hexdigest()[:32]
+    return Target(f"preview:{known_by}")
+
+
+def audience(effect: Effect, click: Asked) -> str:
+    """Return who sees an effect: everybody, one open id, or several, joined by commas."""
+    match effect:
+        case UpdateCard(audience=str(person)):
+            return person
+        case UpdateCard(card=card) if is_exclusive(card):
+            return clicker(click)
+        case RefreshPreview(open_ids=open_ids) if open_ids:
+            return ",".join(sorted(open_ids))
+        case _:
+            return EVERYBODY
+
+
+def clicker(click: Asked) -> str:
+    """Return the open id of who clicked; empty if nobody did, so that nobody is shown anything."""
+    return (click.operator.open_id or "") if isinstance(click, InteractionReceived) else ""
+
+
+def eligibility(effect: Effect, click: Asked) -> Eligibility:
+    """Return when an effect may start."""
+    # The platform shows and then reverts an update that overtakes its callback's answer
+    # (docs/reference/platform.md, "Delayed updates").
+    awaits_an_answer = isinstance(click, InteractionReceived) and click.kind in CARD_ACTIONS
+    changes_it = isinstance(effect, UpdateCard) or (
+        isinstance(effect, DeleteEphemeral) and effect.message_id == click.message_id
+    )
+    return "after_answer" if awaits_an_answer and changes_it else "at_once"

@@ -1,0 +1,30 @@
+"""Which rights of a callback are kept, because an effect of its decision may need them (pure)."""
+
+from collections.abc import Sequence
+
+from shared.core.effects import AnsweredCard, RefreshPreview, UpdateCard
+from shared.core.events import EVERYBODY, Asked, InteractionReceived, PlannedEffect
+from shared.core.secret import Secret
+from worker.ledger.port import Token, TokenKey, TokenKind
+
+
+def rights(click: Asked, effects: Sequence[PlannedEffect]) -> list[Token]:
+    """Return the tokens to store with a decision: none that nobody needs, for they are secrets."""
+    if not isinstance(click, InteractionReceived):
+        return []
+    given: dict[TokenKind, str | None] = {"card": click.card_token, "preview": click.preview_token}
+    return [
+        Token(key=TokenKey(click.app_id, click.event_id, kind), token=Secret(token), received_at=click.received_at)
+        for kind, token in given.items()
+        if token and any(_needed(effect) == kind for effect in effects)
+    ]
+
+
+def _needed(planned: PlannedEffect) -> TokenKind | None:
+    match planned.effect:
+        case UpdateCard() | AnsweredCard() if planned.audience != EVERYBODY:
+            return "card"
+        case RefreshPreview():
+            return "preview"
+        case _:
+            return None

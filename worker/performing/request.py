@@ -1,0 +1,124 @@
+"""The call that performs an effect (pure)."""
+
+from typing import Final, assert_never
+
+from shared.core.effects import (
+    Asking,
+    CallApi,
+    DeleteEphemeral,
+    FetchChat,
+    FetchMessage,
+    PlatformEffect,
+    RefreshPreview,
+    RenameChat,
+    Reply,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateChat,
+)
+from shared.core.ids import ChatId, MessageId
+from shared.feishu.card_calls import delete_ephemeral, refresh_previews, send_ephemeral, update_card_by_token
+from shared.feishu.openapi import (
+    ApiRequest,
+    any_api,
+    get_chat,
+    get_message,
+    idempotency_key,
+    reply_card,
+    reply_text,
+    send_card,
+    send_text,
+    update_card,
+    update_chat,
+)
+from worker.ledger.port import Head, Token
+from worker.performing.way import Way
+from worker.policy import chat_in
+
+MESSAGE: Final = "message:"
+
+
+def request_of(effect: PlatformEffect, head: Head, *, way: Way | None = None, token: Token | None = None) -> ApiRequest:
+    """
+    Return the call that performs an effect; its ``api`` names the budget that it is counted by.
+
+    Args:
+        head: Whose effect it is; its target is the card, the chat or the person concerned.
+        way: How a card is shown; ``None``: by its message.
+        token: The right that the call needs, if it needs one.
+    """
+    match effect:
+        case UpdateCard():
+            return _update(effect, head, way)
+        case RenameChat() | UpdateChat():
+            return update_chat(effect.chat_id or _chat_in(head), _changes(effect))
+        case SendCard() | SendText() | Reply():
+            return _send(effect, head)
+        case SendEphemeral() | DeleteEphemeral():
+            return _ephemeral(effect, head)
+        case FetchChat() | FetchMessage() | CallApi():
+            return _question(effect)
+        case RefreshPreview(open_ids=open_ids):
+            return refresh_previews([token.token.reveal()] if token else [], open_ids)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _update(effect: UpdateCard, head: Head, way: Way | None) -> ApiRequest:
+    if way is not None and way.token is not None:
+        return update_card_by_token(way.token.token.reveal(), effect.card, way.people)
+    return update_card(_card_in(head), effect.card)
+
+
+def _send(effect: SendCard | SendText | Reply, head: Head) -> ApiRequest:
+    uuid = idempotency_key(head.app_id, head.event_id, head.index)
+    match effect:
+        case SendCard(card=card, to=to):
+            return send_card(to or _chat_in(head), card, uuid=uuid)
+        case SendText(text=text, to=to):
+            return send_text(to or _chat_in(head), text, uuid=uuid)
+        case Reply(text=text, card=card, in_thread=in_thread):
+            to = effect.message_id or head.message_id or _card_in(head)
+            if card is None:
+                return reply_text(to, text or "", in_thread=in_thread, uuid=uuid)
+            return reply_card(to, card, in_thread=in_thread, uuid=uuid)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _ephemeral(effect: SendEphemeral | DeleteEphemeral, head: Head) -> ApiRequest:
+    if isinstance(effect, DeleteEphemeral):
+        return delete_ephemeral(_card_in(head))
+    return send_ephemeral(effect.chat_id or _chat_in(head), effect.to or "", effect.card)
+
+
+def _question(effect: Asking) -> ApiRequest:
+    match effect:
+        case FetchChat(chat_id=str(chat_id)):
+            return get_chat(chat_id)
+        case FetchMessage(message_id=str(message_id)):
+            return get_message(message_id)
+        case CallApi(method=method, path=path, query=query, body=body):
+            return any_api(method, path, query, body)
+        case _:
+            raise ValueError(f"{type(effect).__name__} does not say of what: it is planned with that")
+
+
+def _changes(effect: RenameChat | UpdateChat) -> dict[str, object]:
+    changes = {name: getattr(effect, name, None) for name in ("name", "description", "avatar", "i18n_names")}
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def _chat_in(head: Head) -> ChatId:
+    chat_id = chat_in(head)
+    if chat_id is None:
+        raise ValueError(f"{head.kind} of {head.event_id}/{head.index} has no chat: ask worker.policy.before first")
+    return chat_id
+
+
+def _card_in(head: Head) -> MessageId:
+    if not head.target.startswith(MESSAGE):
+        raise ValueError(f"{head.kind} of {head.event_id}/{head.index} is about no card, but {head.target}")
+    return MessageId(head.target.removeprefix(MESSAGE))

@@ -1,5 +1,6 @@
 """How fast calls may be made: what to reserve of each API, whose turn is when, how far apart a target's calls are."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
@@ -88,7 +89,7 @@ class Throttle:
             case SendEphemeral():
                 return pace_ms(self._limits.per_chat_ephemeral)
             case RefreshPreview():
-                return PREVIEW_REFRESH_MS
+                return math.ceil(PREVIEW_REFRESH_MS / self._limits.per_preview)
             case SendCard() | SendText() | Reply():
                 is_person = job.head.target.startswith("user:")
                 return pace_ms(self._limits.per_user if is_person else self._limits.per_chat)

@@ -8,7 +8,18 @@ import pytest
 
 from gateway.requests.body import MAX_EFFECTS, BadRequest, read_request
 from shared.core.codec import decode, encode
-from shared.core.effects import REQUESTABLE, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    REQUESTABLE,
+    DeleteEphemeral,
+    RenameChat,
+    Reply,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateChat,
+)
+from shared.core.ids import MessageId
 from tests.support.asking import request
 
 TEXT = {"kind": "SendText", "text": "好", "to": "oc_1"}
@@ -41,6 +52,50 @@ def test_a_body_becomes_the_fact_that_a_caller_asked() -> None:
         SendCard('{"elements": []}', "ou_1"),
         SendText("好", "oc_1"),
     ) == received.effects
+
+
+def test_what_else_can_be_asked_for() -> None:
+    """Answers to messages, changes of chats, cards that one person sees: with everything that they need written out."""
+    received = read_request(
+        json.dumps(
+            request(
+                {"kind": "Reply", "message_id": "om_1", "text": "收到"},
+                {"kind": "Reply", "message_id": "om_1", "card": {"elements": []}, "in_thread": True},
+                {"kind": "UpdateChat", "description": "支付告警", "i18n_names": {"en_us": "Alerts"}, "chat_id": "oc_1"},
+                {"kind": "SendEphemeral", "card": {"elements": []}, "to": "ou_1", "chat_id": "oc_1"},
+                {"kind": "DeleteEphemeral", "message_id": "om_2"},
+            )
+        ).encode()
+    ).by("billing", 7)
+    assert (
+        Reply("收到", None, "om_1"),
+        Reply(None, '{"elements": []}', "om_1", in_thread=True),
+        UpdateChat(None, "支付告警", None, {"en_us": "Alerts"}, "oc_1"),
+        SendEphemeral('{"elements": []}', "ou_1", "oc_1"),
+        DeleteEphemeral(MessageId("om_2")),
+    ) == received.effects
+    assert None is received.message_id
+
+
+@pytest.mark.parametrize(
+    ("effect", "line"),
+    [
+        ({"kind": "Reply", "message_id": "om_1"}, "effects[0].text is missing, or there is a card besides"),
+        (
+            {"kind": "Reply", "message_id": "om_1", "text": "a", "card": {}},
+            "effects[0].text is missing, or there is a card besides",
+        ),
+        ({"kind": "Reply", "text": "a"}, "effects[0].message_id is missing"),
+        ({"kind": "UpdateChat", "chat_id": "oc_1"}, "effects[0].name is missing, as is all else that could change"),
+        ({"kind": "UpdateChat", "name": "a"}, "effects[0].chat_id is missing"),
+        ({"kind": "SendEphemeral", "card": {}, "to": "ou_1"}, "effects[0].chat_id is missing"),
+        ({"kind": "SendEphemeral", "card": {}, "chat_id": "oc_1"}, "effects[0].to is missing"),
+        ({"kind": "RefreshPreview"}, "effects[0].kind is malformed"),
+    ],
+)
+def test_what_such_effects_lack_is_told(effect: dict[str, object], line: str) -> None:
+    """By the field that is missing."""
+    assert line in told(request(effect))
 
 
 def test_a_card_is_recorded_as_it_was_sent() -> None:

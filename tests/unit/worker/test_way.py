@@ -1,0 +1,78 @@
+"""How a card is shown, and when there is no way to show it."""
+
+import pytest
+
+from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
+from shared.core.secret import Secret
+from shared.feishu.limits import CARD_TOKEN_USES, CARD_TOKEN_VALID_MS
+from worker.ledger.port import Head, Token, TokenKey
+from worker.performing.way import NoWay, TokenReason, Way, token_for, way_of
+
+NOW = 1_750_000_000_000
+APP, EVENT = AppId("cli_1"), EventId("e1")
+
+
+def head(*, audience: str = "*", kind: str = "UpdateCard", target: str = "message:om_1") -> Head:
+    """Return an effect's head."""
+    return Head(
+        app_id=APP,
+        event_id=EVENT,
+        index=1,
+        tenant_key=TenantKey("t1"),
+        message_id=MessageId("om_1"),
+        kind=kind,
+        target=Target(target),
+        audience=audience,
+        coalesce=None,
+        order=1025,
+        due=0,
+        occurred_at=NOW,
+        received_at=NOW,
+        decided_at=NOW,
+        k=0,
+        attempts=0,
+        begun_at=None,
+        marked_at=None,
+    )
+
+
+def token(*, uses: int = 0, age_ms: int = 0) -> Token:
+    """Return a click's right."""
+    return Token(key=TokenKey(APP, EVENT, "card"), token=Secret("c-1"), received_at=NOW - age_ms, uses=uses)
+
+
+def test_everybodys_card_goes_by_its_message() -> None:
+    """Whether or not there is a right, which is spared for who needs it."""
+    assert [Way(by="message", because="shared")] * 2 == [way_of(head(), given, NOW) for given in (None, token())]
+
+
+def test_one_persons_card_goes_by_the_right_of_a_click() -> None:
+    """And names that person."""
+    given = token(uses=1, age_ms=CARD_TOKEN_VALID_MS - 1)
+    assert Way(by="token", because="exclusive", people=("ou_1",), token=given) == way_of(
+        head(audience="ou_1"), given, NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("audience", "given", "reason"),
+    [
+        ("ou_1", None, "no_token"),
+        ("", token(), "no_token"),
+        ("ou_1", token(uses=CARD_TOKEN_USES), "token_spent"),
+        ("ou_1", token(age_ms=CARD_TOKEN_VALID_MS), "token_expired"),
+    ],
+)
+def test_without_a_right_that_counts_there_is_no_way(audience: str, given: Token | None, reason: TokenReason) -> None:
+    """Card update tokens: two uses within 30 minutes (docs/reference/platform.md, "Card update tokens")."""
+    assert NoWay(reason=reason) == way_of(head(audience=audience), given, NOW)
+
+
+def test_a_right_is_asked_for_where_it_may_be_needed() -> None:
+    """By effects for one person on a card, and by refreshes of a preview; a personal message needs none."""
+    assert [None, TokenKey(APP, EVENT, "card"), TokenKey(APP, EVENT, "preview"), None] == [
+        token_for(head()),
+        token_for(head(audience="ou_1")),
+        token_for(head(kind="RefreshPreview", target="preview:1")),
+        token_for(head(audience="ou_1", target="chat:oc_1")),
+    ]

@@ -81,7 +81,7 @@ class Server(web.Server):
     def answering(self, request: Whole, connection: Connection) -> Coroutine[None, None, None] | None:
         """Return what answers a request, if it was posted to a path that we have."""
         posted = self._posted.get(request.path)
-        return None if posted is None else self._answer(posted, request, connection)
+        return None if posted is None else self._answer(posted(request, connection), connection)
 
     def unreadable(self, status: int) -> web.StreamResponse:
         """Return the refusal of what cannot be read."""
@@ -89,11 +89,11 @@ class Server(web.Server):
         refusal.force_close()
         return refusal
 
-    async def _answer(self, posted: Posted, request: Whole, connection: Connection) -> None:
+    async def _answer(self, answering: Awaitable[int | None], connection: Connection) -> None:
         number = self._begin(connection)
         status = None
         try:
-            status = await posted(request, connection)
+            status = await answering
         finally:
             self._end(number, connection, status)
             connection.is_answered(stays=status is not None)

@@ -11,7 +11,7 @@ from shared.core.ids import MessageId
 from shared.feishu.limits import STREAMED_CHARS
 from simulator import elements
 from simulator.apis.calling import Calling, done
-from simulator.apis.entities import new_entity, operate, switch_streaming, whole_card
+from simulator.apis.entities import OF_ANOTHER_APP, new_entity, operate, switch_streaming, whole_card
 from simulator.apis.parameters import array_in, json_in, object_in, text_in
 from simulator.cards import CardRead, read_card
 from simulator.entities import EMPTY, NOT_2_0, NOT_A_CARD
@@ -34,7 +34,7 @@ def create_card(calling: Calling) -> Mapping[str, Any]:
             card = _template(text)
         case _:
             raise Refused(10002, "type is card_json or template")
-    return done({"card_id": new_entity(calling, card).card_id})
+    return done({"card_id": new_entity(calling, card, since=calling.now).card_id})
 
 
 def convert_id(calling: Calling) -> Mapping[str, Any]:
@@ -44,11 +44,13 @@ def convert_id(calling: Calling) -> Mapping[str, Any]:
     if message is None or message.card is None:
         raise Refused(10002, "message_id names no card")
     calling.target = message.message_id
+    if platform.chats[message.chat_id].tenant_key != calling.tenant_key:
+        raise Refused(OF_ANOTHER_APP)
     if message.card.format != "2.0":
         raise Refused(NOT_2_0)
     if message.entity is None:
-        message.entity = new_entity(calling, message.card)
-        message.entity.created_at, message.entity.message_id = message.sent_at, message.message_id
+        message.entity = new_entity(calling, message.card, since=message.sent_at)
+        message.entity.message_id = message.message_id
     return done({"card_id": message.entity.card_id})
 
 

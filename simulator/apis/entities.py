@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from shared.core.ids import MessageId
+from shared.core.json_text import EpochMs
 from shared.feishu.limits import CARDKIT_UUID_CHARS, LAST_SEQUENCE
 from simulator.apis.calling import Calling
 from simulator.cards import CardRead
@@ -27,13 +28,13 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes another card of a card; raises `Refused`."""
 
 
-def new_entity(calling: Calling, card: CardRead) -> Entity:
-    """Keep a card as an entity."""
+def new_entity(calling: Calling, card: CardRead, *, since: EpochMs) -> Entity:
+    """Keep a card as an entity, as old as it is."""
     platform = calling.platform
     content = any_json(card.text)
     entity = Entity(
-        card_id=platform.names.card(), tenant_key=calling.tenant_key, created_at=calling.now, card=card,
-        streaming_since=calling.now if is_asked_to_stream(content) else None,
+        card_id=platform.names.card(), tenant_key=calling.tenant_key, created_at=since, card=card,
+        streaming_since=since if is_asked_to_stream(content) else None,
     )  # fmt: skip
     platform.entities[entity.card_id] = entity
     return entity

@@ -388,6 +388,17 @@ def test_a_sent_card_becomes_an_entity() -> None:
     assert whole() == kit.world.shown(message_id)
 
 
+def test_a_sent_card_is_an_entity_as_old_as_its_message() -> None:
+    """Its fourteen days and the ten minutes of its streaming began when it was sent."""
+    kit = Kit()
+    kit.message_id = kit.world.put(whole(TEXT, streaming_mode=True))
+    kit.world.clock.advance(600)
+    kit.card_id = kit.world.call("POST", "cardkit/v1/cards/id_convert", {"message_id": kit.message_id}).data["card_id"]
+    assert 200850 == kit.stream("一二")
+    kit.world.clock.advance(14 * DAY_S - 600)
+    assert 200750 == kit.do("DELETE", "/elements/md_1")
+
+
 @pytest.mark.parametrize(("content", "code"), [(card(), 300303), (None, 10002)])
 def test_only_2_0_cards_become_entities(content: Any, code: int) -> None:
     """A card of format 1.0 and a message that is none are refused."""

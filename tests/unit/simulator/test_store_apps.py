@@ -142,6 +142,7 @@ def test_a_token_reaches_what_is_in_its_organisation() -> None:
         ("POST", f"im/v1/messages/{message_id}/reply", text),
         ("POST", "im/v1/messages", text),
         ("POST", "interactive/v1/card/update", {"token": click.card_token, "card": card("二")}),
+        ("POST", "cardkit/v1/cards/id_convert", {"message_id": message_id}),
         (
             "POST",
             "ephemeral/v1/send",
@@ -150,7 +151,7 @@ def test_a_token_reaches_what_is_in_its_organisation() -> None:
     ]
     query = {"receive_id_type": "chat_id"}
     codes = [world.call(*call, query=query, authorization=abroad).code for call in calls]
-    assert [232010, 232010, 230027, 230027, 230027, 230002, 200310, 10002] == codes
+    assert [232010, 232010, 230027, 230027, 230027, 230002, 200310, 300311, 10002] == codes
     assert 0 == world.call(*calls[0], authorization=home).code
 
 

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from shared.core.ids import AppId, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.limits import Limits
+from shared.rate_limits import LIMITS
 from shared.settings import CallbackSettings, load, optional, section, setting
 from shared.settings.declare import Kind
-from shared.settings.kinds import APP_ID, FLAG, LIMITS, PORT, SECRET, TEXT, whole
+from shared.settings.kinds import APP_ID, FLAG, PORT, SECRET, TEXT, whole
 
 
 def _addresses(text: str) -> tuple[str, ...]:

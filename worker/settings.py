@@ -8,6 +8,7 @@ from shared.core.callers import Callers
 from shared.core.ids import AppId
 from shared.core.secret import Secret
 from shared.feishu.limits import Limits
+from shared.rate_limits import LIMITS
 from shared.settings import (
     APPS,
     LogSettings,
@@ -26,7 +27,7 @@ from shared.settings import (
     setting,
     several,
 )
-from shared.settings.kinds import LEDGER_URL, LIMITS, TEXT, whole
+from shared.settings.kinds import LEDGER_URL, TEXT, whole
 
 SETTLE_MS: Final = 300
 """From the answered mark to the first update, unless set otherwise: the client must have painted the answer."""

@@ -1,13 +1,11 @@
 """The kinds of settings: what text each takes, and what to say when it is another."""
 
 import re
-from dataclasses import replace
 from typing import Final, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from shared.core.ids import AppId
 from shared.core.secret import Secret
-from shared.feishu.limits import ApiRate, Limits
 from shared.settings.declare import Kind
 
 _HOST: Final = r"(?:[^\s,:/@\[\]]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
@@ -15,7 +13,6 @@ _HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*")
 _APP: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._-]*")
 _APP_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_RATES: Final = re.compile(r"([1-9][0-9]{0,6})/s ([1-9][0-9]{0,6})/min")
 _FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _MAX_PORT: Final = 65_535
 
@@ -108,17 +105,6 @@ def _proxy(text: str) -> Secret:
     return Secret(text)
 
 
-def _limits(text: str) -> Limits:
-    if text == "none":
-        return Limits().unlimited()
-    if (rates := _RATES.fullmatch(text)) is not None:
-        return replace(Limits(), api=ApiRate(per_second=float(rates[1]), per_minute=float(rates[2])))
-    factor = float(text)
-    if not 0 < factor < float("inf"):
-        raise ValueError("not positive")
-    return Limits().times(factor)
-
-
 CallbackStyle = Literal["auto", "new", "legacy", "both"]
 
 
@@ -166,6 +152,3 @@ PROXY: Final = Kind(
     name="address of a proxy", expected="http(s)://host:port or http(s)://user:password@host:port", parse=_proxy,
     mountable=True,
 )  # fmt: skip
-LIMITS: Final = Kind(
-    name="number, rates or none", expected="a number greater than 0, calls as 50/s 1000/min, or none", parse=_limits
-)

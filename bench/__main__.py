@@ -4,19 +4,18 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import calls, decide, hot, latency, limits, pump
+from bench import calls, decide, fleet, hot, latency, limits, pump
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
 from tests.support import ServiceMissing
 
-PARTS: Final = ("decide", "pump", "latency", "hot", "limits", "calls")
 CARDS: Final = {"mixed": 500, "hot": 1}
 
 FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000}
@@ -35,38 +34,73 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in wanted.stack:
             try:
                 with stack(name) as place:
-                    for head, line in _measured(wanted, place):
-                        tables.setdefault(head, []).append(line)
-                        print(table(head, [line]), flush=True)  # in case the rest does not come
+                    for part in wanted.parts:
+                        if name == "sqlite" and part in ON_SERVICES:
+                            continue
+                        for head, line in PARTS[part](wanted, place):
+                            tables.setdefault(head, []).append(line)
+                            print(table(head, [line]), flush=True)  # in case the rest does not come
             except ServiceMissing as missing:
                 print(f"{name} is left out: {missing}")
-        if "calls" in wanted.parts:
-            tables[calls.HEAD] = calls.lines(_run(calls.measure(rounds=wanted.rounds)))
-            print(table(calls.HEAD, tables[calls.HEAD]), flush=True)
     print(f"At the beginning: {began}\nAt the end: {machine()}")
     for head, lines in tables.items():
         print(f"\n{table(head, lines)}")
     return 0
 
 
-def _measured(wanted: argparse.Namespace, place: Stack) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    if "decide" in wanted.parts:
-        size = decide.Size(events=wanted.events, rounds=wanted.rounds)
-        for kind, cards in CARDS.items():
-            pair = _run(decide.measure(place, size, cards=cards))
-            yield decide.HEAD, decide.line(f"{place.name}, {kind}", pair)
-    if "pump" in wanted.parts:
-        rounds = _run(pump.measure(place, effects=wanted.effects, rounds=wanted.rounds))
-        yield pump.HEAD, pump.line(place.name, rounds)
-    if "latency" in wanted.parts:
-        yield latency.HEAD, latency.line(place.name, _run(latency.measure(place, clicks=wanted.clicks)))
-    if "hot" in wanted.parts:
-        for kind in ("straight", "whole"):
-            measured = _run(hot.measure(place, clicks=wanted.hot, whole=kind == "whole"))
-            yield hot.HEAD, hot.line(f"{place.name}, {kind}", measured)
-    if "limits" in wanted.parts and place.name != "sqlite":  # which one worker reads
-        for burst in (limits.SECONDS,) if wanted.quick else (limits.SECONDS, limits.MINUTES):
-            yield limits.HEAD, limits.line(place.name, burst, _run(limits.measure(place, burst)))
+Rows = Iterator[tuple[tuple[str, ...], list[str]]]
+"""Rows of tables, each with its table's head."""
+
+
+def _decide(wanted: argparse.Namespace, place: Stack) -> Rows:
+    size = decide.Size(events=wanted.events, rounds=wanted.rounds)
+    for kind, cards in CARDS.items():
+        pair = _run(decide.measure(place, size, cards=cards))
+        yield decide.HEAD, decide.line(f"{place.name}, {kind}", pair)
+
+
+def _pump(wanted: argparse.Namespace, place: Stack) -> Rows:
+    rounds = _run(pump.measure(place, effects=wanted.effects, rounds=wanted.rounds))
+    yield pump.HEAD, pump.line(place.name, rounds)
+
+
+def _fleet(wanted: argparse.Namespace, place: Stack) -> Rows:
+    for row in fleet.lines(_run(fleet.measure(place, count=wanted.effects, rounds=wanted.rounds))):
+        yield fleet.HEAD, row
+
+
+def _latency(wanted: argparse.Namespace, place: Stack) -> Rows:
+    yield latency.HEAD, latency.line(place.name, _run(latency.measure(place, clicks=wanted.clicks)))
+
+
+def _hot(wanted: argparse.Namespace, place: Stack) -> Rows:
+    for kind in ("straight", "whole"):
+        measured = _run(hot.measure(place, clicks=wanted.hot, whole=kind == "whole"))
+        yield hot.HEAD, hot.line(f"{place.name}, {kind}", measured)
+
+
+def _limits(wanted: argparse.Namespace, place: Stack) -> Rows:
+    for burst in (limits.SECONDS,) if wanted.quick else (limits.SECONDS, limits.MINUTES):
+        yield limits.HEAD, limits.line(place.name, burst, _run(limits.measure(place, burst)))
+
+
+def _calls(wanted: argparse.Namespace, place: Stack) -> Rows:  # noqa: ARG001 (it needs no log and no ledger)
+    for row in calls.lines(_run(calls.measure(rounds=wanted.rounds))):
+        yield calls.HEAD, row
+
+
+PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
+    "decide": _decide,
+    "pump": _pump,
+    "fleet": _fleet,
+    "latency": _latency,
+    "hot": _hot,
+    "limits": _limits,
+    "calls": _calls,
+}
+
+ON_SERVICES: Final = frozenset({"fleet", "limits", "calls"})
+"""Of no use on SQLite, whose log one worker reads."""
 
 
 def _sized(wanted: argparse.Namespace) -> argparse.Namespace:
@@ -85,7 +119,9 @@ def _run(measuring: Coroutine[Any, Any, _T]) -> _T:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, PARTS], default=PARTS, help="what to measure; all of it")
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, tuple(PARTS)], default=tuple(PARTS), help="what to measure; all of it"
+    )
     parser.add_argument("--stack", choices=STACKS, nargs="+", default=STACKS, help="on what; both")
     parser.add_argument("--quick", action="store_true", help="small and short: to see that nothing is far off")
     parser.add_argument("--rounds", type=int, help="rounds that count; 5, quick: 3")

@@ -79,7 +79,7 @@ async def measure(stack: Stack, *, effects: int, rounds: int) -> Rounds:
         closing.push_async_callback(ledger.close)
         await ledger.upgrade()
         await ledger.begin(PARTITIONS)
-        settings = WorkerSettings.load(_env(url, prefix, ledger_url))
+        settings = WorkerSettings.load(environment(url, prefix, ledger_url))
         measured = Rounds()
         for number in range(rounds + 1):
             records = inputs(2 * effects, topic=topics.interactions, cards=effects, first=number * effects)
@@ -114,7 +114,8 @@ async def _perform(stack: Stack, settings: WorkerSettings, log: EventLog, ledger
     return Round(count=effects, spent=measured)
 
 
-def _env(log: str, prefix: str, ledger: str) -> Mapping[str, str]:
+def environment(log: str, prefix: str, ledger: str) -> Mapping[str, str]:
+    """Return the settings of a worker without limits and without a settle gap."""
     return {
         "LARK_APP_ID": APP_ID,
         "LARK_APP_SECRET": "not-a-secret",

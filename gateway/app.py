@@ -146,6 +146,7 @@ def _requests(common: _Common, appender: Appender) -> Requests:
     return Requests(
         callers=common.settings.callers or NOBODY,
         apps=frozenset(told.app_id for told in common.settings.apps),
+        stores=frozenset(told.app_id for told in common.settings.apps if told.app_type == "store"),
         appender=appender,
         topics=common.topics,
         clock=common.clock,

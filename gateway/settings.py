@@ -10,6 +10,7 @@ from shared.core.ids import AppId
 from shared.settings import (
     APPS,
     CALLERS,
+    AppType,
     CallbackSettings,
     ConnectionSettings,
     LogSettings,
@@ -18,6 +19,7 @@ from shared.settings import (
     admin_host,
     admin_port,
     app_id,
+    app_type,
     callers,
     handlers,
     load,
@@ -95,6 +97,7 @@ class GatewayApp:
 
     name: str | None = None
     app_id: AppId = app_id()
+    app_type: AppType = app_type()
     callbacks: CallbackSettings = section(CallbackSettings)
     connection: ConnectionSettings = section(ConnectionSettings, wanted=_is_connected)
     handlers: str = handlers()
@@ -105,6 +108,11 @@ class GatewayApp:
             yield (
                 f"LARK_APP_SECRET is missing: LARK_DELIVERY={self.callbacks.delivery} expects it, because the long "
                 "connection is opened with it, for example LARK_APP_SECRET=s-from-the-console"
+            )
+        if self.callbacks.delivery != "webhook" and self.app_type == "store":
+            yield (
+                f"LARK_DELIVERY={self.callbacks.delivery} expects a custom app, because the platform opens no long "
+                "connection for LARK_APP_TYPE=store, for example LARK_DELIVERY=webhook"
             )
 
 

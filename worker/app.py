@@ -35,6 +35,7 @@ from worker.performing.pump import Pump
 from worker.performing.settle import Settler
 from worker.performing.throttle import Throttle
 from worker.platform.client import HttpPlatform, Platform
+from worker.platform.tickets import LedgerTickets
 from worker.relay import Relay
 from worker.settings import WorkerSettings
 from worker.start import compare
@@ -154,7 +155,8 @@ async def serve(
             event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
             stack.push_async_callback(event_log.close)
         if platform is None:
-            platform = await stack.enter_async_context(HttpPlatform.of(settings, clock))
+            tickets = LedgerTickets(ledger, f"{socket.gethostname()}/{os.getpid()}")
+            platform = await stack.enter_async_context(HttpPlatform.of(settings, clock, tickets))
         await ledger.check()
         if event_log.features.makes_topics:
             await event_log.create([topics.interactions, topics.outcomes, topics.dead])
@@ -238,6 +240,7 @@ def _stages(
         handlers=HandlerThreads(),
         settle_ms=settings.settle_ms,
         callers=settings.callers or NOBODY,
+        stores=settings.stores,
     )
     return _Stages(
         consume=consume,
@@ -245,7 +248,7 @@ def _stages(
             ledger=ledger,
             platform=platform,
             topics=topics,
-            throttle=Throttle(settings.limits),
+            throttle=Throttle(settings.limits, settings.stores),
             settler=settler,
             relay=relay,
             alarm=alarm,

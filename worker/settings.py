@@ -1,6 +1,6 @@
 """What the worker can be told."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -108,6 +108,11 @@ class WorkerSettings:
     admin_host: str = admin_host()
     admin_port: int = admin_port(9102)
     observability: ObservabilitySettings = section(ObservabilitySettings)
+
+    @property
+    def stores(self) -> Collection[AppId]:
+        """The apps of the app store, which have more organisations than one."""
+        return frozenset(app.app_id for app in self.apps if app.platform.app_type == "store")
 
     @property
     def platforms(self) -> Mapping[AppId, PlatformSettings]:

@@ -129,6 +129,7 @@ def send(
     card: Annotated[str, typer.Argument(metavar="CARD", help="File with the card's JSON, or - for standard input.")],
     to: Annotated[str, typer.Option(help="A chat (oc_…), a person (ou_…, on_…, a user id) or an e-mail address.")],
     name: Annotated[str | None, typer.Option(help="Which of several apps sends it.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="In which organisation, by its key: for a store app.")] = None,
     request_id: Annotated[str | None, typer.Option(help="Sent again with the same id, it is sent once.")] = None,
     *,
     as_json: JsonOption = False,
@@ -136,7 +137,7 @@ def send(
     """Send a card: recorded in the log, performed by the worker. Prints the id of its outcomes."""
     from cardwire.cli.send import send as send_card
 
-    send_card(environment({}), card, to=to, name=name, request_id=request_id, as_json=as_json)
+    send_card(environment({}), card, to=to, name=name, tenant=tenant, request_id=request_id, as_json=as_json)
 
 
 @cli.command()

@@ -29,11 +29,13 @@ from shared.core.ids import AppId, TenantKey
 from shared.core.json_text import JsonText
 from shared.eventlog.open import open_log
 from shared.eventlog.port import NewRecord, Topics
-from shared.settings import APPS, LogSettings, app_id, load, one_of_each, section, several
+from shared.settings import APPS, AppType, LogSettings, app_id, app_type, load, one_of_each, section, several
 
 EXAMPLE: Final = "cardwire send --to oc_… card.json"
 
 _TO: Final = re.compile(r"[!-~]{1,256}")
+_TENANT: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_TENANT_EXAMPLE: Final = "--tenant 2ed263bf32cf1651"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -43,6 +45,7 @@ class SendApp:
 
     name: str | None = None
     app_id: AppId = app_id()
+    app_type: AppType = app_type()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,14 @@ class SendSettings:
 
 
 def send(
-    env: Mapping[str, str], card: str, *, to: str, name: str | None, request_id: str | None, as_json: bool
+    env: Mapping[str, str],
+    card: str,
+    *,
+    to: str,
+    name: str | None,
+    tenant: str | None,
+    request_id: str | None,
+    as_json: bool,
 ) -> None:
     """
     Record that a card is to be sent, and print the id that its outcomes will have.
@@ -63,6 +73,7 @@ def send(
         card: Path of a file with the card's JSON, or ``-`` for standard input.
         to: A chat or a person, as for `SendCard`.
         name: Which of several apps sends it.
+        tenant: In which organisation, of the many that have a store app.
         request_id: Who sends the same id again sends nothing more.
 
     Raises:
@@ -74,8 +85,16 @@ def send(
     _check("--to", to, _TO, "a chat, a person or an address", "--to oc_…")
     known = request_id if request_id is not None else secrets.token_hex(8)
     _check("--request-id", known, _REQUEST_ID, "letters, digits, dots, colons, dashes", "--request-id invoice-1042")
+    if tenant is not None:
+        _check("--tenant", tenant, _TENANT, "the key of an organisation", _TENANT_EXAMPLE)
     settings = load(SendSettings, _with_log(env))
-    request = _request(_app(settings.apps, name), known, SendCard(text, to))
+    app = _app(settings.apps, name)
+    if app.app_type == "store" and tenant is None:
+        raise ConfigError(
+            "--tenant is missing: expected the key of an organisation, because many have a store app, for example "
+            f"{_TENANT_EXAMPLE}"
+        )
+    request = _request(app.app_id, TenantKey(tenant or ""), known, SendCard(text, to))
     asyncio.run(_append(settings.log, request))
     typer.echo(json.dumps({"id": request.event_id}) if as_json else f"{request.event_id}: recorded")
 
@@ -104,10 +123,10 @@ def _with_log(env: Mapping[str, str]) -> Mapping[str, str]:
     return {**env, "CARDWIRE_LOG": log} if Path(log.removeprefix("sqlite:///")).exists() else env
 
 
-def _app(apps: Sequence[SendApp], name: str | None) -> AppId:
-    named = {app.name: app.app_id for app in apps}
+def _app(apps: Sequence[SendApp], name: str | None) -> SendApp:
+    named = {app.name: app for app in apps}
     if len(apps) == 1 and name is None:
-        return apps[0].app_id
+        return apps[0]
     if name not in named:
         names = [known for known in named if known is not None]
         expected = f"one of {', '.join(names)}" if names else "none, because there is one app"
@@ -115,12 +134,12 @@ def _app(apps: Sequence[SendApp], name: str | None) -> AppId:
     return named[name]
 
 
-def _request(whose: AppId, request_id: str, effect: SendCard) -> RequestReceived:
+def _request(whose: AppId, tenant_key: TenantKey, request_id: str, effect: SendCard) -> RequestReceived:
     now = time.time_ns() // 1_000_000
     return RequestReceived(
         event_id=request_event_id(COMMAND_LINE, request_id),
         app_id=whose,
-        tenant_key=TenantKey(""),
+        tenant_key=tenant_key,
         caller=COMMAND_LINE,
         request_id=request_id,
         effects=(effect,),

@@ -54,6 +54,10 @@ _NEW: Final = (
     "this is allowed here since {since} s, and workers may not know it yet: expected a pause, send the same request_id "
     "again in {after} s"
 )
+_NO_TENANT: Final = (
+    "tenant_key is missing: expected the key of an organisation, because many have a store app, for example "
+    '"tenant_key": "2df73991750a1b2c"'
+)
 _TOO_LARGE: Final = "the request is larger than the log takes: expected a smaller one, for example with a smaller card"
 _STRANGER: Final = "the token is missing or nobody's: expected one of a caller, for example Authorization: Bearer …"
 
@@ -97,6 +101,7 @@ class Requests:
     Args:
         callers: Who may ask for what.
         apps: Those that this gateway knows.
+        stores: Those of them that have more organisations than one, so that a request must name its own.
     """
 
     def __init__(
@@ -104,12 +109,14 @@ class Requests:
         *,
         callers: Callers,
         apps: Collection[AppId],
+        stores: Collection[AppId] = frozenset(),
         appender: Appender,
         topics: Topics,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._settling = Settling.from_start(callers)
+        self._stores = stores
         self._apps, self._appender, self._topics, self._clock, self._metrics = apps, appender, topics, clock, metrics
         self._under_way = Counter[str]()
 
@@ -140,6 +147,8 @@ class Requests:
         except BadRequest as error:
             return Answer.refused(400, str(error))
         received = requested.by(caller.name, self._clock.now())
+        if requested.app_id in self._stores and not requested.tenant_key:
+            return Answer.refused(400, _NO_TENANT, received=received)
         if refusal := self._refusal(caller, requested):
             return Answer.refused(403, refusal, received=received)
         known_s = self._clock.monotonic() - self._settling.newest(caller, requested.app_id, requested.effects)

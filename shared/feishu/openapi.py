@@ -15,7 +15,7 @@ from urllib.parse import quote
 import orjson
 
 from shared.core.effects.returning import Method
-from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, chat_target, user_target
+from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey, chat_target, user_target
 from shared.core.json_text import EpochMs, JsonText, json_text
 from shared.feishu.cards import everybodys
 from shared.feishu.codes import Verdict, verdict
@@ -97,7 +97,7 @@ class PlatformError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A tenant access token and how long it lives, in seconds from now."""
+    """An access token, of an organisation or of an app, and how long it lives, in seconds from now."""
 
     value: str = field(repr=False)
     expires_in_s: int
@@ -119,6 +119,36 @@ def tenant_token(app_id: AppId, app_secret: str) -> ApiRequest:
         method="POST",
         path="/open-apis/auth/v3/tenant_access_token/internal",
         body=json_body({"app_id": app_id, "app_secret": app_secret}),
+    )
+
+
+def app_token(app_id: AppId, app_secret: str, app_ticket: str) -> ApiRequest:
+    """Ask for a store app's own access token ("Store apps"). Read the reply with `read_token`."""
+    return ApiRequest(
+        api="auth.v3.app_access_token",
+        method="POST",
+        path="/open-apis/auth/v3/app_access_token",
+        body=_json({"app_id": app_id, "app_secret": app_secret, "app_ticket": app_ticket}),
+    )
+
+
+def tenant_token_of_store(app_access_token: str, tenant_key: TenantKey) -> ApiRequest:
+    """Ask for a store app's access token in one organisation ("Store apps"). Read the reply with `read_token`."""
+    return ApiRequest(
+        api="auth.v3.tenant_access_token",
+        method="POST",
+        path="/open-apis/auth/v3/tenant_access_token",
+        body=_json({"app_access_token": app_access_token, "tenant_key": tenant_key}),
+    )
+
+
+def resend_ticket(app_id: AppId, app_secret: str) -> ApiRequest:
+    """Ask for a store app's ticket to be sent again, as an event ("Store apps")."""
+    return ApiRequest(
+        api="auth.v3.app_ticket.resend",
+        method="POST",
+        path="/open-apis/auth/v3/app_ticket/resend",
+        body=_json({"app_id": app_id, "app_secret": app_secret}),
     )
 
 
@@ -230,7 +260,10 @@ def read(reply: ApiReply) -> Success | PlatformError:
     return _error(code or None, reply)
 
 
-def read_token(reply: ApiReply) -> Token | PlatformError:
+TokenName = Literal["tenant_access_token", "app_access_token"]
+
+
+def read_token(reply: ApiReply, name: TokenName = "tenant_access_token") -> Token | PlatformError:
     """
     Tell what a token request got: this reply has its fields at the top level.
 
@@ -238,8 +271,11 @@ def read_token(reply: ApiReply) -> Token | PlatformError:
     of configuration.
     """
     content = _content(reply)
-    value, life = content.get("tenant_access_token"), content.get("expire")
+    value, life = content.get(name), content.get("expire")
     if _code(content) == 0 and isinstance(value, str) and value and isinstance(life, int):
+        if not (value.isascii() and value.isprintable()):
+            # It could not stand in a header.
+            return PlatformError(code=None, http_status=reply.status, verdict="retry", log_id=_log_id(reply))
         return Token(value=value, expires_in_s=life)
     error = _error(_code(content) or None, reply)
     if error.verdict in {"retry", "rate_limit"}:

@@ -11,7 +11,7 @@ from shared.core.secret import Secret
 from shared.settings.apps import APPS, AppFields, field_of, one_of_each, respelled
 from shared.settings.callers_file import CALLERS, callers
 from shared.settings.declare import Setting, declared, optional, required, section, setting, several
-from shared.settings.kinds import CallbackStyle
+from shared.settings.kinds import AppType, CallbackStyle
 from shared.settings.load import ConfigWarning, load, rereader
 from shared.settings.sections import (
     CallbackSettings,
@@ -24,6 +24,7 @@ from shared.settings.sections import (
     admin_host,
     admin_port,
     app_id,
+    app_type,
     domain,
     handlers,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "APPS",
     "CALLERS",
     "AppFields",
+    "AppType",
     "CallbackSettings",
     "CallbackStyle",
     "ConfigWarning",
@@ -46,6 +48,7 @@ __all__ = [
     "admin_host",
     "admin_port",
     "app_id",
+    "app_type",
     "callers",
     "declared",
     "domain",

@@ -111,6 +111,13 @@ CallbackStyle = Literal["auto", "new", "legacy", "both"]
 Delivery = Literal["webhook", "websocket", "both"]
 
 
+AppType = Literal["custom", "store"]
+
+
+def _app_type(text: str) -> AppType:
+    return cast("AppType", choice("custom", "store").parse(text))
+
+
 def _delivery(text: str) -> Delivery:
     return cast("Delivery", choice("webhook", "websocket", "both").parse(text))
 
@@ -136,6 +143,7 @@ APP_ID: Final = Kind(name="app id", expected="the app's id", parse=lambda text: 
 FLAG: Final = Kind(name="true | false", expected="true or false", parse=_flag)
 STYLE: Final = Kind(name="auto | new | legacy | both", expected="one of auto, new, legacy, both", parse=_style)
 DELIVERY: Final = Kind(name="webhook | websocket | both", expected="one of webhook, websocket, both", parse=_delivery)
+APP_TYPE: Final = Kind(name="custom | store", expected="one of custom, store", parse=_app_type)
 DOMAIN: Final = Kind(name="domain", expected="open.feishu.cn, open.larksuite.com or an http(s) address", parse=_domain)
 APP: Final = Kind(
     name="module:attribute", expected="the module and the name of your App, as module:attribute",

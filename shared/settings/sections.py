@@ -10,6 +10,7 @@ from shared.settings.declare import optional, required, section, setting
 from shared.settings.kinds import (
     APP,
     APP_ID,
+    APP_TYPE,
     DELIVERY,
     DOMAIN,
     FLAG,
@@ -22,6 +23,7 @@ from shared.settings.kinds import (
     SECRET,
     STYLE,
     TEXT,
+    AppType,
     CallbackStyle,
     Delivery,
     choice,
@@ -50,6 +52,18 @@ def handlers() -> str:
         meaning="Where your handlers are: module and name of the App; the current folder is looked in last. "
         "Of several apps, those that name no other.",
         example="handlers:app",
+    )
+
+
+def app_type() -> AppType:
+    """Declare whether the app has one organisation or many."""
+    return setting(
+        APP_TYPE,
+        "LARK_APP_TYPE",
+        default="custom",
+        meaning="custom: an app of your own organisation. store: one of the app store, which other organisations have "
+        "installed: its access tokens need the app_ticket that the platform sends every hour.",
+        example="store",
     )
 
 
@@ -171,6 +185,7 @@ class PlatformSettings:
     app_secret: Secret = required(
         SECRET, "LARK_APP_SECRET", meaning=FROM_THE_CONSOLE, example="s-from-the-console", aliases=("APP_SECRET",)
     )
+    app_type: AppType = app_type()
     domain: str = domain()
 
 

@@ -37,6 +37,7 @@ from worker.app import serve as serve_worker
 from worker.ledger.open import open_ledger
 from worker.ledger.sql_ledger import SqlLedger
 from worker.platform.client import HttpPlatform
+from worker.platform.tickets import LedgerTickets
 from worker.settings import WorkerSettings
 
 PATIENCE_S: Final = 30.0
@@ -162,7 +163,9 @@ class World:
             if self.clock is not None:
                 given["ledger"] = self.busy.watch(given.get("ledger") or self.ledger)
             if self.clock is not None and "platform" not in given:
-                platform = await closing.enter_async_context(HttpPlatform.of(settings, self.clock))
+                platform = await closing.enter_async_context(
+                    HttpPlatform.of(settings, self.clock, LedgerTickets(self.ledger, "tests"))
+                )
                 given["platform"] = self.busy.watch(platform)
             running = await closing.enter_async_context(serve_worker(settings, given.pop("app"), **given))
             self.workers.append(running)

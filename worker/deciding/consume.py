@@ -8,7 +8,7 @@ nothing is read and nothing is lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
 import structlog
@@ -76,11 +76,13 @@ class Consume:
         handlers: HandlerThreads,
         settle_ms: int = SETTLE_MS,
         callers: Callers = NOBODY,
+        stores: Collection[AppId] = frozenset(),
     ) -> None:
         self._apps, self._log, self._ledger, self._topics, self._group = apps, event_log, ledger, topics, group
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
         self._settle_ms = settle_ms
         self.callers = callers
+        self._stores = stores
         self.reread: Callable[[], Awaitable[None]] = _nothing_to_read
         self._telling = Telling()
         self._next: dict[int, int] = {}
@@ -211,7 +213,9 @@ class Consume:
         if self._refuses_some(rest, known):
             await self.reread()  # it is for good: by the lists as they are now
         callers = self.callers  # the same if it is decided again
-        return await self._handlers.run(lambda call: decide(batch, known, self._apps, call, callers=callers))
+        return await self._handlers.run(
+            lambda call: decide(batch, known, self._apps, call, callers=callers, stores=self._stores)
+        )
 
     def _refuses_some(self, rest: Sequence[Taken], known: Known) -> bool:
         asked = (taken.fact for taken in rest if isinstance(taken.fact, RequestReceived))

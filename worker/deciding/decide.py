@@ -6,7 +6,7 @@ transaction. User code is called through ``call``, which the thread runner provi
 replaying recorded decisions works the same way.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar, assert_never
 
@@ -74,13 +74,22 @@ class Call(Protocol):
         """The batch's time for user code is used up: commit what is decided, the rest follows."""
 
 
-def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call, *, callers: Callers = NOBODY) -> Draft:
+def decide(
+    batch: Batch,
+    known: Known,
+    apps: Mapping[AppId, App],
+    call: Call,
+    *,
+    callers: Callers = NOBODY,
+    stores: Collection[AppId] = frozenset(),
+) -> Draft:
     """
     Decide the batch in log order, or its first part if handlers took too long.
 
     Args:
         apps: Each app's handlers, which decide its clicks.
         callers: Who may ask for what.
+        stores: Apps that have more organisations than one.
     """
     draft = Draft(known)
     is_shared = len({id(app) for app in apps.values()}) == 1
@@ -106,7 +115,8 @@ def decide(batch: Batch, known: Known, apps: Mapping[AppId, App], call: Call, *,
             case RequestReceived() as request:
                 chat_id = draft.chat_of(request)
                 offset = taken.record.offset
-                draft.claim(taken, request, grant(request, apps.keys(), callers, offset=offset, chat_id=chat_id))
+                granted = grant(request, apps.keys(), callers, offset=offset, chat_id=chat_id, stores=stores)
+                draft.claim(taken, request, granted)
             case _ as unreachable:
                 assert_never(unreachable)
         draft.passed(taken)

@@ -29,12 +29,14 @@ from shared.core.events import (
 from shared.core.ids import AppId, ChatId, DeliveryKey
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import NOBODY_YET, Standing, Standings, joined
+from shared.core.secret import Secret
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
 from worker.deciding.batch import Taken, parked
 from worker.deciding.plan import UNANSWERED_MS
 from worker.deciding.rights import rights
 from worker.deciding.suspension import after_miss, after_success
 from worker.ledger.port import (
+    AppTicket,
     CardKey,
     CardRow,
     ClaimKey,
@@ -302,6 +304,7 @@ class Draft:
             ],
             suspensions=list(self._suspensions.values()),
             new_style_at=self._new_style_at(),
+            tickets=self._tickets(),
             outbox=[
                 # What a decision hands over is told before it: whoever has read the decision finds that, too.
                 *(
@@ -321,6 +324,15 @@ class Draft:
                 newest[click.app_id] = max(newest.get(click.app_id, 0), click.received_at)
         before = self._known.new_style_at
         return {app: at for app, at in newest.items() if at >= before.get(app, 0) + NEW_STYLE_MS}
+
+    def _tickets(self) -> dict[AppId, AppTicket]:
+        """Return the newest ticket of each store app, whatever else was decided about the events that brought them."""
+        newest: dict[AppId, AppTicket] = {}
+        for event in (claimed.click for claimed in self._claims.values()):
+            if isinstance(event, InteractionReceived) and event.app_ticket is not None:
+                ticket = AppTicket(ticket=Secret(event.app_ticket), at=event.received_at)
+                newest[event.app_id] = max(newest.get(event.app_id, ticket), ticket, key=lambda one: one.at)
+        return newest
 
 
 def _delivery(click: Asked) -> DeliveryRef | None:

@@ -19,12 +19,21 @@ from worker.deciding.plan import plan
 UNKNOWN_APP: Final = "unknown_app"
 """Why an input of an app that this worker was not told of is not decided."""
 
+NO_TENANT: Final = "a store app has many organisations, and the request names none (tenant_key)"
+"""Why a request in the name of a store app is not done: nobody could say with whose access token."""
+
 UNKNOWN_CALLER: Final = "unknown_caller"
 """Why a request of a caller that this worker was not told of is not decided."""
 
 
 def grant(
-    request: RequestReceived, apps: Collection[AppId], callers: Callers, *, offset: int, chat_id: ChatId | None
+    request: RequestReceived,
+    apps: Collection[AppId],
+    callers: Callers,
+    *,
+    offset: int,
+    chat_id: ChatId | None,
+    stores: Collection[AppId] = frozenset(),
 ) -> Verdict:
     """
     Return what becomes of a request: all of its effects, or none.
@@ -36,9 +45,12 @@ def grant(
         apps: Those that this worker knows.
         offset: The request's offset in its partition.
         chat_id: The chat of the request's card, where it is known.
+        stores: Apps that have more organisations than one.
     """
     if request.app_id not in apps:
         return Verdict(result="failed", reason=UNKNOWN_APP)
+    if request.app_id in stores and not request.tenant_key:
+        return Verdict(result="refused", reason=NO_TENANT)
     match request.caller:
         case name if name == OURSELVES:
             only_updates = all(isinstance(effect, UpdateCard) for effect in request.effects)

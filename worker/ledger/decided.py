@@ -12,6 +12,7 @@ from shared.core.events import ClaimResult, Eligibility
 from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import Standings
+from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from worker.ledger.leased import FaceRow, Token
 
@@ -153,6 +154,14 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppTicket:
+    """What a store app asks for access tokens with, and when the gateway received it (ms): the newest counts."""
+
+    ticket: Secret
+    at: EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
     """
     A handler's record of missed deadlines, shared by all workers.
@@ -208,4 +217,5 @@ class Write:
     dead_letters: Sequence[DeadLetter] = ()
     suspensions: Sequence[Suspension] = ()
     new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
+    tickets: Mapping[AppId, AppTicket] = field(default_factory=dict)
     outbox: Sequence[NewRecord] = ()

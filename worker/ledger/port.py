@@ -27,9 +27,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from shared.core.errors import CardwireError
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
+from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from worker.ledger.decided import (
+    AppTicket,
     CardKey,
     CardRow,
     ClaimKey,
@@ -67,6 +70,7 @@ from worker.ledger.leased import (
 )
 
 __all__ = [
+    "AppTicket",
     "Applied",
     "Beginning",
     "Begun",
@@ -200,6 +204,9 @@ class Ledger(Protocol):
 
     async def blocked(self, key: BudgetKey, *, for_ms: int) -> None:
         """Let nobody call this API for so long: the platform said so."""
+
+    async def app_ticket(self, app_id: AppId) -> Secret | None:
+        """Return the newest ticket of a store app, or ``None`` if none has come yet."""
 
     async def next_due(self) -> EpochMs | None:
         """Return when the next free target is due, or a lease ends (ms, ledger's clock)."""

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Integer, and_, select
+from sqlalchemy import BigInteger, Connection, Integer, and_, bindparam, select
 
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import read_standings
+from shared.core.secret import Secret
 from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Position, Suspension, Wanted
 from worker.ledger.sql import insert_given, keys
@@ -37,7 +39,9 @@ class Reads:
         self._faces = select(*FACE_COLUMNS).join(
             self._pairs.table, and_(faces.c.app_id == pair.app_id, faces.c.message_id == pair.id)
         )
-        self._new_style = select(*apps.c).join(self._apps.table, apps.c.app_id == self._apps.table.c.app_id)
+        here = apps.c.app_id == self._apps.table.c.app_id
+        self._new_style = select(apps.c.app_id, apps.c.new_style_at).join(self._apps.table, here)
+        self._ticket = select(apps.c.app_ticket).where(apps.c.app_id == bindparam("given_app_id", type_=Key))
         self._suspensions = select(*suspensions.c)
         self._positions = select(*positions.c).order_by(positions.c.partition)
         self._beginning = keys(dialect, partition=Integer(), next=BigInteger())
@@ -46,6 +50,11 @@ class Reads:
     @in_snapshot
     def now(self, connection: Connection) -> EpochMs:
         return int(connection.execute(self._now).scalar_one())
+
+    @in_snapshot
+    def app_ticket(self, connection: Connection, app_id: AppId) -> Secret | None:
+        found = connection.execute(self._ticket, {"given_app_id": app_id}).scalar_one_or_none()
+        return None if found is None else Secret(found.decode())
 
     @in_snapshot
     def positions(self, connection: Connection) -> Mapping[int, Position]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from shared.core.ids import AppId, MessageId
 from shared.core.json_text import EpochMs
+from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from worker.ledger import schema
 from worker.ledger.budgets import Budgets
@@ -93,6 +94,9 @@ class SqlLedger:
 
     async def blocked(self, key: BudgetKey, *, for_ms: int) -> None:
         await self._budgets.blocked(key, for_ms=for_ms)
+
+    async def app_ticket(self, app_id: AppId) -> Secret | None:
+        return await self._reads.app_ticket(app_id)
 
     async def next_due(self) -> EpochMs | None:
         return await self._leases.next_due()

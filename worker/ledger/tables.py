@@ -196,6 +196,8 @@ apps: Final = Table(
     METADATA,
     Column("app_id", Key, primary_key=True),
     Column("new_style_at", BigInteger, nullable=False),
+    Column("app_ticket", LargeBinary),
+    Column("ticket_at", BigInteger),
 )
 
 # A handler is code, and hangs for every app that it serves: only where apps have handlers of their own, `handler`

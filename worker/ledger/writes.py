@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Connection, Integer, String, and_, case, literal_column, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Integer,
+    String,
+    and_,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.types import TypeEngine
 
 from shared.core.effects import ANSWERED_CARD
@@ -80,7 +93,7 @@ class Writes:
         self._telling = Telling(database)
         self._dead, self._bury = _dead_letters(dialect)
         self._suspended, self._suspend = _suspensions(dialect, database)
-        self._apps, self._new_style = _apps(dialect)
+        self._apps, self._of_app = _apps(dialect)
 
     @in_transaction
     def write(self, connection: Connection, write: Write) -> EpochMs:
@@ -129,7 +142,7 @@ class Writes:
         dead = [(d.app_id, d.event_id, d.handler, d.reason, d.interaction, now) for d in write.dead_letters]
         self._dead.execute(connection, self._bury, sorted(dead, key=lambda row: tuple(row[:2])))
         self._suspended.execute(connection, self._suspend, sorted(map(_SUSPENSION, write.suspensions)))
-        self._apps.execute(connection, self._new_style, sorted(write.new_style_at.items()))
+        self._apps.execute(connection, self._of_app, _app_values(write))
 
 
 def _moves(dialect: Dialect, database: Database) -> tuple[Given, Any]:
@@ -251,7 +264,19 @@ def _suspensions(dialect: Dialect, database: Database) -> tuple[Given, Any]:
 
 
 def _apps(dialect: Dialect) -> tuple[Given, Any]:
-    given = keys(dialect, app_id=Key, new_style_at=BigInteger())
-    insert = insert_given(dialect, apps, given, ["app_id", "new_style_at"])
+    types = {name: each.type for name, each in apps.c.items()}
+    given = rows(dialect, **types)
+    insert = insert_given(dialect, apps, given, types)
+    newer = insert.excluded.ticket_at >= func.coalesce(apps.c.ticket_at, _ZERO)
+    changed = {name: case((newer, insert.excluded[name]), else_=apps.c[name]) for name in ("app_ticket", "ticket_at")}
     newest = greatest(apps.c.new_style_at, insert.excluded.new_style_at)
-    return given, insert.on_conflict_do_update(index_elements=["app_id"], set_={"new_style_at": newest})
+    return given, insert.on_conflict_do_update(index_elements=["app_id"], set_={"new_style_at": newest, **changed})
+
+
+def _app_values(write: Write) -> list[tuple[Any, ...]]:
+    values: list[tuple[Any, ...]] = []
+    for app_id in sorted({*write.new_style_at, *write.tickets}):
+        ticket = write.tickets.get(app_id)
+        told = (None, None) if ticket is None else (ticket.ticket.reveal().encode(), ticket.at)
+        values.append((app_id, write.new_style_at.get(app_id, 0), *told))
+    return values

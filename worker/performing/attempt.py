@@ -237,8 +237,10 @@ def is_state(head: Head) -> bool:
 
 def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:
     match failure:
-        case Rejected(error=error) | NoToken(error=error):
+        case Rejected(error=error):
             return error, error.verdict
+        case NoToken(error=error, reason=reason):
+            return error, reason or error.verdict
         case Unsure(error=error, reason=reason):
             return error, reason or "no_usable_answer"
         case Unreached():

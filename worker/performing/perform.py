@@ -94,7 +94,7 @@ async def _call(
     except Unreachable as unreachable:
         return Unsure(reason=unreachable.reason) if unreachable.sent else Unreached(reason=unreachable.reason)
     except Unauthorized as unauthorized:
-        return NoToken(error=unauthorized.error)
+        return NoToken(error=unauthorized.error, of_app=unauthorized.of_app, reason=unauthorized.reason)
     match read(reply):
         case Success() as success:
             return reply, success

@@ -61,9 +61,17 @@ class Unreached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoToken:
-    """We have no access token that the platform takes, so nothing happened. It is about the app, not the target."""
+    """
+    We have no access token that the platform takes, so nothing happened. It is about the app, not the target.
+
+    Attributes:
+        of_app: No call of the app would have one; else it is about one organisation, or will pass by itself.
+        reason: A word of ours where the error's verdict says too little.
+    """
 
     error: PlatformError
+    of_app: bool = True
+    reason: str | None = None
 
 
 Failure = Rejected | Unsure | Unreached | NoToken

@@ -18,10 +18,10 @@ from shared.core.effects import (
     StoredEffect,
     UpdateCard,
 )
-from shared.core.ids import TenantKey, chat_target
+from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import get_message
-from worker.ledger.port import Beginning, Begun, BudgetKey, Head, Token
+from worker.ledger.port import Beginning, Begun, Head, Token
 from worker.performing.answered import answered, left_behind
 from worker.performing.outcome import tell
 from worker.performing.reminding import reminded
@@ -30,9 +30,6 @@ from worker.performing.turn import Result, Turn
 from worker.performing.way import NoWay, TokenReason, Way, way_of
 from worker.platform.breaker import Breaker, may_call, put_off_ms
 from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
-
-_ONE_TENANT: Final = TenantKey("")
-"""A custom app has one organisation, counted as one: clicks name it, requests of programs do not."""
 
 _EFFECT: Final = msgspec.json.Decoder(StoredEffect)
 
@@ -78,11 +75,6 @@ class Job:
         if self.way is None or self.way.token is None:
             return result
         return replace(result, settlement=replace(result.settlement, refund=self.way.token.key))
-
-    @property
-    def budget(self) -> BudgetKey:
-        """Which budget the call is taken from."""
-        return BudgetKey(self.head.app_id, _ONE_TENANT, self.api)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,8 +211,9 @@ class Pump:
         came_to = result(made, self._rng.random)
         self._put(came_to)
         if came_to.block_ms is not None:
-            self._throttle.silence(job.budget, made.now + came_to.block_ms)
-            await self._ledger.blocked(job.budget, for_ms=came_to.block_ms)
+            budget = self._throttle.budget(job)
+            self._throttle.silence(budget, made.now + came_to.block_ms)
+            await self._ledger.blocked(budget, for_ms=came_to.block_ms)
 
     def _needless(self, job: Job, now: EpochMs) -> Result | None:
         """Return what a job comes to without a call, if things have changed while it waited for the rate limit."""

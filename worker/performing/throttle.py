@@ -1,7 +1,7 @@
 """How fast calls may be made: what to reserve of each API, whose turn is when, how far apart a target's calls are."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -17,6 +17,7 @@ from shared.core.effects import (
     UpdateCard,
     UpdateChat,
 )
+from shared.core.ids import AppId, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import PREVIEW_REFRESH_MS, Limits
 from worker.budget import at_once, pace_ms, rate_of
@@ -28,14 +29,28 @@ from worker.policy import FindChat
 AHEAD_MS: Final = 2_000
 """How far ahead calls are reserved; who would wait longer gives the target back."""
 
+_ONE_TENANT: Final = TenantKey("")
+
 
 class Throttle:
-    """The documented limits, as this deployment has them."""
+    """
+    The documented limits, as this deployment has them.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    Args:
+        stores: Apps that have more organisations than one, each with limits of its own.
+    """
+
+    def __init__(self, limits: Limits, stores: Collection[AppId] = frozenset()) -> None:
+        self._limits, self._stores = limits, stores
         self._rates: dict[str, Rate] = {}
         self._silent: dict[BudgetKey, EpochMs] = {}
+
+    def budget(self, job: Job) -> BudgetKey:
+        """Return which budget a call is taken from."""
+        head = job.head
+        # A custom app has one organisation: clicks name it, requests of programs do not.
+        tenant_key = head.tenant_key if head.app_id in self._stores else _ONE_TENANT
+        return BudgetKey(head.app_id, tenant_key, job.api)
 
     def wants(self, jobs: Sequence[Job]) -> dict[BudgetKey, tuple[int, Rate]]:
         """Return how many calls of each API to reserve; nothing where there is no limit."""
@@ -43,8 +58,9 @@ class Throttle:
         for job in jobs:
             rate = self._rate(job.api)
             if rate.second_us or rate.minute_us:
-                calls = wants[job.budget][0] + 1 if job.budget in wants else 1
-                wants[job.budget] = (min(calls, at_once(rate)), rate)
+                budget = self.budget(job)
+                calls = wants[budget][0] + 1 if budget in wants else 1
+                wants[budget] = (min(calls, at_once(rate)), rate)
         return wants
 
     def spaced(
@@ -55,16 +71,17 @@ class Throttle:
         put_off: list[Result] = []
         before: dict[BudgetKey, int] = {}
         for job in jobs:
-            wait_ms = waits.get(job.budget, 0)
-            nth = before.get(job.budget, 0)
+            budget = self.budget(job)
+            wait_ms = waits.get(budget, 0)
+            nth = before.get(budget, 0)
             if wait_ms > AHEAD_MS:
                 put_off.append(job.turn.settled(now, pace_ms=wait_ms - AHEAD_MS // 2))
                 continue
-            if job.budget in waits and nth >= at_once(self._rate(job.api)):
+            if budget in waits and nth >= at_once(self._rate(job.api)):
                 put_off.append(job.turn.settled(now))  # They ask for a reservation of their own.
                 continue
-            before[job.budget] = nth + 1
-            spacing_us = self._rate(job.api).second_us if job.budget in waits else 0
+            before[budget] = nth + 1
+            spacing_us = self._rate(job.api).second_us if budget in waits else 0
             ready.append(replace(job, wait_s=wait_ms / 1_000 + nth * spacing_us / 1_000_000))
         return ready, put_off
 
@@ -74,7 +91,7 @@ class Throttle:
 
     def silenced(self, job: Job, now: EpochMs) -> Result | None:
         """Put a job off whose time was reserved before its API fell silent; ``None`` if it may be called."""
-        left_ms = self._silent.get(job.budget, 0) - now
+        left_ms = self._silent.get(self.budget(job), 0) - now
         return job.turn.settled(now, pace_ms=left_ms) if left_ms > 0 else None
 
     def pace_ms(self, job: Job) -> int:

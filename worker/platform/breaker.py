@@ -92,6 +92,8 @@ def heard(breaker: Breaker, performed: Performed | Found, *, target: Target, now
     match performed:
         case Done() | Found():
             return answered()
+        case NoToken(of_app=False):
+            return breaker  # One organisation has none, or all wait for a ticket: the platform is not away.
         case NoToken() | Unreached():
             return failed(breaker, target=None, now=now)
         case Rejected(error=error) | Unsure(error=error):

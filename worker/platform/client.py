@@ -17,9 +17,11 @@ import structlog
 from shared.clock import Clock
 from shared.core.ids import AppId, TenantKey
 from shared.core.secret import Secret
-from shared.feishu.openapi import ApiReply, ApiRequest, PlatformError, Token, read, read_token, tenant_token
+from shared.feishu.openapi import ApiReply, ApiRequest
 from shared.settings import PlatformSettings
 from worker.platform.exchange import Progress, Way, noting_sent
+from worker.platform.granting import Granting, refuses_token
+from worker.platform.tickets import NoTickets, Tickets
 from worker.platform.tokens import Tokens, Unauthorized, Unreachable
 from worker.settings import UNKNOWN_HINT, WorkerSettings
 
@@ -58,6 +60,7 @@ class HttpPlatform:
     Args:
         apps: Of each app that calls are made for, where its platform is and its secret. For others there is no access
             token, and a line says so once.
+        tickets: Those of store apps.
         proxy: The address through which the platform is reached, with its credentials: see `shared.outbound`.
     """
 
@@ -66,6 +69,7 @@ class HttpPlatform:
         apps: Mapping[AppId, PlatformSettings],
         *,
         clock: Clock,
+        tickets: Tickets | None = None,
         proxy: Secret | None = None,
         deadline_s: float = DEADLINE_S,
         connect_s: float = CONNECT_S,
@@ -76,13 +80,14 @@ class HttpPlatform:
         self._unknown: set[AppId] = set()
         self._deadline_s = deadline_s
         self._connect_s = connect_s
-        self._tokens = Tokens(self._fetch_token, clock)
+        self._granting = Granting(self._told, self._ask, tickets or NoTickets(), clock)
+        self._tokens = Tokens(self._granting.fetch, clock)
         self._open_session: aiohttp.ClientSession | None = None
 
     @classmethod
-    def of(cls, settings: WorkerSettings, clock: Clock) -> Self:
-        """Return the platform of the apps that the settings name."""
-        return cls(settings.platforms, clock=clock, proxy=settings.outbound.proxy)
+    def of(cls, settings: WorkerSettings, clock: Clock, tickets: Tickets | None = None) -> Self:
+        """Return the platform of the apps that the settings name; ``tickets``: those of store apps."""
+        return cls(settings.platforms, clock=clock, tickets=tickets, proxy=settings.outbound.proxy)
 
     def renew(self, apps: Mapping[AppId, PlatformSettings]) -> None:
         """Ask for access tokens with these secrets from now on; tokens that were given count as long as they live."""
@@ -103,6 +108,7 @@ class HttpPlatform:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._tokens.close()
+        await self._granting.close()
         await self._session.close()
 
     async def call(self, app_id: AppId, tenant_key: TenantKey, request: ApiRequest) -> ApiReply:
@@ -121,46 +127,31 @@ class HttpPlatform:
         token = await self._tokens.get(app_id, tenant_key)
         way = self._ways[self._apps[app_id].domain]
         reply = await way.exchange(self._session, request, progress, token)
-        if not _refuses_token(reply):
+        if not refuses_token(reply):
             return reply
         progress.sent = False
         token = await self._tokens.get(app_id, tenant_key, other_than=token)
         return await way.exchange(self._session, request, progress, token)
 
-    async def _fetch_token(self, app_id: AppId, _tenant_key: TenantKey) -> Token | PlatformError | Unreachable:
-        told = self._apps.get(app_id)
-        if told is None:
-            self._tell_unknown(app_id)
-            return PlatformError(code=None, http_status=0, verdict="configuration")
-        request = tenant_token(app_id, told.app_secret.reveal())
+    async def _ask(self, told: PlatformSettings, request: ApiRequest) -> ApiReply | Unreachable:
+        """Make a call that needs no token, because it asks for one."""
         try:
             async with asyncio.timeout(self._deadline_s):
-                reply = await self._ways[told.domain].exchange(self._session, request, Progress(), None)
+                return await self._ways[told.domain].exchange(self._session, request, Progress(), None)
         except Unreachable as unreachable:
             return unreachable
         except TimeoutError:
             return Unreachable(f"no access token within {self._deadline_s:g} s", sent=False)
-        token = read_token(reply)
-        if isinstance(token, Token) and not (token.value.isascii() and token.value.isprintable()):
-            # It could not stand in a header.
-            return PlatformError(code=None, http_status=reply.status, verdict="retry")
-        return token
 
-    def _tell_unknown(self, app_id: AppId) -> None:
-        if app_id not in self._unknown:
+    def _told(self, app_id: AppId) -> PlatformSettings | None:
+        told = self._apps.get(app_id)
+        if told is None and app_id not in self._unknown:
             self._unknown.add(app_id)
             log.warning("app_unknown", app_id=app_id, what="its effects wait", hint=UNKNOWN_HINT)
+        return told
 
     @property
     def _session(self) -> aiohttp.ClientSession:
         if self._open_session is None:
             raise RuntimeError("HttpPlatform is a context manager: async with HttpPlatform(…) as platform")
         return self._open_session
-
-
-def _refuses_token(reply: ApiReply) -> bool:
-    match read(reply):
-        case PlatformError(verdict="refresh_token"):
-            return True
-        case _:
-            return False

@@ -42,16 +42,22 @@ class Unauthorized(CardwireError):
 
     Attributes:
         error: Why. Its verdict is ``configuration`` (an operator must act) or ``retry`` / ``rate_limit``.
+        of_app: No call of the app would have one. Else it is about one organisation, or will pass by itself.
+        reason: A word of ours where the verdict says too little.
     """
 
-    def __init__(self, error: PlatformError) -> None:
+    def __init__(self, error: PlatformError, *, of_app: bool = True, reason: str | None = None) -> None:
         super().__init__(f"no access token: code {error.code}, http status {error.http_status}, {error.verdict}")
         self.error = error
+        self.of_app = of_app
+        self.reason = reason
 
 
 Whose = tuple[AppId, TenantKey]
 
-Fetch = Callable[[AppId, TenantKey], Awaitable[Token | PlatformError | Unreachable]]
+Got = Token | Unauthorized | Unreachable
+
+Fetch = Callable[[AppId, TenantKey], Awaitable[Got]]
 """Asks the platform for a token. Failures are values, because many callers may wait for one."""
 
 
@@ -75,7 +81,7 @@ class Tokens:
         self._fetch = fetch
         self._clock = clock
         self._kept: dict[Whose, _Kept] = {}
-        self._asking: dict[Whose, asyncio.Task[Token | PlatformError | Unreachable]] = {}
+        self._asking: dict[Whose, asyncio.Task[Got]] = {}
 
     async def get(self, app_id: AppId, tenant_key: TenantKey, *, other_than: str | None = None) -> str:
         """
@@ -99,8 +105,8 @@ class Tokens:
         match await asyncio.shield(self._asking[whose]):
             case Token(value=value):
                 return value
-            case PlatformError() as error:
-                raise Unauthorized(error)
+            case Unauthorized(error=error, of_app=of_app, reason=reason):
+                raise Unauthorized(error, of_app=of_app, reason=reason)
             case Unreachable(reason=reason):
                 raise Unreachable(reason, sent=False)
 
@@ -117,7 +123,7 @@ class Tokens:
             self._asking[whose] = task
             task.add_done_callback(lambda _: self._asking.pop(whose, None))
 
-    async def _ask_and_keep(self, whose: Whose) -> Token | PlatformError | Unreachable:
+    async def _ask_and_keep(self, whose: Whose) -> Got:
         got = await self._fetch(*whose)
         now, kept = self._clock.monotonic(), self._kept.get(whose)
         if isinstance(got, Token):

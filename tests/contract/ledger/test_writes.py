@@ -10,6 +10,7 @@ from shared.clock import ManualClock
 from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import JsonText
 from shared.core.races import Standing, joined
+from shared.core.secret import Secret
 from tests.contract.ledger.words import (
     APP,
     CARD,
@@ -23,6 +24,7 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from worker.ledger.port import (
+    AppTicket,
     CardKey,
     ClaimKey,
     ClaimRace,
@@ -65,6 +67,22 @@ async def test_a_cards_races_are_kept_with_it_and_replaced_with_it(ledger: SqlLe
     await decider.write(claims=[claim("e3")], cards=[card("om_plain")])
     plain = CardKey(APP, MessageId("om_plain"))
     assert {} == (await ledger.read(replace(NOTHING, cards=[plain]))).cards[plain].rules
+
+
+async def test_the_newest_ticket_of_a_store_app_is_kept(ledger: SqlLedger) -> None:
+    """By the time it was received: one that was logged late replaces nothing, and no other fact of the app does."""
+    decider, other = Decider(ledger), AppId("cli_b")
+    assert await ledger.app_ticket(APP) is None
+    await decider.write(new_style_at={APP: 7})
+    assert await ledger.app_ticket(APP) is None
+    for ticket, at in [("second", 20), ("first", 10)]:
+        await decider.write(tickets={APP: AppTicket(ticket=Secret(ticket), at=at)})
+    await decider.write(new_style_at={APP: 99}, tickets={other: AppTicket(ticket=Secret("other"), at=1)})
+    assert [Secret("second"), Secret("other")] == [await ledger.app_ticket(APP), await ledger.app_ticket(other)]
+    known = await ledger.read(replace(NOTHING, apps=[APP, other]))
+    assert {APP: 99, other: 0} == known.new_style_at
+    await decider.write(tickets={APP: AppTicket(ticket=Secret("third"), at=30)})
+    assert Secret("third") == await ledger.app_ticket(APP)
 
 
 async def test_positions_begin_at_zero_and_are_begun_once(ledger: SqlLedger) -> None:

@@ -1,0 +1,151 @@
+"""
+How an app comes by an access token: one of its own organisation asks once, one of the app store three times over.
+
+::
+
+    custom   app_id, app_secret ──────────────────▶ tenant_access_token
+    store    app_id, app_secret, app_ticket ──────▶ app_access_token     (kept, like every token)
+             app_access_token, tenant_key ────────▶ tenant_access_token
+
+Without a ticket, or with one that the platform no longer takes, it is asked to push another, once a minute; until that
+has come by way of the log, calls wait. Source: docs/reference/platform.md, "Access tokens" and "Store apps".
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal
+
+import structlog
+
+from shared.clock import Clock
+from shared.core.ids import AppId, TenantKey
+from shared.feishu.openapi import (
+    ApiReply,
+    ApiRequest,
+    PlatformError,
+    Success,
+    Token,
+    app_token,
+    read,
+    read_token,
+    resend_ticket,
+    tenant_token,
+    tenant_token_of_store,
+)
+from shared.settings import PlatformSettings
+from worker.platform.tickets import Tickets
+from worker.platform.tokens import Tokens, Unauthorized, Unreachable
+
+NO_TICKET: Final = "no_app_ticket"
+"""Why a store app has no token: it waits for a ticket."""
+
+NO_TENANT: Final = "no_tenant"
+"""Why a store app has no token: the call is made in nobody's name."""
+
+BAD_TICKET: Final = 10012
+
+_APPS_OWN: Final = TenantKey("")
+"""Stands for the tenant of an app access token, which is of none."""
+
+Ask = Callable[[PlatformSettings, ApiRequest], Awaitable[ApiReply | Unreachable]]
+"""Makes one call without a token, within the deadline of a call."""
+
+log = structlog.get_logger("cardwire.worker")
+
+
+class Granting:
+    """Asks the platform for access tokens, by the way of the app's kind."""
+
+    def __init__(
+        self, told: Callable[[AppId], PlatformSettings | None], ask: Ask, tickets: Tickets, clock: Clock
+    ) -> None:
+        self._told, self._ask, self._tickets = told, ask, tickets
+        self._of_apps = Tokens(self._of_app, clock)
+
+    async def fetch(self, app_id: AppId, tenant_key: TenantKey) -> Token | Unauthorized | Unreachable:
+        """Return a fresh token for calls in an organisation, or why there is none."""
+        told = self._told(app_id)
+        if told is None:
+            return Unauthorized(PlatformError(code=None, http_status=0, verdict="configuration"))
+        if told.app_type == "store":
+            return await self._of_tenant(told, app_id, tenant_key)
+        return _granted(await self._ask(told, tenant_token(app_id, told.app_secret.reveal())))
+
+    async def close(self) -> None:
+        """Stop asking."""
+        await self._of_apps.close()
+
+    async def _of_tenant(
+        self, told: PlatformSettings, app_id: AppId, tenant_key: TenantKey
+    ) -> Token | Unauthorized | Unreachable:
+        if not tenant_key:
+            return Unauthorized(_nothing("configuration"), of_app=False, reason=NO_TENANT)
+        try:
+            own = await self._of_apps.get(app_id, _APPS_OWN)
+            reply = await self._ask(told, tenant_token_of_store(own, tenant_key))
+            if isinstance(reply, ApiReply) and refuses_token(reply):
+                own = await self._of_apps.get(app_id, _APPS_OWN, other_than=own)
+                reply = await self._ask(told, tenant_token_of_store(own, tenant_key))
+        except (Unauthorized, Unreachable) as failed:
+            return failed
+        # One organisation may have removed the app: the others go on.
+        return _granted(reply, of_app=False)
+
+    async def _of_app(self, app_id: AppId, _own: TenantKey) -> Token | Unauthorized | Unreachable:
+        told = self._told(app_id)
+        if told is None:
+            return Unauthorized(_nothing("configuration"))
+        ticket = await self._tickets.newest(app_id)
+        if ticket is None:
+            return await self._without_ticket(told, app_id, _nothing("retry"))
+        request = app_token(app_id, told.app_secret.reveal(), ticket.reveal())
+        reply = await self._ask(told, request)
+        match reply if isinstance(reply, Unreachable) else read_token(reply, "app_access_token"):
+            case PlatformError(code=code) as refused if code == BAD_TICKET:
+                return await self._without_ticket(told, app_id, refused)
+            case PlatformError() as error:
+                return Unauthorized(error)
+            case other:
+                return other
+
+    async def _without_ticket(
+        self, told: PlatformSettings, app_id: AppId, error: PlatformError
+    ) -> Unauthorized | Unreachable:
+        """Have a ticket pushed, and say that calls wait for it."""
+        if await self._tickets.may_ask(app_id):
+            log.warning("app_ticket_asked_for", app_id=app_id, refused=error.code)
+            reply = await self._ask(told, resend_ticket(app_id, told.app_secret.reveal()))
+            match reply if isinstance(reply, Unreachable) else read(reply):
+                case Success():
+                    pass
+                case PlatformError() as refused if refused.verdict in {"configuration", "target_final"}:
+                    return Unauthorized(refused)
+                case Unreachable() as unreachable:
+                    return unreachable
+                case _:
+                    pass
+        return Unauthorized(
+            PlatformError(code=error.code, http_status=error.http_status, verdict="retry", log_id=error.log_id),
+            of_app=False,
+            reason=NO_TICKET,
+        )
+
+
+def refuses_token(reply: ApiReply) -> bool:
+    """Say whether the platform did nothing because of the access token, so that another may help."""
+    match read(reply):
+        case PlatformError(verdict="refresh_token"):
+            return True
+        case _:
+            return False
+
+
+def _granted(reply: ApiReply | Unreachable, *, of_app: bool = True) -> Token | Unauthorized | Unreachable:
+    match reply if isinstance(reply, Unreachable) else read_token(reply):
+        case PlatformError() as error:
+            return Unauthorized(error, of_app=of_app)
+        case got:
+            return got
+
+
+def _nothing(verdict: Literal["retry", "configuration"]) -> PlatformError:
+    return PlatformError(code=None, http_status=0, verdict=verdict)

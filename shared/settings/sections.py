@@ -61,9 +61,8 @@ def app_type() -> AppType:
         APP_TYPE,
         "LARK_APP_TYPE",
         default="custom",
-        meaning="custom: an app of your own organisation. store: one of the app store, which other organisations have "
-        "installed: its access tokens need the app_ticket that the platform sends every hour.",
-        example="store",
+        meaning="Whose app it is: your own organisation's (custom), or one of the app store (store), which other "
+        "organisations have installed, and whose access tokens need the app_ticket that the platform sends every hour.",
     )
 
 

@@ -136,3 +136,11 @@ def test_a_failure_that_may_be_the_targets_own_is_held_against_it(failure: Failu
 def test_a_failure_of_the_whole_app_opens_it(failure: Failure) -> None:
     """No connection and no token concern every target alike."""
     assert OPEN == heard(CLOSED, failure, target=CARD, now=1_000)
+
+
+@pytest.mark.parametrize("breaker", [CLOSED, ONE_FAILING, OPEN])
+def test_one_organisation_without_a_token_moves_nothing(breaker: Breaker) -> None:
+    """Nor does a ticket that is waited for: the platform is not away, and other organisations' calls go on."""
+    error = PlatformError(code=10013, http_status=400, verdict="configuration")
+    assert breaker == heard(breaker, NoToken(error=error, of_app=False), target=CARD, now=1_000)
+    assert OPEN == heard(CLOSED, NoToken(error=error), target=CARD, now=1_000)

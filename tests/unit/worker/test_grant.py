@@ -18,7 +18,7 @@ from tests.unit.worker.test_decide import Direct, counting, decisions
 from worker.deciding.batch import take
 from worker.deciding.decide import LATE_MS, decide
 from worker.deciding.draft import REQUEST
-from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER, is_against
+from worker.deciding.grant import NO_TENANT, UNKNOWN_APP, UNKNOWN_CALLER, is_against
 from worker.ledger.port import CardKey, CardRow, ClaimKey, FaceRow, Known, Write
 
 OTHER = MessageId("om_2")
@@ -84,6 +84,16 @@ def test_a_request_makes_a_card_known_that_nobody_clicked() -> None:
     """From then on there is something to hand to handlers."""
     (row,) = written(asked()).cards
     assert (1, None, '{"n":9}', None) == (row.version, row.state, row.content, row.newest_at)
+
+
+def test_a_request_of_a_store_app_without_an_organisation_is_refused() -> None:
+    """Nobody could say with whose access token it is to be done; with one it is."""
+    asking = [asked(SendText("x", "oc_1"), card=None, request_id=key or "none", tenant_key=key) for key in ("", "t1")]
+    draft = decide(
+        take({0: records(asking)}), Known(now=NOW), {APP: counting()}, Direct(), callers=CALLERS, stores={APP}
+    )
+    told = decisions(draft.write({0: 0}, TOPICS))
+    assert [("refused", NO_TENANT), ("decided", None)] == [(each.result, each.reason) for each in told]
 
 
 def test_a_request_is_decided_once() -> None:

@@ -18,6 +18,15 @@ def test_a_long_connection_needs_the_apps_secret(delivery: str) -> None:
         GatewaySettings.load({**ENV, "LARK_DELIVERY": delivery, "LARK_ENCRYPT_KEY": "k"})
 
 
+@pytest.mark.parametrize("delivery", ["websocket", "both"])
+def test_a_store_app_has_no_long_connection(delivery: str) -> None:
+    """The platform opens none, and the line says what to choose instead."""
+    told = {"LARK_DELIVERY": delivery, "LARK_APP_SECRET": "s", "LARK_ENCRYPT_KEY": "k", "LARK_APP_TYPE": "store"}
+    with pytest.raises(ConfigError, match=f"LARK_DELIVERY={delivery} expects a custom app, because .*=webhook"):
+        GatewaySettings.load({**ENV, **told})
+    assert "store" == GatewaySettings.load({**ENV, **told, "LARK_DELIVERY": "webhook"}).apps[0].app_type
+
+
 def test_a_long_connection_alone_needs_no_key_of_callbacks() -> None:
     """The connection says who is speaking."""
     settings = GatewaySettings.load({**ENV, "LARK_DELIVERY": "websocket", "LARK_APP_SECRET": "s"})

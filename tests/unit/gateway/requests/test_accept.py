@@ -18,9 +18,10 @@ from shared.observability.metrics import GATEWAY_METRICS, REQUESTS, Metrics
 from tests.support.testable_log import TestableLog
 
 APP = AppId("cli_a")
+STORE = AppId("cli_store")
 BILLING = Caller(
     name="billing",
-    apps=frozenset({APP, AppId("cli_elsewhere")}),
+    apps=frozenset({APP, STORE, AppId("cli_elsewhere")}),
     effects=frozenset({"SendText"}),
     digests=(digest("tok-planted"),),
 )
@@ -52,7 +53,8 @@ async def requests(log: TestableLog, metrics: Metrics, clock: ManualClock) -> As
     appender.start()
     yield Requests(
         callers=Callers(by_name={"billing": BILLING}),
-        apps={APP},
+        apps={APP, STORE},
+        stores={STORE},
         appender=appender,
         topics=TOPICS,
         clock=clock,
@@ -90,6 +92,17 @@ async def test_what_a_caller_may_not_ask_for_is_not_recorded(
     assert (400 if "JSON" in line else 403, "refused") == (answer.status, answer.outcome)
     assert answer.told["error"].startswith(line)
     assert [] == await log.all(TOPICS.interactions)
+
+
+async def test_a_request_of_a_store_app_names_its_organisation(requests: Requests, log: TestableLog) -> None:
+    """400 with the field that is missing; with it, it is recorded."""
+    nameless = TEXT.replace(b"cli_a", b"cli_store")
+    answer = await requests.accept(BILLING, nameless)
+    assert (400, "refused") == (answer.status, answer.outcome)
+    assert answer.told["error"].startswith("tenant_key is missing: expected the key of an organisation, because many")
+    assert [] == await log.all(TOPICS.interactions)
+    named = await requests.accept(BILLING, nameless.replace(b'"cli_store"', b'"cli_store","tenant_key":"t1"'))
+    assert (202, "t1") == (named.status, named.received and named.received.tenant_key)
 
 
 async def test_what_is_newly_allowed_is_kept_back_until_workers_know(

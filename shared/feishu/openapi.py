@@ -128,7 +128,7 @@ def app_token(app_id: AppId, app_secret: str, app_ticket: str) -> ApiRequest:
         api="auth.v3.app_access_token",
         method="POST",
         path="/open-apis/auth/v3/app_access_token",
-        body=_json({"app_id": app_id, "app_secret": app_secret, "app_ticket": app_ticket}),
+        body=json_body({"app_id": app_id, "app_secret": app_secret, "app_ticket": app_ticket}),
     )
 
 
@@ -138,7 +138,7 @@ def tenant_token_of_store(app_access_token: str, tenant_key: TenantKey) -> ApiRe
         api="auth.v3.tenant_access_token",
         method="POST",
         path="/open-apis/auth/v3/tenant_access_token",
-        body=_json({"app_access_token": app_access_token, "tenant_key": tenant_key}),
+        body=json_body({"app_access_token": app_access_token, "tenant_key": tenant_key}),
     )
 
 
@@ -148,7 +148,7 @@ def resend_ticket(app_id: AppId, app_secret: str) -> ApiRequest:
         api="auth.v3.app_ticket.resend",
         method="POST",
         path="/open-apis/auth/v3/app_ticket/resend",
-        body=_json({"app_id": app_id, "app_secret": app_secret}),
+        body=json_body({"app_id": app_id, "app_secret": app_secret}),
     )
 
 

@@ -19,7 +19,9 @@ cli = typer.Typer(
 )
 topics = typer.Typer(no_args_is_help=True, help="Make and compare the log's topics.")
 db = typer.Typer(no_args_is_help=True, help="Look after the ledger's database.")
+dlq = typer.Typer(no_args_is_help=True, help="Look at what failed and is kept, and have it tried again.")
 cli.add_typer(topics, name="topics")
+cli.add_typer(dlq, name="dlq")
 cli.add_typer(db, name="db")
 
 AppOption = Annotated[str | None, typer.Option("--app", metavar="MODULE:ATTR", help="Your handlers (CARDWIRE_APP).")]
@@ -152,6 +154,74 @@ def card(
     from cardwire.cli.card import run_card
 
     run_card(environment({}), message_id, app_id=app, last=last, as_json=as_json)
+
+
+SinceOption = Annotated[str | None, typer.Option(help="Not older: a time, or how long ago (2h, 3d).")]
+UntilOption = Annotated[str | None, typer.Option(help="Older: a time, or how long ago.")]
+CardOption = Annotated[str | None, typer.Option(metavar="MESSAGE_ID", help="About this card.")]
+OfAppOption = Annotated[str | None, typer.Option("--app", metavar="APP_ID", help="Of this app.")]
+CodeOption = Annotated[int | None, typer.Option(help="The platform's code of the last answer.")]
+KindOption = Annotated[str | None, typer.Option(help="handler, effect or undecodable.")]
+HandlerOption = Annotated[str | None, typer.Option(help="Of this handler.")]
+BodyOption = Annotated[bool, typer.Option("--body", help="Also what it holds: what people typed, tokens masked.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All of them, where nothing else says which.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say which.")]
+
+
+@dlq.command("list")
+def dlq_list(
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    card: CardOption = None,
+    app: OfAppOption = None,
+    code: CodeOption = None,
+    kind: KindOption = None,
+    handler: HandlerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List dead letters: inputs whose handler failed, effects that were given up, records that nobody can read."""
+    from cardwire.cli.dlq import list_letters
+    from cardwire.cli.letters import wish
+
+    meant = wish((), since=since, until=until, card=card, app=app, code=code, kind=kind, handler=handler)
+    list_letters(environment({}), meant, as_json=as_json)
+
+
+@dlq.command("show")
+def dlq_show(
+    letter: Annotated[str, typer.Argument(metavar="ID", help="As `cardwire dlq list` shows it.")],
+    *,
+    body: BodyOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one dead letter."""
+    from cardwire.cli.dlq import show_letter
+
+    show_letter(environment({}), letter, with_body=body, as_json=as_json)
+
+
+@dlq.command("redrive")
+def dlq_redrive(
+    letters: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Only these.")] = None,
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    card: CardOption = None,
+    app: OfAppOption = None,
+    code: CodeOption = None,
+    kind: KindOption = None,
+    handler: HandlerOption = None,
+    everything: AllOption = False,
+    dry_run: DryOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have dead letters tried again, oldest first: handlers decide them once more, effects are performed once more."""
+    from cardwire.cli.dlq import redrive
+    from cardwire.cli.letters import wish
+
+    meant = wish(letters or (), since=since, until=until, card=card, app=app, code=code, kind=kind, handler=handler)
+    redrive(environment({}), meant, everything=everything, dry_run=dry_run, as_json=as_json)
 
 
 @topics.command("create")

@@ -12,7 +12,7 @@ from typing import Final, Literal, NoReturn, TypeVar, assert_never
 
 from shared.app.answering import AnswerFunction
 from shared.app.calls import ATTEMPTS, TIMEOUT_S, CallFunction, RegisteredCall, make_call
-from shared.app.handler import Function, Handler, make_answerer, make_handler
+from shared.app.handler import Function, Handler, OnError, make_answerer, make_handler
 from shared.app.interaction import Interaction
 from shared.app.race import declared_rule
 from shared.app.routing import ClickRule, EventRule, LinkRule, Predicate, ReminderRule, ResultRule, action_of
@@ -94,6 +94,7 @@ class App:
         once: Literal["per_card", "per_user"] | None = None,
         quorum: int | None = None,
         lost: Function | None = None,
+        on_error: OnError = "go_on",
     ) -> Callable[[_F], _F]:
         """
         Register a handler for clicks. The most specific rule wins: see `shared.app.routing` for the order.
@@ -110,6 +111,8 @@ class App:
             quorum: Decide only the click of so many different people on a message: earlier ones are counted.
             lost: Decides what happens for clicks that come too late by `once` or `quorum`: a function like a handler,
                 that returns no state.
+            on_error: What a failure holds up: nothing (``go_on``), or its card (``park_card``): later inputs of that
+                card are kept, too, until they are redriven in their order.
 
         Raises:
             ConfigError: An argument is of the wrong type, or the function cannot be a handler.
@@ -125,7 +128,7 @@ class App:
         )
 
         def register(function: _F) -> _F:
-            handler = make_handler(function, name=_text("handler_name", handler_name), answer=answer)
+            handler = make_handler(function, name=_text("handler_name", handler_name), answer=answer, on_error=on_error)
             late = None if lost is None else make_handler(lost, name=handler.name)
             self._clicks.append((rule, replace(handler, rule=race, lost=late)))
             # Stable: predicates keep the order in which they were registered.
@@ -223,7 +226,9 @@ class App:
 
         return register
 
-    def on_result(self, name: str, *, handler_name: str | None = None) -> Callable[[_F], _F]:
+    def on_result(
+        self, name: str, *, on_error: OnError = "go_on", handler_name: str | None = None
+    ) -> Callable[[_F], _F]:
         """
         Register a handler ``(result: CallResult, card)`` for what a `Call`, `FetchChat`, … of this name brought back.
 
@@ -233,12 +238,15 @@ class App:
         rule = ResultRule(name=_needed("on_result", "name", name, "publish"))
 
         def register(function: _F) -> _F:
-            self._results.append((rule, make_handler(function, name=_text("handler_name", handler_name))))
+            name = _text("handler_name", handler_name)
+            self._results.append((rule, make_handler(function, name=name, on_error=on_error)))
             return function
 
         return register
 
-    def on_reminder(self, key: str = "reminder", *, handler_name: str | None = None) -> Callable[[_F], _F]:
+    def on_reminder(
+        self, key: str = "reminder", *, on_error: OnError = "go_on", handler_name: str | None = None
+    ) -> Callable[[_F], _F]:
         """
         Register a handler ``(reminder: Reminder, card)`` for the reminders of this key.
 
@@ -250,7 +258,8 @@ class App:
         rule = ReminderRule(key=_needed("on_reminder", "key", key, "escalate"))
 
         def register(function: _F) -> _F:
-            self._reminders.append((rule, make_handler(function, name=_text("handler_name", handler_name))))
+            name = _text("handler_name", handler_name)
+            self._reminders.append((rule, make_handler(function, name=name, on_error=on_error)))
             return function
 
         return register
@@ -437,7 +446,8 @@ def _failing(failed: PredicateFailed) -> Handler:
     def fail(click: Interaction, card: object) -> NoReturn:  # noqa: ARG001 -- a handler's shape
         raise failed.error
 
-    return Handler(name=failed.handler.name, function=fail, digest=failed.handler.digest)
+    handler = failed.handler
+    return Handler(name=handler.name, function=fail, digest=handler.digest, on_error=handler.on_error)
 
 
 def _needed(where: str, argument: str, given: object, example: str) -> str:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
 from shared.app.answering import AnswerFunction, Asked, UnfitAnswer, answered, declared
 from shared.app.interaction import Interaction
@@ -25,6 +25,16 @@ call anybody: what is to happen, it returns.
 """
 
 
+OnError = Literal["go_on", "park_card"]
+"""
+What follows when a handler fails. ``go_on``: later inputs of the card are decided. ``park_card``: they are kept, too,
+until they are redriven in their order.
+"""
+
+
+ON_ERROR: Final = get_args(OnError)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
     """
@@ -34,6 +44,7 @@ class Handler:
         name: Stable over restarts and machines: suspensions and decisions are filed under it.
         digest: SHA-256 of the function's code (hex), so that a decision names the code that made it.
         answer: What is answered at once: ready, or a function that makes it; ``None``: nothing.
+        on_error: What a failure holds up: nothing, or its card.
         decides: Whether there is something to decide; without, it only answers, and nothing is recorded.
         rule: Whose clicks it decides, where not everybody's.
         lost: Decides what happens for clicks that lose by the rule: of the same name, without state.
@@ -44,6 +55,7 @@ class Handler:
     digest: str
     answer: Answer | AnswerFunction | None = None
     decides: bool = True
+    on_error: OnError = "go_on"
     rule: Rule | None = None
     lost: "Handler | None" = None
 
@@ -81,14 +93,23 @@ class AnswerFailed(HandlerError):
     """The function that makes a handler's answer raised, or returned what cannot be answered."""
 
 
-def make_handler(function: Function, *, name: str | None, answer: object = None, asked: Asked = "click") -> Handler:
+def make_handler(
+    function: Function,
+    *,
+    name: str | None,
+    answer: object = None,
+    asked: Asked = "click",
+    on_error: object = "go_on",
+) -> Handler:
     """
     Return the handler of a function.
 
     Raises:
         ConfigError: It is no plain function, is asynchronous or a generator, or does not take (click, card); or its
-            answer is none.
+            answer is none; or ``on_error`` is none of `OnError`.
     """
+    if on_error not in ON_ERROR:
+        raise ConfigError(f'on_error={on_error!r}: expected "go_on" or "park_card", as in on_error="park_card"')
     if not inspect.isfunction(function):
         raise ConfigError(f"{function!r} cannot be a handler: expected a function, as in def follow_up(click, card): …")
     where = _where(function)
@@ -110,7 +131,9 @@ def make_handler(function: Function, *, name: str | None, answer: object = None,
         ) from None
     known = name or function.__qualname__
     ready = declared(answer, rule=known, asked=asked, where=where)
-    return Handler(name=known, function=function, digest=code_digest(function), answer=ready)
+    digest = code_digest(function)
+    stays: OnError = "park_card" if on_error == "park_card" else "go_on"
+    return Handler(name=known, function=function, digest=digest, answer=ready, on_error=stays)
 
 
 def make_answerer(function: AnswerFunction, *, name: str | None) -> Handler:

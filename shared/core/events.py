@@ -343,6 +343,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         content: The card we intend to show after it, unless an effect of this decision carries it: see `intended`.
         newest_at: Time of the card's newest decided click (ms).
         late: The click happened well before the newest decided one, so its card update was dropped.
+        parks: It failed, and its card stands still until this input is decided.
         seen: The card the handler saw.
         winners: Whom this decision made a winner of its handler's race rule, and `voters` whom it counted: open ids.
             They join those of the card's earlier decisions by the same handler, in the order of `version`.
@@ -370,6 +371,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: JsonText | None = None
     newest_at: EpochMs | None = None
     late: bool = False
+    parks: bool = False
     seen: CardSeen | None = None
     winners: tuple[OpenId, ...] = ()
     voters: tuple[OpenId, ...] = ()

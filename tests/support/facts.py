@@ -6,7 +6,14 @@ from typing import Any
 import msgspec
 
 from shared.core.codec import encode
-from shared.core.events import Action, Event, InteractionAnswered, InteractionReceived, Operator
+from shared.core.events import (
+    Action,
+    Event,
+    InteractionAnswered,
+    InteractionReceived,
+    Operator,
+    RedriveRequested,
+)
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import json_text
 from shared.eventlog.port import Record, Topics
@@ -47,6 +54,18 @@ def mark(of: InteractionReceived, *, delivered: bool = True, answered_at: int = 
         message_id=of.message_id,
         delivered=delivered,
         answered_at=answered_at,
+    )
+
+
+def redrive(event_id: str, n: int, *, message_id: str = CARD, app_id: str = APP) -> RedriveRequested:
+    """Return the wish that a failed input is decided again."""
+    return RedriveRequested(
+        event_id=EventId(event_id),
+        n=n,
+        app_id=AppId(app_id),
+        tenant_key=TENANT,
+        message_id=MessageId(message_id),
+        requested_at=NOW,
     )
 
 

@@ -18,10 +18,12 @@ from shared.app.known import check_known
 from shared.app.race import enter, lose
 from shared.app.subject import subject_of
 from shared.core.callers import NOBODY, Callers
+from shared.core.codec import decode
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, UpdateCard
 from shared.core.errors import HandlerError, Undecodable
 from shared.core.events import (
+    Asked,
     CallReturned,
     Heard,
     InteractionAnswered,
@@ -36,7 +38,7 @@ from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
 from shared.core.races import Counted, Lost, Won
 from shared.feishu.callback import APP_TICKET
-from worker.deciding.batch import Batch
+from worker.deciding.batch import Batch, Taken
 from worker.deciding.draft import ROUTING, Draft, Verdict
 from worker.deciding.grant import UNKNOWN_APP, grant
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
@@ -45,6 +47,9 @@ from worker.ledger.port import Known
 from worker.policy import refuse_click
 
 _T = TypeVar("_T")
+
+PARKED: Final = Verdict(result="failed", reason="parked", parks=True)
+"""What becomes of inputs of a card that stands still."""
 
 LATE_MS: Final = 5_000
 """A click this much older than its card's newest decided one no longer repaints the card."""
@@ -93,7 +98,15 @@ def decide(
     """
     draft = Draft(known)
     is_shared = len({id(app) for app in apps.values()}) == 1
-    judge = _Judge(draft=draft, new_style=_new_style(batch, known), apps=apps, call=call, is_shared=is_shared)
+    judge = _Judge(
+        draft=draft,
+        new_style=_new_style(batch, known),
+        apps=apps,
+        call=call,
+        is_shared=is_shared,
+        callers=callers,
+        stores=stores,
+    )
     for taken in batch.taken:
         if call.spent:
             break
@@ -102,25 +115,44 @@ def decide(
                 draft.park(taken, str(bad))
             case InteractionAnswered() as mark:
                 draft.mark(mark)
-            case RedriveRequested():
-                draft.skip()
+            case RedriveRequested() as redrive:
+                _redecide(taken, redrive, draft, judge)
             case InteractionReceived() | CallReturned() | TimerFired() | RequestReceived() as asked if draft.is_claimed(
                 asked
             ):
                 draft.skip()
             case InteractionReceived() as click:
-                draft.claim(taken, click, judge.verdict(click, taken.record.offset))
+                draft.claim(taken, click, judge.verdict(click, _Place(offset=taken.record.offset)))
             case CallReturned() | TimerFired() as told:
-                draft.claim(taken, told, judge.heard(told, taken.record.offset))
+                draft.claim(taken, told, judge.heard(told, _Place(offset=taken.record.offset)))
             case RequestReceived() as request:
-                chat_id = draft.chat_of(request)
-                offset = taken.record.offset
-                granted = grant(request, apps.keys(), callers, offset=offset, chat_id=chat_id, stores=stores)
-                draft.claim(taken, request, granted)
+                draft.claim(taken, request, judge.asked(request, taken.record.offset))
             case _ as unreachable:
                 assert_never(unreachable)
         draft.passed(taken)
     return draft
+
+
+def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: "_Judge") -> None:
+    """Decide an input again that failed, if it still is one: from what was kept of it, once for each redrive."""
+    letter = draft.redrivable(redrive)
+    kept = None if letter is None else decode([("ce_type", letter.kind.encode())], letter.interaction)
+    place = _Place(offset=taken.record.offset, redriven=True)
+    match kept:
+        case InteractionReceived() | CallReturned() | TimerFired() if letter is not None:
+            draft.redecide(taken, kept, judge.heard(kept, place), letter, redrive.n)
+        case RequestReceived() if letter is not None:
+            draft.redecide(taken, kept, judge.asked(kept, place.offset), letter, redrive.n)
+        case _:
+            draft.skip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where an input lies, and whether it is decided again: then its answer is long over."""
+
+    offset: int
+    redriven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,17 +169,30 @@ class _Judge:
     apps: Mapping[AppId, App]
     call: Call
     is_shared: bool
+    callers: Callers
+    stores: Collection[AppId]
 
-    def verdict(self, click: InteractionReceived, offset: int) -> Verdict:
+    def verdict(self, click: InteractionReceived, place: _Place) -> Verdict:
         """Return what becomes of a click: the rules in their order, then its handler."""
         if click.kind == "card_action_v1" and abs(click.received_at - self.new_style.get(click.app_id, 0)) < TWIN_MS:
             return Verdict(result="twin")
         if reason := refuse_click(self.draft.face(click), click.occurred_at):
             return Verdict(result="refused", reason=reason)
-        return self.heard(click, offset)
+        return self.heard(click, place)
 
-    def heard(self, click: Heard, offset: int) -> Verdict:
+    def asked(self, request: RequestReceived, offset: int) -> Verdict:
+        """Return what becomes of a request."""
+        if self._stands_still(request):
+            return PARKED
+        chat_id = self.draft.chat_of(request)
+        return grant(
+            request, self.apps.keys(), self.callers, offset=offset, chat_id=chat_id, stores=self.stores
+        )
+
+    def heard(self, click: Heard, place: _Place) -> Verdict:
         """Return what the handler of an input decides, or why it does not."""
+        if self._stands_still(click):
+            return PARKED
         app = self.apps.get(click.app_id)
         if app is None:
             # A dead letter keeps it whole, so that it can be decided when the worker is told of the app.
@@ -155,12 +200,17 @@ class _Judge:
         handler = None
         try:
             handler = self._routed(click, app)
-            return _ignored(click) if handler is None else self._handled(click, app, handler, offset)
+            return _ignored(click) if handler is None else self._handled(click, app, handler, place)
         except MissedDeadline:
             self.draft.missed(self._filed(click, handler))
-            return Verdict(result="failed", reason="deadline", handler=handler)
+            return _failed("deadline", click, handler)
         except HandlerError as error:
-            return Verdict(result="failed", reason=str(error), handler=handler)
+            return _failed(str(error), click, handler)
+
+    def _stands_still(self, asked: Asked) -> bool:
+        """Say whether an input's card waits for another input to be decided first."""
+        first = self.draft.parked_behind(asked)
+        return first is not None and first != asked.event_id
 
     def _routed(self, click: Heard, app: App) -> Handler | None:
         """Find the handler: under deadlines where predicates are asked, for they are user code and may hang."""
@@ -177,29 +227,30 @@ class _Judge:
         name = ROUTING if handler is None else handler.name
         return name if self.is_shared else f"{click.app_id}/{name}"
 
-    def _handled(self, click: Heard, app: App, handler: Handler, offset: int) -> Verdict:
+    def _handled(self, click: Heard, app: App, handler: Handler, place: _Place) -> Verdict:
         if isinstance(click, InteractionReceived):
-            return self._entered(click, app, handler, offset)
+            return self._entered(click, app, handler, place)
         card = self.draft.card(click)
         decision = self._run(click, app, handler, lambda: run(handler, subject_of(click), card))
-        return self._planned(Verdict(result="decided", handler=handler, seen=card), click, decision, None, offset)
+        return self._planned(Verdict(result="decided", handler=handler, seen=card), click, decision, None, place)
 
-    def _entered(self, click: InteractionReceived, app: App, handler: Handler, offset: int) -> Verdict:
+    def _entered(self, click: InteractionReceived, app: App, handler: Handler, place: _Place) -> Verdict:
         """Return what becomes of an interaction by its handler's race rule, if it has one."""
         card = self.draft.card(click)
-        place, seen = enter(handler, Interaction(click), card)
-        answer = plan_answer(click, offset=offset)
+        rank, seen = enter(handler, Interaction(click), card)
+        answer = None if place.redriven else plan_answer(click, offset=place.offset)
         met = Verdict(result="decided", handler=handler, seen=card)
-        match place:
+        match rank:
             case Won(added=added):
                 decision = self._run(click, app, handler, lambda: run(handler, seen, card))
-                return self._planned(replace(met, added=added), click, decision, answer, offset)
+                return self._planned(replace(met, added=added), click, decision, answer, place)
             case Counted(added=added):
-                return self._planned(replace(met, result="counted", added=added), click, Decision(), answer, offset)
+                return self._planned(replace(met, result="counted", added=added), click, Decision(), answer, place)
             case Lost(reason=reason):
                 decision = self._lost(click, app, handler, seen, card)
-                restored = plan_restored(click, card.content_text if card else None, offset=offset)
-                return self._planned(replace(met, result="refused", reason=reason), click, decision, restored, offset)
+                content = card.content_text if card else None
+                restored = None if place.redriven else plan_restored(click, content, offset=place.offset)
+                return self._planned(replace(met, result="refused", reason=reason), click, decision, restored, place)
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -224,7 +275,7 @@ class _Judge:
         click: Heard,
         decision: Decision,
         answer: PlannedEffect | None,
-        offset: int,
+        place: _Place,
     ) -> Verdict:
         """Return the verdict with what was decided; ``answer`` is what follows from the card of the click's answer."""
         keeps_state = decision.state is UNCHANGED
@@ -233,7 +284,7 @@ class _Judge:
         wanted = [effect for effect in decision.effects if repaints or not _repaints(effect, click)]
         # Of a late click, the answer was painted before what the newer ones have shown since.
         first = (answer,) if answer is not None and repaints else ()
-        planned = (*first, *self._effects(wanted, click, offset))
+        planned = (*first, *self._effects(wanted, click, place))
         return replace(
             verdict,
             effects=planned,
@@ -253,10 +304,10 @@ class _Judge:
         newest = self.draft.newest_at(click)
         return newest is not None and click.occurred_at < newest - LATE_MS
 
-    def _effects(self, effects: list[Effect], click: Heard, offset: int) -> tuple[PlannedEffect, ...]:
+    def _effects(self, effects: list[Effect], click: Heard, place: _Place) -> tuple[PlannedEffect, ...]:
         chat_id = self.draft.chat_of(click)
         return tuple(
-            plan(effect, click, index=index, offset=offset, chat_id=chat_id)
+            plan(effect, click, index=index, offset=place.offset, chat_id=chat_id, redriven=place.redriven)
             for index, effect in enumerate(effects, 1)
             if not is_about_another_card(effect, click)
         )
@@ -264,6 +315,11 @@ class _Judge:
 
 def _repaints(effect: Effect, click: Heard) -> bool:
     return isinstance(effect, UpdateCard) and not is_about_another_card(effect, click)
+
+
+def _failed(reason: str, click: Heard, handler: Handler | None) -> Verdict:
+    parks = handler is not None and handler.on_error == "park_card" and click.message_id is not None
+    return Verdict(result="failed", reason=reason, handler=handler, parks=parks)
 
 
 def _ignored(click: Heard) -> Verdict:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from shared.app.handler import Handler
-from shared.core.codec import Encoded, encode
+from shared.core.codec import Encoded, encode, header
 from shared.core.decision import Card
 from shared.core.effects import AnsweredCard
 from shared.core.events import (
@@ -24,9 +24,10 @@ from shared.core.events import (
     InteractionAnswered,
     InteractionReceived,
     PlannedEffect,
+    RedriveRequested,
     RequestReceived,
 )
-from shared.core.ids import AppId, ChatId, DeliveryKey
+from shared.core.ids import AppId, ChatId, DeliveryKey, EventId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import NOBODY_YET, Standing, Standings, joined
 from shared.core.secret import Secret
@@ -48,6 +49,7 @@ from worker.ledger.port import (
     Mark,
     Move,
     NewEffect,
+    Redrivable,
     Suspension,
     Write,
 )
@@ -79,6 +81,7 @@ class Verdict:
         content: The card to show from now on; ``None`` keeps it.
         seen: The card the handler saw.
         added: Who joined the handler's race.
+        parks: The input failed, and its card stands still until it is decided.
     """
 
     result: ClaimResult
@@ -91,13 +94,20 @@ class Verdict:
     late: bool = False
     seen: Card | None = None
     added: Standing = NOBODY_YET
+    parks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Claimed:
-    """An input with everything that was decided about it, and the record that tells it."""
+    """
+    An input with everything that was decided about it, and the record that tells it.
+
+    Attributes:
+        kept: The input as it is kept if it failed: its record's value, and its ``ce_type``.
+    """
 
     taken: Taken
+    kept: tuple[bytes, str]
     click: Asked
     verdict: Verdict
     decided: Decided
@@ -118,6 +128,7 @@ class Draft:
         self._cards: dict[CardKey, CardRow] = {}
         self._marked: dict[ClaimKey, InteractionAnswered] = {}
         self._suspensions: dict[str, Suspension] = {}
+        self._parking: dict[CardKey, list[EventId]] = {}
         self.parked: list[tuple[Taken, str]] = []
         self.taken = 0
 
@@ -166,6 +177,23 @@ class Draft:
         row = self._row(click)
         return row.newest_at if row else None
 
+    def redrivable(self, redrive: RedriveRequested) -> Redrivable | None:
+        """Return the dead letter that is to be decided again; ``None``: it is none any more, or was redriven since."""
+        key = ClaimKey(redrive.app_id, redrive.event_id)
+        found = None if key in self._claims else self._known.redrivable.get(key)
+        return found if found is not None and found.redrive < redrive.n else None
+
+    def parked_behind(self, click: Asked) -> EventId | None:
+        """Return the input that must be decided before any other of a card that stands still."""
+        waiting = self._parked_on(click)
+        return waiting[0] if waiting else None
+
+    def _parked_on(self, click: Asked) -> list[EventId]:
+        if click.message_id is None:
+            return []
+        key = CardKey(click.app_id, click.message_id)
+        return self._parking.setdefault(key, list(self._known.parked.get(key, ())))
+
     def suspension(self, handler: str) -> Suspension | None:
         """Return the handler's record of missed deadlines, if it has one."""
         return self._suspensions.get(handler) or self._known.suspensions.get(handler)
@@ -180,22 +208,42 @@ class Draft:
 
     def claim(self, taken: Taken, click: Asked, verdict: Verdict) -> None:
         """Take a verdict in: the claim, the card's new row, the `Decided` fact."""
-        claimed, row = self._claimed(taken, click, verdict)
+        self._take_in(taken, click, verdict, (taken.record.value, header(taken.record.headers, "ce_type") or ""))
+
+    def redecide(self, taken: Taken, click: Asked, verdict: Verdict, letter: Redrivable, n: int) -> None:
+        """Take in the verdict on an input that failed before, in its nth redrive."""
+        self._take_in(taken, click, verdict, (letter.interaction, letter.kind), redrive=n)
+
+    def _take_in(
+        self, taken: Taken, click: Asked, verdict: Verdict, kept: tuple[bytes, str], *, redrive: int = 0
+    ) -> None:
+        claimed, row = self._claimed(taken, click, verdict, kept, redrive)
         if len(claimed.told.value) > TOLD_BYTES:
             # State and card of earlier decisions count too, so only the whole can be judged.
             refused = Verdict(result="failed", reason="decided more than the log takes", handler=verdict.handler)
-            claimed, row = self._claimed(taken, click, refused)
+            claimed, row = self._claimed(taken, click, refused, kept, redrive)
         if delivery := _delivery(click):
             self._deliveries.add(delivery)
         if row is not None:
             self._cards[CardKey(row.app_id, row.message_id)] = row
         self._claims[ClaimKey(click.app_id, click.event_id)] = claimed
         self.results[claimed.verdict.result] += 1
+        self._note_parking(click, claimed.verdict)
 
-    def _claimed(self, taken: Taken, click: Asked, verdict: Verdict) -> tuple["_Claimed", CardRow | None]:
+    def _note_parking(self, click: Asked, verdict: Verdict) -> None:
+        waiting = self._parked_on(click)
+        if verdict.parks and click.event_id not in waiting:
+            waiting.append(click.event_id)
+        elif not verdict.parks and click.event_id in waiting:
+            waiting.remove(click.event_id)
+
+    def _claimed(
+        self, taken: Taken, click: Asked, verdict: Verdict, kept: tuple[bytes, str], redrive: int
+    ) -> tuple["_Claimed", CardRow | None]:
         row = self._next_row(click, verdict)
-        decided = self._decided(taken, click, verdict, row)
-        return _Claimed(taken=taken, click=click, verdict=verdict, decided=decided, told=encode(decided)), row
+        decided = self._decided(taken, click, verdict, row, redrive)
+        told = encode(decided)
+        return _Claimed(taken=taken, kept=kept, click=click, verdict=verdict, decided=decided, told=told), row
 
     def mark(self, mark: InteractionAnswered) -> None:
         """Note a mark; the first of an event counts."""
@@ -246,7 +294,7 @@ class Draft:
             rules=_rules(row, verdict),
         )
 
-    def _decided(self, taken: Taken, click: Asked, verdict: Verdict, row: CardRow | None) -> Decided:
+    def _decided(self, taken: Taken, click: Asked, verdict: Verdict, row: CardRow | None, redrive: int) -> Decided:
         return Decided(
             event_id=click.event_id,
             app_id=click.app_id,
@@ -256,6 +304,7 @@ class Draft:
             offset=taken.record.offset,
             delivery_key=_delivery_key(click),
             result=verdict.result,
+            redrive=redrive,
             handler=verdict.handler.name if verdict.handler else None,
             digest=verdict.handler.digest if verdict.handler else None,
             reason=verdict.reason,
@@ -264,6 +313,7 @@ class Draft:
             content=row.content if row and verdict.content is None else None,
             newest_at=row.newest_at if row else None,
             late=verdict.late,
+            parks=verdict.parks,
             seen=_seen(verdict.seen),
             winners=verdict.added.winners,
             voters=verdict.added.voters,
@@ -301,6 +351,11 @@ class Draft:
             ],
             dead_letters=[
                 _dead_letter(claimed) for claimed in self._claims.values() if claimed.verdict.result == "failed"
+            ],
+            revived=[
+                key
+                for key, claimed in self._claims.items()
+                if claimed.decided.redrive and claimed.verdict.result != "failed"
             ],
             suspensions=list(self._suspensions.values()),
             new_style_at=self._new_style_at(),
@@ -369,6 +424,7 @@ def _claim_row(decided: Decided) -> ClaimRow:
         event_id=decided.event_id,
         delivery_key=decided.delivery_key,
         result=decided.result,
+        redrive=decided.redrive,
         handler=decided.handler,
         digest=decided.digest,
         reason=decided.reason,
@@ -418,11 +474,16 @@ def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms
 
 
 def _dead_letter(claimed: _Claimed) -> DeadLetter:
-    handler, verdict = claimed.verdict.handler, claimed.verdict
+    handler, verdict, click = claimed.verdict.handler, claimed.verdict, claimed.click
+    interaction, kind = claimed.kept
     return DeadLetter(
-        app_id=claimed.click.app_id,
-        event_id=claimed.click.event_id,
-        handler=handler.name if handler else REQUEST if isinstance(claimed.click, RequestReceived) else ROUTING,
+        app_id=click.app_id,
+        event_id=click.event_id,
+        handler=handler.name if handler else REQUEST if isinstance(click, RequestReceived) else ROUTING,
         reason=verdict.reason or "failed",
-        interaction=claimed.taken.record.value,
+        interaction=interaction,
+        kind=kind,
+        message_id=click.message_id,
+        offset=claimed.taken.record.offset,
+        parks=verdict.parks,
     )

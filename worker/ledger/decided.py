@@ -144,13 +144,39 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An input whose handler failed, kept whole (the record's value) so that it can be decided again later."""
+    """
+    An input whose handler failed, kept whole so that it can be decided again later.
+
+    Attributes:
+        interaction: The record's value, and `kind` its ``ce_type``.
+        offset: Where it was logged: inputs of one card are decided again in that order.
+        parks: Its card stands still until it is decided.
+    """
 
     app_id: AppId
     event_id: EventId
     handler: str
     reason: str
     interaction: bytes
+    kind: str
+    message_id: MessageId | None = None
+    offset: int = 0
+    parks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrivable:
+    """
+    A dead letter that may be decided again.
+
+    Attributes:
+        redrive: How often it was, by its claim.
+        interaction: The record's value, and `kind` its ``ce_type``.
+    """
+
+    redrive: int
+    interaction: bytes
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,11 +215,19 @@ class Wanted:
     deliveries: Collection[DeliveryRef]
     cards: Collection[CardKey]
     apps: Collection[AppId]
+    redrives: Collection[ClaimKey] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the ledger knew when a batch was read. ``new_style_at``: newest new-style callback of each app (ms)."""
+    """
+    What the ledger knew when a batch was read.
+
+    Attributes:
+        new_style_at: Newest new-style callback of each app (ms).
+        redrivable: Dead letters that the batch wants decided again, and whose claim still says that they failed.
+        parked: Cards that stand still, each with the inputs that are to be decided first, in their order.
+    """
 
     now: EpochMs
     claims: Mapping[ClaimKey, ClaimResult] = field(default_factory=dict)
@@ -202,11 +236,19 @@ class Known:
     faces: Mapping[CardKey, FaceRow] = field(default_factory=dict)
     new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
     suspensions: Mapping[str, Suspension] = field(default_factory=dict)
+    redrivable: Mapping[ClaimKey, Redrivable] = field(default_factory=dict)
+    parked: Mapping[CardKey, Sequence[EventId]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """What a batch decided. At most one row for each key in every list."""
+    """
+    What a batch decided. At most one row for each key in every list.
+
+    Attributes:
+        claims: Those with a redrive replace one that failed, and that was redriven less often.
+        revived: Dead letters that are none any more.
+    """
 
     moves: Sequence[Move]
     claims: Sequence[ClaimRow] = ()
@@ -215,6 +257,7 @@ class Write:
     tokens: Sequence[Token] = ()
     marks: Sequence[Mark] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    revived: Sequence[ClaimKey] = ()
     suspensions: Sequence[Suspension] = ()
     new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
     tickets: Mapping[AppId, AppTicket] = field(default_factory=dict)

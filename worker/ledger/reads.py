@@ -5,14 +5,25 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, Integer, and_, bindparam, select
 
-from shared.core.ids import AppId
+from shared.core.ids import AppId, EventId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import read_standings
 from shared.core.secret import Secret
 from worker.ledger.engine import Database, in_snapshot, in_transaction
-from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Position, Suspension, Wanted
-from worker.ledger.sql import insert_given, keys
-from worker.ledger.tables import Key, apps, cards, claims, faces, positions, suspensions
+from worker.ledger.port import (
+    CardKey,
+    CardRow,
+    ClaimKey,
+    DeliveryRef,
+    FaceRow,
+    Known,
+    Position,
+    Redrivable,
+    Suspension,
+    Wanted,
+)
+from worker.ledger.sql import Given, insert_given, keys
+from worker.ledger.tables import PARKS, Key, apps, cards, claims, dead_letters, faces, positions, suspensions
 
 FACE_COLUMNS: Final = tuple(faces.c)
 
@@ -42,6 +53,8 @@ class Reads:
         here = apps.c.app_id == self._apps.table.c.app_id
         self._new_style = select(apps.c.app_id, apps.c.new_style_at).join(self._apps.table, here)
         self._ticket = select(apps.c.app_ticket).where(apps.c.app_id == bindparam("given_app_id", type_=Key))
+        self._redrivable = _redrivable(self._pairs)
+        self._parked = _parked(self._pairs)
         self._suspensions = select(*suspensions.c)
         self._positions = select(*positions.c).order_by(positions.c.partition)
         self._beginning = keys(dialect, partition=Integer(), next=BigInteger())
@@ -79,6 +92,10 @@ class Reads:
         of_faces = self._pairs.fetch(connection, self._faces, list(wanted.cards))
         of_apps = self._apps.fetch(connection, self._new_style, [(app_id,) for app_id in wanted.apps])
         suspended = connection.execute(self._suspensions).all()
+        dead = self._pairs.fetch(connection, self._redrivable, list(wanted.redrives)) if wanted.redrives else ()
+        parked: dict[CardKey, list[EventId]] = {}
+        for row in self._pairs.fetch(connection, self._parked, list(wanted.cards)):
+            parked.setdefault(CardKey(row.app_id, row.message_id), []).append(row.event_id)
         return Known(
             now=int(at),
             claims={ClaimKey(row.app_id, row.event_id): row.result for row in claimed},
@@ -87,7 +104,30 @@ class Reads:
             faces={CardKey(row.app_id, row.message_id): face(row) for row in of_faces},
             new_style_at={row.app_id: row.new_style_at for row in of_apps},
             suspensions={row.handler: Suspension(**row._mapping) for row in suspended},  # noqa: SLF001  (named so against clashes)
+            redrivable={
+                ClaimKey(row.app_id, row.event_id): Redrivable(
+                    redrive=row.redrive, interaction=row.interaction, kind=row.kind
+                )
+                for row in dead
+            },
+            parked=parked,
         )
+
+
+def _redrivable(pairs: Given) -> Any:
+    given = pairs.table.c
+    same = and_(claims.c.app_id == dead_letters.c.app_id, claims.c.event_id == dead_letters.c.event_id)
+    wanted = and_(dead_letters.c.app_id == given.app_id, dead_letters.c.event_id == given.id)
+    asked = (dead_letters.c.app_id, dead_letters.c.event_id, dead_letters.c.interaction, dead_letters.c.kind)
+    found = select(*asked, claims.c.redrive).join(pairs.table, wanted).join(claims, same)
+    return found.where(claims.c.result == "failed")
+
+
+def _parked(pairs: Given) -> Any:
+    given = pairs.table.c
+    wanted = and_(dead_letters.c.app_id == given.app_id, dead_letters.c.message_id == given.id, PARKS)
+    found = select(dead_letters.c.app_id, dead_letters.c.message_id, dead_letters.c.event_id)
+    return found.join(pairs.table, wanted).order_by(dead_letters.c.offset)
 
 
 def face(row: Any) -> FaceRow:

@@ -10,6 +10,7 @@ from worker.ledger import schema
 from worker.ledger.budgets import Budgets
 from worker.ledger.dump import Dump, dump
 from worker.ledger.engine import Database
+from worker.ledger.failures import FailedEffect, FailedInput, Failures
 from worker.ledger.history import CLICKS, CardHistory, Histories
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
@@ -54,6 +55,7 @@ class SqlLedger:
         self._outbox = Outbox(database)
         self._roles = Roles(database)
         self._pulses = Pulses(database)
+        self._failures = Failures(database)
         self._histories = Histories(database)
 
     async def positions(self) -> Mapping[int, Position]:
@@ -135,6 +137,27 @@ class SqlLedger:
     ) -> Sequence[CardHistory]:
         """Return a card's story, of each app that knows the card; see `worker.ledger.history`."""
         return await self._histories.histories(message_id, app_id=app_id, limit=limit)
+
+    async def failed_inputs(self) -> Sequence[FailedInput]:
+        """Return the inputs whose handler failed, oldest first; see `worker.ledger.failures`."""
+        return await self._failures.inputs()
+
+    async def failed_effects(self) -> Sequence[FailedEffect]:
+        """Return the effects that were given up, in log order."""
+        return await self._failures.effects()
+
+    async def body(self, key: ClaimKey | EffectKey) -> bytes | None:
+        """Return what is kept of a failed input, or an effect's payload: as JSON, with what people typed."""
+        return await self._failures.body(key)
+
+    async def redrive_effects(self, wanted: Collection[EffectKey], *, topic: str) -> int:
+        """
+        Have effects tried again that are given up, and return how many are.
+
+        Args:
+            topic: The outcomes topic, in which that is told.
+        """
+        return await self._failures.redrive(wanted, topic=topic)
 
     async def dump(self) -> Dump:
         """Return all rows that the log can restore, for comparing the two."""

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     literal_column,
 )
 
@@ -136,6 +137,16 @@ Index(
     sqlite_where=effects.c.status == PENDING,
 )
 
+FAILED: Final = literal_column("'failed'", String())
+"""Written out, as `PENDING`."""
+Index(
+    "effects_failed",
+    effects.c.app_id,
+    effects.c.order,
+    postgresql_where=effects.c.status == FAILED,
+    sqlite_where=effects.c.status == FAILED,
+)
+
 # What a click's callback gave the right to; locked after effects.
 card_tokens: Final = Table(
     "card_tokens",
@@ -222,6 +233,19 @@ dead_letters: Final = Table(
     Column("reason", String, nullable=False),
     Column("interaction", LargeBinary, nullable=False),
     Column("died_at", BigInteger, nullable=False),
+    Column("kind", String, nullable=False, server_default="lark.card.interaction.received.v1"),
+    Column("message_id", Key),
+    Column("offset", BigInteger, nullable=False, server_default="0"),
+    Column("parks", Boolean, nullable=False, server_default=false()),
+)
+PARKS: Final = literal_column("parks", Boolean())
+"""Written out, as `PENDING`."""
+Index(
+    "dead_letters_parking",
+    dead_letters.c.app_id,
+    dead_letters.c.message_id,
+    postgresql_where=PARKS,
+    sqlite_where=PARKS,
 )
 
 outbox: Final = Table(

@@ -19,10 +19,12 @@ from sqlalchemy import (
     String,
     and_,
     case,
+    delete,
     func,
     literal_column,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.types import TypeEngine
@@ -53,6 +55,11 @@ _CLAIM: Final = attrgetter(
     "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset",
     "message_id", "open_id", "occurred_at", "late",
 )  # fmt: skip
+_REDRIVEN: Final = attrgetter(
+    "app_id", "event_id", "result", "redrive", "handler", "digest", "reason", "partition", "offset", "late"
+)
+_DEAD_NAMES: Final = ("app_id", "event_id", "handler", "reason", "interaction", "kind", "message_id", "offset", "parks")
+_DEAD: Final = attrgetter(*_DEAD_NAMES)
 _EFFECT_NAMES: Final = (
     "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce",
     "eligibility", "order", "occurred_at", "received_at", "payload",
@@ -84,6 +91,8 @@ class Writes:
         dialect = database.dialect
         self._moves, self._move = _moves(dialect, database)
         self._claims, self._claim = _claims(dialect)
+        self._redriven, self._redrive = _redriven(dialect)
+        self._revived, self._revive = _revived(dialect)
         self._cards, self._card = _cards(dialect)
         self._waking = Waking(database)
         self._effects, self._effect = _effects(dialect)
@@ -120,10 +129,17 @@ class Writes:
         return int(moved[0].now) if moved else int(connection.execute(select(self._database.now)).scalar_one())
 
     def _claim_inputs(self, connection: Connection, write: Write, now: EpochMs) -> None:
-        values = sorted(((*_CLAIM(claim), now) for claim in write.claims), key=lambda row: tuple(row[:2]))
+        first = [claim for claim in write.claims if not claim.redrive]
+        values = sorted(((*_CLAIM(claim), now) for claim in first), key=lambda row: tuple(row[:2]))
         made = self._claims.execute(connection, self._claim, values)
         if made != len(values):
             raise ClaimRace(f"{len(values) - made} of {len(values)} claims were made by somebody else meanwhile")
+        again = [_REDRIVEN(claim) for claim in write.claims if claim.redrive]
+        changed = self._redriven.fetch(connection, self._redrive, sorted(again, key=lambda row: tuple(row[:2])))
+        if len(changed) != len(again):
+            raise ClaimRace(
+                f"{len(again) - len(changed)} of {len(again)} redrives were done by somebody else meanwhile"
+            )
 
     def _waiting(self, connection: Connection, marks: Sequence[Mark]) -> "Mapping[EffectKey, _Waiting]":
         """Return the effects that wait for one of these marks."""
@@ -139,7 +155,8 @@ class Writes:
         }
 
     def _write_the_rare(self, connection: Connection, write: Write, now: EpochMs) -> None:
-        dead = [(d.app_id, d.event_id, d.handler, d.reason, d.interaction, now) for d in write.dead_letters]
+        self._revived.execute(connection, self._revive, sorted(write.revived))
+        dead = [(*_DEAD(letter), now) for letter in write.dead_letters]
         self._dead.execute(connection, self._bury, sorted(dead, key=lambda row: tuple(row[:2])))
         self._suspended.execute(connection, self._suspend, sorted(map(_SUSPENSION, write.suspensions)))
         self._apps.execute(connection, self._of_app, _app_values(write))
@@ -245,11 +262,32 @@ def _mark(dialect: Dialect) -> tuple[Given, Any]:
     return given, update(effects).where(same).values(due=due, marked_at=row.marked_at, delivered=row.delivered)
 
 
+def _redriven(dialect: Dialect) -> tuple[Given, Any]:
+    """Return the statement that decides an input anew whose claim says that it failed, in its turn of redrives."""
+    given = keys(
+        dialect, app_id=Key, event_id=Key, result=String(), redrive=Integer(), handler=String(), digest=String(),
+        reason=String(), partition=Integer(), offset=BigInteger(), late=Boolean(),
+    )  # fmt: skip
+    row = given.table.c
+    same = and_(claims.c.app_id == row.app_id, claims.c.event_id == row.event_id)
+    changed = update(claims).where(same, claims.c.result == "failed", claims.c.redrive < row.redrive)
+    names = ("result", "redrive", "handler", "digest", "reason", "partition", "offset", "late")
+    return given, changed.values({name: row[name] for name in names}).returning(claims.c.event_id)
+
+
+def _revived(dialect: Dialect) -> tuple[Given, Any]:
+    given = keys(dialect, app_id=Key, event_id=Key)
+    row = given.table.c
+    found = select(row.app_id, row.event_id)
+    return given, delete(dead_letters).where(tuple_(dead_letters.c.app_id, dead_letters.c.event_id).in_(found))
+
+
 def _dead_letters(dialect: Dialect) -> tuple[Given, Any]:
-    types = {name: each.type for name, each in dead_letters.c.items()}
+    types = {name: dead_letters.c[name].type for name in (*_DEAD_NAMES, "died_at")}
     given = rows(dialect, **types)
     insert = insert_given(dialect, dead_letters, given, types)
-    changed = {name: insert.excluded[name] for name in ("handler", "reason", "interaction", "died_at")}
+    # One that fails again keeps its time, and its place among those of its card.
+    changed = {name: insert.excluded[name] for name in ("handler", "reason", "interaction", "kind", "parks")}
     return given, insert.on_conflict_do_update(index_elements=["app_id", "event_id"], set_=changed)
 
 

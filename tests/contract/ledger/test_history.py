@@ -170,7 +170,14 @@ async def test_the_cards_own_rows_are_told(ledger: SqlLedger) -> None:
 
 async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, clock: ManualClock) -> None:
     """What the card's clicks came to grief on, as long as it lasts."""
-    letter = DeadLetter(app_id=APP, event_id=EventId("e1"), handler="follow_up", reason="deadline", interaction=b"{}")
+    letter = DeadLetter(
+        app_id=APP,
+        event_id=EventId("e1"),
+        handler="follow_up",
+        reason="deadline",
+        interaction=b"{}",
+        kind="lark.card.interaction.received.v1",
+    )
     other = replace(letter, event_id=EventId("e9"))
     until = clock.now() + 60_000
     await Decider(ledger).write(

@@ -245,7 +245,14 @@ async def test_a_large_batch_is_one_transaction(ledger: SqlLedger) -> None:
 
 async def test_what_is_rarely_written_keeps_its_newest(ledger: SqlLedger) -> None:
     """An app's newest callback never gets older; a suspension and a dead letter are replaced."""
-    letter = DeadLetter(app_id=APP, event_id=EventId("e"), handler="h", reason="ValueError", interaction=b"{}")
+    letter = DeadLetter(
+        app_id=APP,
+        event_id=EventId("e"),
+        handler="h",
+        reason="ValueError",
+        interaction=b"{}",
+        kind="lark.card.interaction.received.v1",
+    )
     decider = Decider(ledger)
     await decider.write(new_style_at={APP: 9}, suspensions=[Suspension(handler="h", misses=1)], dead_letters=[letter])
     await decider.write(new_style_at={APP: 5}, suspensions=[Suspension(handler="h")], dead_letters=[letter])

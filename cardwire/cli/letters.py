@@ -1,0 +1,238 @@
+"""
+Dead letters as one kind of thing, whichever of the three they are, and which of them are meant.
+
+===============  ==========================================  =====================  ============================
+``--kind``       what failed                                 where it is kept       tried again
+===============  ==========================================  =====================  ============================
+``handler``      an input's handler                          the ledger             decided again, by the log
+``effect``       an effect, for good                         the ledger             its row is pending again
+``undecodable``  a record that nobody can read               the dead-letter topic  never
+===============  ==========================================  =====================  ============================
+"""
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, get_args
+
+from shared.core.codec import header
+from shared.core.errors import ConfigError
+from shared.core.ids import AppId, EventId, MessageId
+from shared.core.json_text import EpochMs
+from shared.eventlog.port import Record
+from worker.ledger.failures import FailedEffect, FailedInput
+
+Kind = Literal["handler", "effect", "undecodable"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """
+    A dead letter.
+
+    Attributes:
+        id: What `cardwire dlq show` takes: an event's id, an effect's (``EVENT/INDEX``), or a place in the dead-letter
+            topic (``dlq/PARTITION/OFFSET``).
+        what: The handler, or the kind of effect.
+        code: The platform's code of an effect's last answer.
+        redrives: How often an input was decided again, in vain.
+        stays: Why it is not tried again; ``None``: it may be.
+    """
+
+    kind: Kind
+    id: str
+    at: EpochMs
+    app_id: AppId
+    event_id: EventId
+    index: int | None = None
+    message_id: MessageId | None = None
+    what: str
+    reason: str
+    code: int | None = None
+    http_status: int | None = None
+    log_id: str | None = None
+    redrives: int = 0
+    parks: bool = False
+    stays: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """
+    Which dead letters are meant; what is ``None`` asks nothing.
+
+    Attributes:
+        since: Not older than this (ms), and `until` older than that.
+    """
+
+    ids: Sequence[str] = ()
+    since: EpochMs | None = None
+    until: EpochMs | None = None
+    card: str | None = None
+    app: str | None = None
+    code: int | None = None
+    kind: Kind | None = None
+    handler: str | None = None
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether every dead letter is meant."""
+        return self == Wish()
+
+    def means(self, letter: Letter) -> bool:
+        """Say whether a dead letter is meant."""
+        exact: tuple[tuple[object, object], ...] = (
+            (self.card, letter.message_id),
+            (self.app, letter.app_id),
+            (self.code, letter.code),
+            (self.kind, letter.kind),
+            (self.handler, letter.what if letter.kind == "handler" else None),
+        )
+        return (
+            (not self.ids or letter.id in self.ids)
+            and (self.since is None or letter.at >= self.since)
+            and (self.until is None or letter.at < self.until)
+            and all(wanted is None or wanted == found for wanted, found in exact)
+        )
+
+
+def of_input(failed: FailedInput) -> Letter:
+    """Return an input whose handler failed."""
+    return Letter(
+        kind="handler",
+        id=failed.event_id,
+        at=failed.died_at,
+        app_id=failed.app_id,
+        event_id=failed.event_id,
+        message_id=failed.message_id,
+        what=failed.handler,
+        reason=failed.reason,
+        redrives=failed.redrive,
+        parks=failed.parks,
+    )
+
+
+def of_effect(failed: FailedEffect) -> Letter:
+    """Return an effect that was given up."""
+    outcome = failed.outcome
+    return Letter(
+        kind="effect",
+        id=f"{failed.event_id}/{failed.index}",
+        at=outcome.finished_at,
+        app_id=failed.app_id,
+        event_id=failed.event_id,
+        index=failed.index,
+        message_id=failed.message_id,
+        what=failed.kind,
+        reason=outcome.reason or "failed",
+        code=outcome.code,
+        http_status=outcome.http_status,
+        log_id=outcome.log_id,
+        stays="its handler was told of the failure and has decided: see on_result" if failed.returned else None,
+    )
+
+
+def of_record(record: Record) -> Letter:
+    """Return a record that nobody could read."""
+    ce_id = header(record.headers, "ce_id") or ""
+    return Letter(
+        kind="undecodable",
+        id=f"dlq/{record.partition}/{record.offset}",
+        at=record.timestamp,
+        app_id=AppId(record.key.partition(":")[0]),
+        event_id=EventId(ce_id),
+        message_id=_message(header(record.headers, "ce_subject")),
+        what=header(record.headers, "ce_type") or "(no type)",
+        reason=header(record.headers, "dlq_reason") or "",
+        stays="nobody can read it",
+    )
+
+
+def _message(subject: str | None) -> MessageId | None:
+    return None if subject is None else MessageId(subject)
+
+
+def wish(
+    ids: Sequence[str],
+    *,
+    since: str | None,
+    until: str | None,
+    card: str | None,
+    app: str | None,
+    code: int | None,
+    kind: str | None,
+    handler: str | None,
+) -> Wish:
+    """
+    Return which dead letters are meant, as options say it.
+
+    Raises:
+        ConfigError: An option is malformed.
+    """
+    now = time.time_ns() // 1_000_000
+    return Wish(
+        ids=tuple(ids),
+        since=time_of("--since", since, now),
+        until=time_of("--until", until, now),
+        card=card,
+        app=app,
+        code=code,
+        kind=kind_of(kind),
+        handler=handler,
+    )
+
+
+def time_of(option: str, given: str | None, now: EpochMs) -> EpochMs | None:
+    """
+    Return a time that was given as a date, as ``2026-01-31T08:00:00+08:00`` (without an offset: UTC) or as ``2h`` ago.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if given is None:
+        return None
+    if ago := _AGO.fullmatch(given):
+        return now - round(timedelta(**{_UNITS[ago[2]]: int(ago[1])}) / timedelta(milliseconds=1))
+    try:
+        at = datetime.fromisoformat(given)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return round((at - _EPOCH) / timedelta(milliseconds=1))
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            f"{option} is malformed: expected a time or how long ago, for example {option} 2h or "
+            f"{option} 2026-01-31T08:00:00+08:00"
+        ) from None
+
+
+def kind_of(given: str | None) -> Kind | None:
+    """
+    Return a kind of dead letters by its name.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    for kind in KINDS:
+        if given == kind:
+            return kind
+    if given is None:
+        return None
+    raise ConfigError(f"--kind is malformed: expected one of {', '.join(KINDS)}, for example --kind handler")
+
+
+def facts(letter: Letter) -> dict[str, Any]:
+    """Return what a program is told of a dead letter; what is not known is left out."""
+    names = ("kind", "id", "at", "app_id", "message_id", "what", "reason", "code", "http_status", "log_id", "redrives")
+    told = {name: value for name in names if (value := getattr(letter, name)) is not None}
+    return {**told, "parks": letter.parks, **({"stays": letter.stays} if letter.stays else {})}
+
+
+def in_order(letters: Iterable[Letter]) -> list[Letter]:
+    """Return letters as they died; what died together as it was found, which is the log's order."""
+    return sorted(letters, key=lambda letter: letter.at)

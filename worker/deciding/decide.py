@@ -185,9 +185,7 @@ class _Judge:
         if self._stands_still(request):
             return PARKED
         chat_id = self.draft.chat_of(request)
-        return grant(
-            request, self.apps.keys(), self.callers, offset=offset, chat_id=chat_id, stores=self.stores
-        )
+        return grant(request, self.apps.keys(), self.callers, offset=offset, chat_id=chat_id, stores=self.stores)
 
     def heard(self, click: Heard, place: _Place) -> Verdict:
         """Return what the handler of an input decides, or why it does not."""

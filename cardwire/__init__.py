@@ -28,8 +28,11 @@ if TYPE_CHECKING:
         SendCard,
         SendEphemeral,
         SendText,
+        SetStreaming,
+        StreamText,
         UpdateCard,
         UpdateChat,
+        UpdateElement,
     )
     from shared.core.errors import CallFailed
 
@@ -58,9 +61,12 @@ __all__ = [
     "SendCard",
     "SendEphemeral",
     "SendText",
+    "SetStreaming",
+    "StreamText",
     "Toast",
     "UpdateCard",
     "UpdateChat",
+    "UpdateElement",
     "template",
 ]
 
@@ -89,9 +95,12 @@ _HOMES = {
     "SendCard": "shared.core.effects",
     "SendEphemeral": "shared.core.effects",
     "SendText": "shared.core.effects",
+    "SetStreaming": "shared.core.effects",
+    "StreamText": "shared.core.effects",
     "Toast": "shared.core.cards",
     "UpdateCard": "shared.core.effects",
     "UpdateChat": "shared.core.effects",
+    "UpdateElement": "shared.core.effects",
     "template": "shared.core.answers",
 }
 

@@ -13,6 +13,7 @@ from shared.core.effects import (
     DeleteEphemeral,
     FetchChat,
     FetchMessage,
+    OnCard,
     PlatformEffect,
     RefreshPreview,
     RenameChat,
@@ -20,19 +21,26 @@ from shared.core.effects import (
     SendCard,
     SendEphemeral,
     SendText,
+    SetStreaming,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.events import EVERYBODY
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.cards import everybodys, only_for
+from shared.feishu.elements import too_many
 from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
 from shared.feishu.validity import clicked_too_late, fits, update_too_late
 from worker.ledger.port import FaceRow, Head
 
-Reason = Literal["expired", "too_large", "no_chat"]
-"""Why a call is refused: the card is past its time, the content is past its size, nobody can say which chat."""
+Reason = Literal["expired", "too_large", "too_many_elements", "no_chat", "no_entity"]
+"""
+Why a call is refused: the card is past its time, the content is past its size, a card of JSON 2.0 has more than 200
+elements, nobody can say which chat, or which entity.
+"""
 
 UUID_MARGIN_MS: Final = 60_000
 """
@@ -64,6 +72,13 @@ class FindChat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindEntity:
+    """Ask the platform which entity this card is; then its parts can be changed."""
+
+    message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
     """No call: it is known to fail. The outcome is ``refused``."""
 
@@ -75,7 +90,7 @@ class Unknown:
     """No call: an earlier one may have been performed, and the platform no longer tells a repetition from a second."""
 
 
-Ruling = Go | Move | FindChat | Refuse | Unknown
+Ruling = Go | Move | FindChat | FindEntity | Refuse | Unknown
 
 
 def before(effect: PlatformEffect, *, head: Head, face: FaceRow | None, now: EpochMs) -> Ruling:
@@ -89,13 +104,12 @@ def before(effect: PlatformEffect, *, head: Head, face: FaceRow | None, now: Epo
     if head.target.startswith(CHAT_OF):
         return _chat_of(head, face)
     match effect:
-        case UpdateCard(card=card):
-            too_late = face is not None and update_too_late(face.sent_at, face.card_format or "1.0", now)
-            return Refuse(reason="expired") if too_late else _if_small(fits(card_as_shown(card, head)))
+        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming():
+            return _on_card(effect, head, face, now)
         case SendCard() | SendText() | Reply() if _lapsed(head, now):
             return Unknown()
         case SendCard() | SendText() | Reply() | SendEphemeral():
-            return _if_small(_fits(effect))
+            return _fitting(effect)
         case (
             RenameChat()
             | UpdateChat()
@@ -122,11 +136,6 @@ def refuse_click(face: FaceRow | None, occurred_at: EpochMs) -> Literal["expired
     return None
 
 
-def card_as_shown(card: JsonText, head: Head) -> JsonText:
-    """Return the card of an update as it is sent: everybody's, or that of the one person who is to see it."""
-    return everybodys(card) if head.audience == EVERYBODY else only_for(card, (head.audience,))
-
-
 def chat_in(head: Head) -> ChatId | None:
     """Return the chat that an effect's target is, if it is one."""
     return ChatId(head.target.removeprefix(CHAT)) if head.target.startswith(CHAT) else None
@@ -140,14 +149,28 @@ def _chat_of(head: Head, face: FaceRow | None) -> Ruling:
     return FindChat(message_id=head.message_id)
 
 
-def _if_small(is_small: bool) -> Ruling:  # noqa: FBT001  the only thing it is about
-    return Go() if is_small else Refuse(reason="too_large")
+def _on_card(effect: OnCard, head: Head, face: FaceRow | None, now: EpochMs) -> Ruling:
+    if face is not None and update_too_late(face.sent_at, face.card_format or "1.0", now):
+        return Refuse(reason="expired")
+    if isinstance(effect, UpdateCard):
+        return _fitting(effect) if head.audience == EVERYBODY else _if_small(only_for(effect.card, (head.audience,)))
+    if isinstance(effect, UpdateElement) and not fits(effect.element):
+        return Refuse(reason="too_large")
+    if head.message_id is not None and (face is None or face.card_id is None):
+        return FindEntity(message_id=head.message_id)
+    return Go()
 
 
-def _fits(effect: SendCard | SendText | Reply | SendEphemeral) -> bool:
+def _if_small(card: JsonText) -> Ruling:
+    return Go() if fits(card) else Refuse(reason="too_large")
+
+
+def _fitting(effect: UpdateCard | SendCard | SendText | Reply | SendEphemeral) -> Ruling:
     card = None if isinstance(effect, SendText) else effect.card
     text = effect.text if isinstance(effect, SendText | Reply) else None
-    return (card is None or fits(everybodys(card))) and (text is None or len(text.encode()) <= TEXT_BYTES)
+    if (card is not None and not fits(everybodys(card))) or (text is not None and len(text.encode()) > TEXT_BYTES):
+        return Refuse(reason="too_large")
+    return Refuse(reason="too_many_elements") if card is not None and too_many(card) else Go()
 
 
 def _lapsed(head: Head, now: EpochMs) -> bool:

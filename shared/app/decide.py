@@ -1,6 +1,7 @@
 """Run a handler, and believe nothing that comes back."""
 
 import inspect
+import re
 import traceback
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -18,13 +19,16 @@ from shared.core.effects import (
     Effect,
     FetchChat,
     FetchMessage,
+    OnCard,
     RenameChat,
     Reply,
     SendCard,
     SendEphemeral,
     SendText,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
@@ -36,6 +40,10 @@ MAX_BYTES: Final = 256 * 1024
 MAX_EFFECTS: Final = EFFECTS_PER_DECISION - 1
 """How many effects one decision may hold."""
 
+MAX_TEXT_CHARS: Final = 100_000
+"""How long a streamed text may be: the platform's limit (docs/reference/platform.md, "Cards as entities")."""
+
+_ELEMENT_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 _ENCODER: Final = msgspec.json.Encoder()
 _EFFECTS: Final[tuple[type[Any], ...]] = get_args(Effect)
 
@@ -102,7 +110,7 @@ def _check_aim(handler: Handler, interaction: Subject, decision: Decision) -> No
     if decision.state is not UNCHANGED:
         raise HandlerError(f"{handler.name} returned state, but {interaction.kind} is about no card to keep it with")
     for effect in decision.effects:
-        if isinstance(effect, UpdateCard | Reply | DeleteEphemeral | FetchMessage) and effect.message_id is None:
+        if isinstance(effect, OnCard | Reply | DeleteEphemeral | FetchMessage) and effect.message_id is None:
             name = type(effect).__name__
             raise HandlerError(f"{handler.name} returned {name}, but {interaction.kind} is about no card")
         if isinstance(effect, SendEphemeral) and effect.to is None and not _is_somebodys(interaction):
@@ -155,10 +163,21 @@ def _check(effect: Effect) -> None:
         object_text(card)
     if message_id is not None:
         check_id(message_id)
+    if isinstance(effect, UpdateElement | StreamText):
+        _check_part(effect)
     if isinstance(effect, UpdateCard) and effect.audience is not None:
         check_id(effect.audience, "ou_…")
         if card_format(effect.card) == "2.0":
             raise ValueError("an audience, and a card of JSON 2.0, which is everybody's: expected a card of JSON 1.0")
+
+
+def _check_part(effect: UpdateElement | StreamText) -> None:
+    if not _ELEMENT_ID.fullmatch(effect.element_id):
+        raise ValueError("an element_id that is none: expected at most 20 letters, digits and _, a letter first")
+    if isinstance(effect, UpdateElement):
+        object_text(effect.element, "an element", '{"tag": "markdown", "content": "…"}')
+    elif not 1 <= len(effect.text) <= MAX_TEXT_CHARS:
+        raise ValueError(f"a text of {len(effect.text)} characters: expected 1 to {MAX_TEXT_CHARS}")
 
 
 def _state_size(handler: Handler, state: Any) -> int:

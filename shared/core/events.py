@@ -281,6 +281,10 @@ PREVIEW: Final = "preview"
 Coalescing keys: of effects that show a whole card, name a chat, set a reminder, refresh a link's preview.
 """
 
+ELEMENT: Final = "element:"
+TEXT: Final = "text:"
+"""What coalescing keys of a card's parts begin with: an element's id follows."""
+
 EVERYBODY: Final = "*"
 """The audience of what all see."""
 
@@ -385,8 +389,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def intended(self) -> JsonText | None:
         """The card we intend to show after this decision."""
-        shown = shown_by(self.effects)
-        return self.content if shown is None else shown
+        return shown_by(self.effects) if self.content is None else self.content
 
     def __repr__(self) -> str:
         """Name the input and the result, nothing that a person typed."""
@@ -429,7 +432,8 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         shown: SHA-256 of the card now shown, and `shown_order` the order of the effect that showed it.
         card_format: The JSON version of that card.
         way: How a card was to be shown, and `because` why so; absent where there was nothing to choose.
-        sequence: The highest CardKit sequence used for this card so far.
+        card_id: The entity that the card is, where that is known.
+        sequence: The highest sequence used for this entity so far.
         uses_left: What is left of the click's update token; absent where none was needed.
         started_at: When the call began (ms, ledger's clock); absent without a call.
         finished_at: When the outcome was known (ms, ledger's clock).
@@ -460,6 +464,7 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     card_format: CardFormat | None = None
     way: CardWay | None = None
     because: WayReason | None = None
+    card_id: str | None = None
     sequence: int | None = None
     uses_left: int | None = None
     started_at: EpochMs | None = None

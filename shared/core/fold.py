@@ -55,6 +55,8 @@ class FoldedFace:
     card_format: CardFormat | None = None
     shown: str | None = None
     shown_order: int | None = None
+    card_id: str | None = None
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,12 @@ def _face(folded: Folded, planned: PlannedEffect, outcome: EffectOutcome) -> Non
         )
     if outcome.message_id and outcome.chat_id and planned.target.startswith("chat-of:"):
         _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(chat_id=outcome.chat_id))
+    if outcome.message_id and outcome.card_id:
+        _merge(
+            folded,
+            (outcome.app_id, outcome.message_id),
+            FoldedFace(card_id=outcome.card_id, sequence=outcome.sequence),
+        )
     if outcome.message_id and outcome.shown:
         _merge(
             folded,
@@ -198,4 +206,6 @@ def _merge(folded: Folded, key: tuple[AppId, MessageId], new: FoldedFace) -> Non
         card_format=(new.card_format if newer else old.card_format) or new.card_format,
         shown=new.shown if newer else old.shown,
         shown_order=new.shown_order if newer else old.shown_order,
+        card_id=old.card_id or new.card_id,
+        sequence=max((each for each in (old.sequence, new.sequence) if each is not None), default=None),
     )

@@ -18,6 +18,7 @@ from shared.core.effects import (
     Effect,
     FetchChat,
     FetchMessage,
+    OnCard,
     Origin,
     RefreshPreview,
     Remind,
@@ -26,16 +27,21 @@ from shared.core.effects import (
     SendCard,
     SendEphemeral,
     SendText,
+    SetStreaming,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.errors import HandlerError
 from shared.core.events import (
     CARD,
     CARD_ACTIONS,
+    ELEMENT,
     EVERYBODY,
     NAME,
     PREVIEW,
+    TEXT,
     TIMER,
     Asked,
     CallReturned,
@@ -130,8 +136,8 @@ def aim(effect: Effect, click: Asked, chat_id: ChatId | None, index: int) -> tup
         HandlerError: The effect changes a card, and the input is about none, or about another one.
     """
     match effect:
-        case UpdateCard():
-            return _own_card(effect, click), CARD
+        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming():
+            return _own_card(effect, click), _part(effect)
         case RenameChat() | UpdateChat():
             is_name = isinstance(effect, RenameChat) or effect.names_only
             return _chat(effect.chat_id or chat_id, click), NAME if is_name else None
@@ -148,7 +154,22 @@ def aim(effect: Effect, click: Asked, chat_id: ChatId | None, index: int) -> tup
             assert_never(unreachable)
 
 
-def _own_card(effect: UpdateCard, click: Asked) -> Target:
+def _part(effect: OnCard) -> str | None:
+    match effect:
+        case UpdateCard():
+            return CARD
+        case UpdateElement(element_id=element_id):
+            return f"{ELEMENT}{element_id}"
+        case StreamText(element_id=element_id):
+            return f"{TEXT}{element_id}"
+        case SetStreaming():
+            # Text that stands between on and off must find it on.
+            return None
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _own_card(effect: OnCard, click: Asked) -> Target:
     name = type(effect).__name__
     if click.message_id is None:
         raise HandlerError(f"{name} for an event that has no card")
@@ -209,7 +230,7 @@ def eligibility(effect: Effect, click: Asked) -> Eligibility:
     # The platform shows and then reverts an update that overtakes its callback's answer
     # (docs/reference/platform.md, "Delayed updates").
     awaits_an_answer = isinstance(click, InteractionReceived) and click.kind in CARD_ACTIONS
-    changes_it = isinstance(effect, UpdateCard) or (
+    changes_it = isinstance(effect, OnCard) or (
         isinstance(effect, DeleteEphemeral) and effect.message_id == click.message_id
     )
     return "after_answer" if awaits_an_answer and changes_it else "at_once"

@@ -20,7 +20,7 @@ from shared.app.subject import subject_of
 from shared.core.callers import NOBODY, Callers
 from shared.core.codec import decode
 from shared.core.decision import UNCHANGED, Card, Decision
-from shared.core.effects import Effect, UpdateCard
+from shared.core.effects import Effect, OnCard
 from shared.core.errors import HandlerError, Undecodable
 from shared.core.events import (
     Asked,
@@ -32,7 +32,6 @@ from shared.core.events import (
     RedriveRequested,
     RequestReceived,
     TimerFired,
-    shown_by,
 )
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
@@ -41,6 +40,7 @@ from shared.feishu.callback import APP_TICKET
 from worker.deciding.batch import Batch, Taken
 from worker.deciding.draft import ROUTING, Draft, Verdict
 from worker.deciding.grant import UNKNOWN_APP, grant
+from worker.deciding.intended import intended
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
 from worker.deciding.suspension import is_suspended
 from worker.ledger.port import Known
@@ -184,8 +184,15 @@ class _Judge:
         """Return what becomes of a request."""
         if self._stands_still(request):
             return PARKED
-        chat_id = self.draft.chat_of(request)
-        return grant(request, self.apps.keys(), self.callers, offset=offset, chat_id=chat_id, stores=self.stores)
+        return grant(
+            request,
+            self.apps.keys(),
+            self.callers,
+            offset=offset,
+            chat_id=self.draft.chat_of(request),
+            stores=self.stores,
+            content=self.draft.content(request),
+        )
 
     def heard(self, click: Heard, place: _Place) -> Verdict:
         """Return what the handler of an input decides, or why it does not."""
@@ -292,7 +299,7 @@ class _Judge:
                 if is_about_another_card(effect, click)
             ),
             state=None if keeps_state else json_text(decision.state),
-            content=shown_by(planned),
+            content=intended(planned, self.draft.content(click)),
             late=late,
         )
 
@@ -312,7 +319,7 @@ class _Judge:
 
 
 def _repaints(effect: Effect, click: Heard) -> bool:
-    return isinstance(effect, UpdateCard) and not is_about_another_card(effect, click)
+    return isinstance(effect, OnCard) and not is_about_another_card(effect, click)
 
 
 def _failed(reason: str, click: Heard, handler: Handler | None) -> Verdict:

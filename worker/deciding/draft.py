@@ -26,6 +26,7 @@ from shared.core.events import (
     PlannedEffect,
     RedriveRequested,
     RequestReceived,
+    shown_by,
 )
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId
 from shared.core.json_text import EpochMs, JsonText
@@ -160,11 +161,16 @@ class Draft:
         return Card(
             version=row.version if row else 0,
             state_text=row.state if row else None,
-            content_text=(row.content if row else None) or (face.sent if face else None),
+            content_text=self.content(click),
             chat_id=self.chat_of(click),
             sent_at=face.sent_at if face else None,
             rules=row.rules if row else {},
         )
+
+    def content(self, click: Asked) -> JsonText | None:
+        """Return what the card is intended to show so far, where that is known."""
+        row, face = self._row(click), self.face(click)
+        return (row.content if row else None) or (face.sent if face else None)
 
     def chat_of(self, click: Asked) -> ChatId | None:
         """Return the card's chat: the callback's, else our own send's."""
@@ -310,7 +316,7 @@ class Draft:
             reason=verdict.reason,
             version=row.version if row else 0,
             state=row.state if row else None,
-            content=row.content if row and verdict.content is None else None,
+            content=row.content if row and row.content != shown_by(verdict.effects) else None,
             newest_at=row.newest_at if row else None,
             late=verdict.late,
             parks=verdict.parks,

@@ -9,11 +9,13 @@ from collections.abc import Collection
 from typing import Final
 
 from shared.core.callers import Callers
-from shared.core.effects import UpdateCard
+from shared.core.effects import OnCard
 from shared.core.errors import HandlerError
-from shared.core.events import COMMAND_LINE, OURSELVES, RequestReceived, shown_by
+from shared.core.events import COMMAND_LINE, OURSELVES, RequestReceived
 from shared.core.ids import AppId, ChatId
+from shared.core.json_text import JsonText
 from worker.deciding.draft import Verdict
+from worker.deciding.intended import intended
 from worker.deciding.plan import plan
 
 UNKNOWN_APP: Final = "unknown_app"
@@ -34,6 +36,7 @@ def grant(
     offset: int,
     chat_id: ChatId | None,
     stores: Collection[AppId] = frozenset(),
+    content: JsonText | None = None,
 ) -> Verdict:
     """
     Return what becomes of a request: all of its effects, or none.
@@ -46,6 +49,7 @@ def grant(
         offset: The request's offset in its partition.
         chat_id: The chat of the request's card, where it is known.
         stores: Apps that have more organisations than one.
+        content: What that card is intended to show so far, where it is known.
     """
     if request.app_id not in apps:
         return Verdict(result="failed", reason=UNKNOWN_APP)
@@ -53,7 +57,7 @@ def grant(
         return Verdict(result="refused", reason=NO_TENANT)
     match request.caller:
         case name if name == OURSELVES:
-            only_updates = all(isinstance(effect, UpdateCard) for effect in request.effects)
+            only_updates = all(isinstance(effect, OnCard) for effect in request.effects)
             refusal = None if only_updates else "a decision asks for nothing but updates of other cards"
         case name if name == COMMAND_LINE:
             refusal = None
@@ -62,7 +66,7 @@ def grant(
             if caller is None:
                 return Verdict(result="failed", reason=UNKNOWN_CALLER)
             refusal = caller.refusal(request.app_id, request.effects)
-    return Verdict(result="refused", reason=refusal) if refusal else _granted(request, offset, chat_id)
+    return Verdict(result="refused", reason=refusal) if refusal else _granted(request, offset, chat_id, content)
 
 
 def is_against(callers: Callers, request: RequestReceived) -> bool:
@@ -73,7 +77,7 @@ def is_against(callers: Callers, request: RequestReceived) -> bool:
     return caller is None or caller.refusal(request.app_id, request.effects) is not None
 
 
-def _granted(request: RequestReceived, offset: int, chat_id: ChatId | None) -> Verdict:
+def _granted(request: RequestReceived, offset: int, chat_id: ChatId | None, content: JsonText | None) -> Verdict:
     try:
         planned = tuple(
             plan(effect, request, index=index, offset=offset, chat_id=chat_id)
@@ -81,4 +85,4 @@ def _granted(request: RequestReceived, offset: int, chat_id: ChatId | None) -> V
         )
     except HandlerError as error:
         return Verdict(result="refused", reason=str(error))
-    return Verdict(result="decided", effects=planned, content=shown_by(planned))
+    return Verdict(result="decided", effects=planned, content=intended(planned, content))

@@ -5,7 +5,16 @@ from typing import Final, TypeGuard
 
 from msgspec.structs import replace
 
-from shared.core.effects import AnsweredCard, Effect, Remind, UpdateCard
+from shared.core.effects import (
+    AnsweredCard,
+    Effect,
+    OnCard,
+    Remind,
+    SetStreaming,
+    StreamText,
+    UpdateCard,
+    UpdateElement,
+)
 from shared.core.events import (
     CARD,
     CARD_ACTIONS,
@@ -104,12 +113,12 @@ def plan_restored(click: InteractionReceived, content: JsonText | None, *, offse
     return replace(answer, effect=UpdateCard(content))
 
 
-def is_about_another_card(effect: Effect, click: Heard) -> TypeGuard[UpdateCard]:
+def is_about_another_card(effect: Effect, click: Heard) -> TypeGuard[OnCard]:
     """Say whether an effect changes a card that its click did not come from."""
-    return isinstance(effect, UpdateCard) and effect.message_id not in {None, click.message_id}
+    return isinstance(effect, OnCard) and effect.message_id not in {None, click.message_id}
 
 
-def hand_over(effect: UpdateCard, click: Heard, *, index: int) -> RequestReceived:
+def hand_over(effect: OnCard, click: Heard, *, index: int) -> RequestReceived:
     """
     Return an update of another card as the request that it leaves as: the same for the same decision.
 
@@ -135,7 +144,9 @@ def _due(effect: Effect, click: Asked) -> EpochMs | None:
     match effect, click:
         case Remind(after=after), _:
             return click.received_at + after // _MS
-        case UpdateCard(), CallReturned(clicked_at=int(clicked_at)) | TimerFired(clicked_at=int(clicked_at)):
+        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming(), CallReturned(
+            clicked_at=int(clicked_at)
+        ) | TimerFired(clicked_at=int(clicked_at)):
             # What came back at once may have overtaken the answer of the click with which it began.
             return clicked_at + UNANSWERED_MS
         case _:

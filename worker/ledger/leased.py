@@ -66,10 +66,12 @@ class Beginning:
 
     Attributes:
         token: The right of which one use is counted by it.
+        entity: The card whose next sequence it takes.
     """
 
     key: EffectKey
     token: TokenKey | None = None
+    entity: tuple[AppId, MessageId] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +81,11 @@ class Begun:
 
     Attributes:
         uses_left: What is left of its right, this use taken off; ``None``: there was none left to take.
+        sequence: Of an operation on an entity: higher than that of every one before.
     """
 
     uses_left: int | None = None
+    sequence: int | None = None
 
 
 class TargetKey(NamedTuple):
@@ -100,6 +104,7 @@ class FaceRow:
         sent_at: The platform's ``create_time`` of our own send (ms).
         sent: JSON text of the card as we sent it.
         shown: SHA-256 of the card that our last successful update showed, and the order of its effect.
+        card_id: The entity that the card is, once anybody asked, and the highest `sequence` that we used for it.
     """
 
     app_id: AppId
@@ -110,6 +115,8 @@ class FaceRow:
     card_format: CardFormat | None = None
     shown: str | None = None
     shown_order: int | None = None
+    card_id: str | None = None
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

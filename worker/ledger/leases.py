@@ -65,6 +65,10 @@ class Leases:
         self._faces = select(*FACE_COLUMNS).join(
             self._cards.table, and_(faces.c.app_id == card.app_id, faces.c.message_id == card.message_id)
         )
+        # A target is one card's, and leased by one: no two operations take one sequence.
+        stepped = update(faces).where(faces.c.app_id == card.app_id, faces.c.message_id == card.message_id)
+        stepped = stepped.values(sequence=func.coalesce(faces.c.sequence, 0) + 1)
+        self._step = stepped.returning(faces.c.app_id, faces.c.message_id, faces.c.sequence)
         self._tokens = Tokens(database)
         self._releasing = Releasing(database)
         self._looking = Looking(database)
@@ -101,7 +105,16 @@ class Leases:
         self._effects.fetch(connection, self._hold, values)
         self._effects.execute(connection, self._begin, values)
         left = self._tokens.use(connection, {each.token for each in beginnings if each.token is not None})
-        return {each.key: Begun(uses_left=left.get(each.token) if each.token else None) for each in beginnings}
+        of_entities = {each.entity for each in beginnings if each.entity is not None}
+        next_of = self._cards.fetch(connection, self._step, sorted(of_entities)) if of_entities else []
+        sequences = {(row.app_id, row.message_id): row.sequence for row in next_of}
+        return {
+            each.key: Begun(
+                uses_left=left.get(each.token) if each.token else None,
+                sequence=sequences.get(each.entity) if each.entity else None,
+            )
+            for each in beginnings
+        }
 
     @in_snapshot
     def next_due(self, connection: Connection) -> EpochMs | None:

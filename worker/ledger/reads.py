@@ -141,6 +141,8 @@ def face(row: Any) -> FaceRow:
         card_format=row.card_format,
         shown=row.shown,
         shown_order=row.shown_order,
+        card_id=row.card_id,
+        sequence=row.sequence,
     )
 
 

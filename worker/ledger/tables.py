@@ -95,6 +95,8 @@ faces: Final = Table(
     Column("card_format", String),
     Column("shown", String),
     Column("shown_order", BigInteger),
+    Column("card_id", String),
+    Column("sequence", Integer),
 )
 
 effects: Final = Table(

@@ -13,7 +13,6 @@ from shared.core.events import EVERYBODY
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.validity import update_too_late
 from worker.ledger.port import Applied, FaceRow, Head
-from worker.performing.outcome import tell
 from worker.performing.perform import digest_of
 from worker.performing.turn import Result, Turn
 
@@ -36,7 +35,7 @@ def answered(turn: Turn, head: Head, card: JsonText, now: EpochMs, *, settle_ms:
     if not head.delivered:
         return None
     if face is not None and update_too_late(face.sent_at, face.card_format or "1.0", head.occurred_at):
-        return turn.settled(now, (head, tell(head, "refused", now=now, topics=turn.topics, reason="expired")))
+        return turn.settled(now, (head, turn.tell(head, "refused", now=now, reason="expired")))
     return _shown(turn, head, card, now, _repaint(turn, head, settle_ms))
 
 
@@ -48,13 +47,12 @@ def left_behind(turn: Turn, *, settle_ms: int) -> Literal["keep"] | int:
 def _shown(turn: Turn, head: Head, card: JsonText, now: EpochMs, resend: Literal["keep"] | int) -> Result:
     if head.audience != EVERYBODY:
         # Everybody else sees what they saw before.
-        return turn.settled(now, (head, tell(head, "succeeded", now=now, topics=turn.topics, reason="answered")))
+        return turn.settled(now, (head, turn.tell(head, "succeeded", now=now, reason="answered")))
     shown, written = digest_of(card), card_format(card)
-    told = tell(
+    told = turn.tell(
         head,
         "succeeded",
         now=now,
-        topics=turn.topics,
         reason="answered",
         shown=shown,
         shown_order=head.order,

@@ -12,18 +12,21 @@ from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import Applied, FaceRow, Head
-from worker.performing.outcome import tell
-from worker.performing.perform import find_chat, perform
-from worker.performing.performed import Done, Failure, Found, NoToken, Rejected, Unreached, Unsure
+from worker.performing.perform import SEQUENCE, find_chat, find_entity, perform
+from worker.performing.performed import Done, Failure, Found, FoundEntity, NoToken, Rejected, Unreached, Unsure
 from worker.performing.prepare import Job
-from worker.performing.retry import RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, counts, last_attempt_at
 from worker.performing.returning import TOO_LARGE, brought, too_large
 from worker.performing.turn import Result
 from worker.platform.client import DEADLINE_S, Platform
-from worker.policy import FindChat, Go
+from worker.policy import FindChat, FindEntity, Go
 
 AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
 """When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""
+
+
+_REASONS: Final = {300309: "streaming_off", 200510: "streaming_off", 200850: "streaming_off", 230031: "expired"}
+"""What a refusal means, where that says more than that the platform refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,7 @@ class Called:
     """
 
     job: Job
-    performed: Done | Found | Failure
+    performed: Done | Found | FoundEntity | Failure
     started_at: EpochMs
     now: EpochMs
     pace_ms: int
@@ -52,10 +55,12 @@ async def call(job: Job, platform: Platform, clock: Clock, *, ahead_ms: int, pac
     """
     began = clock.monotonic()
     started_at = clock.now() + ahead_ms
-    performed: Done | Found | Failure
+    performed: Done | Found | FoundEntity | Failure
     match job.ruling:
         case Go():
-            performed = await perform(platform, job.effect, job.head, way=job.way, token=job.token)
+            performed = await perform(platform, job.effect, job.head, job.means)
+        case FindEntity(message_id=message_id):
+            performed = await find_entity(platform, job.head.app_id, job.head.tenant_key, message_id)
         case FindChat(message_id=message_id):
             performed = await find_chat(platform, job.head.app_id, job.head.tenant_key, message_id)
         case _ as unreachable:
@@ -77,6 +82,8 @@ def result(called: Called, chance: Callable[[], float]) -> Result:
             return _done(called, done)
         case Found() as found:
             return _found(called, found)
+        case FoundEntity() as found:
+            return _found_entity(called, found)
         case Rejected() | Unsure() | Unreached() | NoToken() as failure:
             return (
                 _repetition_failed(called, failure)
@@ -90,11 +97,10 @@ def result(called: Called, chance: Callable[[], float]) -> Result:
 def _done(called: Called, done: Done) -> Result:
     job, head = called.job, called.job.head
     unfit = too_large(done.data)
-    told = tell(
+    told = job.turn.tell(
         head,
         "succeeded" if unfit is None else "failed",
         now=called.now,
-        topics=job.turn.topics,
         attempts=head.attempts + 1,
         started_at=called.started_at,
         http_status=done.http_status,
@@ -107,7 +113,7 @@ def _done(called: Called, done: Done) -> Result:
         shown_order=head.order if done.shown else None,
         card_format=done.card_format,
         reason=None if unfit is None else TOO_LARGE,
-        **_way(job),
+        **_means(job),
         uses_left=_uses_left(job),
     )
     return job.turn.settled(
@@ -126,7 +132,7 @@ def _done(called: Called, done: Done) -> Result:
 def _found(called: Called, found: Found) -> Result:
     job, head = called.job, called.job.head
     if found.chat_id is None or head.message_id is None:
-        told = tell(head, "refused", now=called.now, topics=job.turn.topics, reason="no_chat")
+        told = job.turn.tell(head, "refused", now=called.now, reason="no_chat")
         return job.turn.settled(called.now, (head, told))
     return job.turn.settled(
         called.now,
@@ -135,25 +141,38 @@ def _found(called: Called, found: Found) -> Result:
     )
 
 
+def _found_entity(called: Called, found: FoundEntity) -> Result:
+    job, head = called.job, called.job.head
+    if found.card_id is None or head.message_id is None:
+        told = job.turn.tell(head, "refused", now=called.now, reason="no_entity")
+        return job.turn.settled(called.now, (head, told))
+    face = FaceRow(app_id=head.app_id, message_id=head.message_id, card_id=found.card_id)
+    return job.turn.settled(called.now, face=face)
+
+
 def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Result:
     job, head = called.job, called.job.head
     attempts = head.attempts + counts(failure)
-    following = after(
-        failure,
-        failures=head.k + 1,
-        attempts=attempts,
-        now=called.now,
-        last_at=last_attempt_at(job.effect, head=head, face=job.turn.leased.face),
-        chance=chance,
+    outran = _outran(called, failure)
+    following = (
+        GiveUp(reason="platform_refused")
+        if outran is False
+        else after(
+            failure,
+            failures=head.k + 1,
+            attempts=attempts,
+            now=called.now,
+            last_at=last_attempt_at(job.effect, head=head, face=job.turn.leased.face),
+            chance=chance,
+        )
     )
     retry_in_ms = following.delay_ms if isinstance(following, RetryIn) else None
     error, reason = _error(failure)
-    unused = job.way is not None and job.way.token is not None and _was_no_use(failure)
-    told = tell(
+    unused = job.counted is not None and _was_no_use(failure)
+    told = job.turn.tell(
         head,
         "failed",
         now=called.now,
-        topics=job.turn.topics,
         retry_in_ms=retry_in_ms,
         attempts=attempts,
         begun=head.begun_at is not None or _may_have_happened(called),
@@ -161,8 +180,8 @@ def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Re
         code=error.code if error else None,
         http_status=error.http_status if error else None,
         log_id=error.log_id if error else None,
-        reason=reason if isinstance(following, RetryIn) else following.reason,
-        **_way(job),
+        reason=reason if isinstance(following, RetryIn) else _final_reason(following, error),
+        **_means(job, outran or None),
         uses_left=_uses_left(job, refunded=unused),
     )
     return job.turn.settled(
@@ -171,7 +190,8 @@ def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Re
         called=_may_have_happened(called),
         pace_ms=called.pace_ms,
         resend=_resend(called),
-        refund=job.way.token.key if unused and job.way and job.way.token else None,
+        face=outran or None,
+        refund=job.counted if unused else None,
         block_ms=api_pause_ms(failure),
         records=[] if isinstance(following, RetryIn) else _brought(called, error=_in_words(following.reason, error)),
     )
@@ -188,8 +208,32 @@ def _in_words(reason: str, error: PlatformError | None) -> str:
     return f"{reason}{answer}"
 
 
-def _way(job: Job) -> dict[str, Any]:
-    return {} if job.way is None else {"way": job.way.by, "because": job.way.because}
+def _means(job: Job, outran: FaceRow | None = None) -> dict[str, Any]:
+    """Return what is told of how it was done: the way of a card, the sequence of an operation."""
+    way = job.means.way
+    told: dict[str, Any] = {} if way is None else {"way": way.by, "because": way.because}
+    if job.begun is not None and job.begun.sequence is not None:
+        told["sequence"] = outran.sequence if outran is not None else job.begun.sequence
+    return told
+
+
+def _outran(called: Called, failure: Failure) -> FaceRow | Literal[False] | None:
+    """
+    Return from where to count on after somebody else used a higher sequence, ``False`` if that did not help before.
+
+    Other programs count from 1, or use the clock's seconds: the seconds are beyond both, and leave room until 2038.
+    """
+    job, head = called.job, called.job.head
+    sequence = job.begun.sequence if job.begun is not None else None
+    is_that = isinstance(failure, Rejected) and failure.error.code == SEQUENCE
+    if not is_that or sequence is None or head.message_id is None:
+        return None
+    seconds = called.now // 1000
+    return FaceRow(app_id=head.app_id, message_id=head.message_id, sequence=seconds) if sequence < seconds else False
+
+
+def _final_reason(given_up: GiveUp, error: PlatformError | None) -> str:
+    return _REASONS.get(error.code or 0, given_up.reason) if error is not None else given_up.reason
 
 
 def _uses_left(job: Job, *, refunded: bool = False) -> int | None:

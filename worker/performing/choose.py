@@ -13,16 +13,18 @@ earlier clicks are due, too (docs/reference/platform.md, "Delayed updates").
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
-from shared.core.effects import ANSWERED_CARD
-from shared.core.events import CARD, NAME, TIMER
+from shared.core.effects import ANSWERED_CARD, PartOfCard
+from shared.core.events import CARD, ELEMENT, EVERYBODY, NAME, TEXT, TIMER
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
 from worker.ledger.port import Applied, Head, Leased
 
 LOOK_MS: Final = 100
 """How soon a target is looked at again on which all waits for an answer: the mark may come at any time."""
+
+PARTS: Final = frozenset(kind.__name__ for kind in get_args(PartOfCard))
 
 Newness = tuple[int, int, EventId, int]
 
@@ -64,12 +66,29 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     ]
     gone = {one.head.key for one in superseded}
     alive = [head for head in leased.heads if head.key not in gone]
-    call = _first([head for head in eligible if head.key not in gone and head.due <= now], alive, more=leased.more)
+    ready = [
+        head for head in eligible if head.key not in gone and head.due <= now and not _waits_for_whole(head, alive)
+    ]
+    call = _first(ready, alive, more=leased.more)
     if call is None and unanswered is not None and len(eligible) < len(due):
         return Choice(superseded=superseded, hold_ms=_hold_ms(unanswered, now))
+    if call is None and (held := [head.due - now for head in alive if head.due > now]) and len(held) < len(alive):
+        return Choice(superseded=superseded, hold_ms=min(held))  # What is due waits for what is not.
     if call is None and leased.resend is not None and not leased.more:
         return Choice(superseded=superseded, call=leased.resend, again=True)
     return Choice(superseded=superseded, call=call)
+
+
+def is_part(head: Head) -> bool:
+    """Say whether an effect changes a part of its card."""
+    return head.kind in PARTS
+
+
+def _waits_for_whole(head: Head, alive: Sequence[Head]) -> bool:
+    """Say whether a part would be painted over by an older whole card that is still to come."""
+    return is_part(head) and any(
+        one.coalesce == CARD and one.audience == EVERYBODY and one.order < head.order for one in alive
+    )
 
 
 def _unanswered(heads: Sequence[Head], now: EpochMs) -> Head | None:
@@ -78,7 +97,7 @@ def _unanswered(heads: Sequence[Head], now: EpochMs) -> Head | None:
 
 
 def _would_be_undone(head: Head, unanswered: Head | None) -> bool:
-    if unanswered is None or head.coalesce != CARD or head.order < unanswered.order:
+    if unanswered is None or not (head.coalesce == CARD or is_part(head)) or head.order < unanswered.order:
         return False
     return head.kind != ANSWERED_CARD or not head.delivered  # an answer that arrived is painted already
 
@@ -100,9 +119,14 @@ def _newest(eligible: Sequence[Head]) -> dict[tuple[str, str], Head]:
 def _replaced_by(head: Head, newest: dict[tuple[str, str], Head], leased: Leased) -> str | None:
     if head.coalesce is None:
         return None
-    winner = newest[head.audience, head.coalesce]
-    if newness(head) < newness(winner):
-        return f"{winner.event_id}/{winner.index}"
+    # What changes a part gives way to the whole card, and a text to the element that it stands in; never the reverse.
+    above = [head.coalesce, *([CARD] if is_part(head) else [])]
+    if head.coalesce.startswith(TEXT):
+        above.append(f"{ELEMENT}{head.coalesce.removeprefix(TEXT)}")
+    for key in above:
+        winner = newest.get((head.audience, key))
+        if winner is not None and newness(head) < newness(winner):
+            return f"{winner.event_id}/{winner.index}"
     return _replaced_by_applied(head, leased)
 
 

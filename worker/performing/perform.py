@@ -23,12 +23,17 @@ from shared.core.effects import (
     SendCard,
     SendEphemeral,
     SendText,
+    SetStreaming,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.events import EVERYBODY
 from shared.core.ids import AppId, MessageId, TenantKey
 from shared.core.json_text import JsonText, json_text
+from shared.feishu.card_calls import entity_found
+from shared.feishu.card_calls import find_entity as find_entity_of
 from shared.feishu.cards import everybodys
 from shared.feishu.openapi import (
     ApiReply,
@@ -39,35 +44,63 @@ from shared.feishu.openapi import (
     read,
     sent,
 )
-from worker.ledger.port import Head, Token
-from worker.performing.performed import Done, Failure, Found, NoToken, Performed, Rejected, Unreached, Unsure
+from worker.ledger.port import Head
+from worker.performing.performed import (
+    Done,
+    Failure,
+    Found,
+    FoundEntity,
+    NoToken,
+    Performed,
+    Rejected,
+    Unreached,
+    Unsure,
+)
 from worker.performing.request import request_of
-from worker.performing.way import Way
+from worker.performing.way import NOTHING, Means
 from worker.platform.client import Platform, Unauthorized, Unreachable
 from worker.policy import chat_in
 
 DELETED: Final = 18051
 """An ephemeral card that was to be deleted is no more: a repeated call, or another program's."""
 
+UUID_USED: Final = 200770
+"""An operation on an entity was made already: its answer had been lost."""
 
-async def perform(
-    platform: Platform, effect: PlatformEffect, head: Head, *, way: Way | None = None, token: Token | None = None
-) -> Performed:
+BUSY: Final = 200810
+SEQUENCE: Final = 300317
+"""An operation on an entity was not made: a click on it waits for its answer, or somebody used a higher sequence."""
+
+
+async def perform(platform: Platform, effect: PlatformEffect, head: Head, means: Means = NOTHING) -> Performed:
     """
     Perform an effect that `worker.policy.before` let go.
 
     Args:
         head: Whose effect it is; its target is the card, the chat or the person concerned.
-        way: How a card is shown; ``None``: by its message.
-        token: The right that the call needs, if it needs one.
+        means: What else the call needs; without any, a card is shown by its message.
     """
-    match await _call(platform, head.app_id, head.tenant_key, request_of(effect, head, way=way, token=token)):
+    match await _call(platform, head.app_id, head.tenant_key, request_of(effect, head, means)):
         case (ApiReply() as reply, Success() as success):
             return _done(effect, head, reply, success)
-        case Rejected(error=PlatformError(code=code) as error) if code == DELETED and isinstance(
-            effect, DeleteEphemeral
-        ):
-            return Done(http_status=error.http_status, log_id=error.log_id)
+        case Rejected(error=PlatformError(code=int(code)) as error) if _was_done_before(effect, means, code):
+            before = ApiReply(status=error.http_status, body=b"")
+            return _done(effect, head, before, Success(data={}, log_id=error.log_id))
+        case failure:
+            return failure
+
+
+def _was_done_before(effect: PlatformEffect, means: Means, code: int) -> bool:
+    return code == UUID_USED if means.card_id is not None else code == DELETED and isinstance(effect, DeleteEphemeral)
+
+
+async def find_entity(
+    platform: Platform, app_id: AppId, tenant_key: TenantKey, message_id: MessageId
+) -> FoundEntity | Failure:
+    """Ask the platform which entity a card is; asked again it tells the same."""
+    match await _call(platform, app_id, tenant_key, find_entity_of(message_id)):
+        case (_, Success(data=data)):
+            return FoundEntity(card_id=entity_found(data))
         case failure:
             return failure
 
@@ -104,6 +137,8 @@ async def _call(
 
 def _refused(error: PlatformError) -> Failure:
     match error.verdict:
+        case "retry" if error.code in {BUSY, SEQUENCE}:
+            return Rejected(error=error)
         case "retry":
             return Unsure(error=error)
         case "refresh_token":
@@ -127,8 +162,8 @@ def _done(effect: PlatformEffect, head: Head, reply: ApiReply, success: Success)
             return _sent(done, head, success)
         case FetchChat() | FetchMessage() | CallApi():
             return replace(done, data=json_text(dict(success.data)))
-        case UpdateCard() | DeleteEphemeral() | RefreshPreview():
-            # What one person sees is not what the card shows.
+        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming() | DeleteEphemeral() | RefreshPreview():
+            # What one person sees, or a part, is not what the card shows.
             return done
         case _ as unreachable:
             assert_never(unreachable)

@@ -83,3 +83,10 @@ class Found:
     """The chat that a message lies in; ``None``: the platform does not say."""
 
     chat_id: ChatId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundEntity:
+    """The entity that a card is; ``None``: the platform does not say."""
+
+    card_id: str | None

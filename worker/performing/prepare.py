@@ -15,21 +15,24 @@ from shared.core.effects import (
     Reply,
     SendCard,
     SendText,
+    SetStreaming,
     StoredEffect,
+    StreamText,
     UpdateCard,
+    UpdateElement,
 )
 from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs
+from shared.feishu.card_calls import find_entity
 from shared.feishu.openapi import get_message
-from worker.ledger.port import Beginning, Begun, Head, Token
+from worker.ledger.port import Beginning, Begun, Head, Token, TokenKey
 from worker.performing.answered import answered, left_behind
-from worker.performing.outcome import tell
 from worker.performing.reminding import reminded
 from worker.performing.request import request_of
 from worker.performing.turn import Result, Turn
-from worker.performing.way import NoWay, TokenReason, Way, way_of
+from worker.performing.way import NOTHING, Means, NoWay, TokenReason, way_of
 from worker.platform.breaker import Breaker, may_call, put_off_ms
-from worker.policy import FindChat, Go, Move, Refuse, Unknown, before
+from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before
 
 _EFFECT: Final = msgspec.json.Decoder(StoredEffect)
 
@@ -40,10 +43,9 @@ class Job:
     A call to make.
 
     Attributes:
-        ruling: `Go`, or `FindChat` first.
+        ruling: `Go`, or first `FindChat` or `FindEntity`.
         api: What the platform counts the call as.
-        way: How a card is shown, and with which right; ``None`` for everything else.
-        token: The right that the call needs, as it was before this call.
+        means: What the call needs besides; its right as it was before this call.
         begun: What the call was given when it was recorded as begun.
         wait_s: How long to wait for the rate limit.
     """
@@ -51,10 +53,9 @@ class Job:
     turn: Turn
     head: Head
     effect: PlatformEffect
-    ruling: Go | FindChat
+    ruling: Go | FindChat | FindEntity
     api: str
-    way: Way | None = None
-    token: Token | None = None
+    means: Means = NOTHING
     begun: Begun | None = None
     wait_s: float = 0.0
 
@@ -65,16 +66,34 @@ class Job:
 
     @property
     def beginning(self) -> Beginning | None:
-        """What is recorded before the call, if anything: a send, a use of a right."""
-        if self.way is not None and self.way.token is not None:
-            return Beginning(key=self.head.key, token=self.way.token.key)
-        return Beginning(key=self.head.key) if self.sends else None
+        """What is recorded before the call, if anything: a send, a use of a right, the sequence of an operation."""
+        head = self.head
+        if self.counted is not None:
+            return Beginning(key=head.key, token=self.counted)
+        if self.means.card_id is not None and head.message_id is not None:
+            return Beginning(key=head.key, entity=(head.app_id, head.message_id))
+        return Beginning(key=head.key) if self.sends else None
+
+    @property
+    def counted(self) -> TokenKey | None:
+        """The right of which a use is counted."""
+        way = self.means.way
+        return way.token.key if way is not None and way.token is not None else None
+
+    @property
+    def right(self) -> Token | None:
+        """The right that the call needs, as it was before this call."""
+        way = self.means.way
+        return self.means.token if way is None else way.token
+
+    def given(self, begun: Begun | None) -> "Job":
+        """Return the job with what its call was given when it was begun."""
+        sequence = begun.sequence if begun is not None else None
+        return replace(self, begun=begun, means=replace(self.means, sequence=sequence or 0))
 
     def uncounted(self, result: Result) -> Result:
         """Return the result of a call that was not made after all: a use that was counted for it was none."""
-        if self.way is None or self.way.token is None:
-            return result
-        return replace(result, settlement=replace(result.settlement, refund=self.way.token.key))
+        return replace(result, settlement=replace(result.settlement, refund=self.counted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,19 +145,21 @@ def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: T
     """Return the call that an effect needs by the rules of policy, or its result: asked again right before the call."""
     match before(effect, head=head, face=turn.leased.face, now=now):
         case Go() as go:
-            way = _way(effect, head, token, now)
-            if isinstance(way, NoWay):
-                return no_way(turn, head, way.reason, now, token)
-            api = request_of(effect, head, way=way, token=token).api
-            return Job(turn=turn, head=head, effect=effect, ruling=go, api=api, way=way, token=token)
+            means = _means(turn, effect, head, token, now)
+            if isinstance(means, NoWay):
+                return no_way(turn, head, means.reason, now, token)
+            api = request_of(effect, head, means).api
+            return Job(turn=turn, head=head, effect=effect, ruling=go, api=api, means=means)
+        case FindEntity(message_id=message_id) as find:
+            return Job(turn=turn, head=head, effect=effect, ruling=find, api=find_entity(message_id).api)
         case FindChat(message_id=message_id) as find:
             return Job(turn=turn, head=head, effect=effect, ruling=find, api=get_message(message_id).api)
         case Move(chat_id=chat_id):
             return turn.settled(now, moved={head.key: chat_target(chat_id)})
-        case Refuse(reason=reason):
-            return turn.settled(now, (head, tell(head, "refused", now=now, topics=turn.topics, reason=reason)))
-        case Unknown():
-            told = tell(head, "unknown", now=now, topics=turn.topics, reason="too_late_to_repeat")
+        case Refuse() | Unknown() as ruling:
+            is_refused = isinstance(ruling, Refuse)
+            reason = ruling.reason if isinstance(ruling, Refuse) else "too_late_to_repeat"
+            told = turn.tell(head, "refused" if is_refused else "unknown", now=now, reason=reason)
             return turn.settled(now, (head, told))
         case _ as unreachable:
             assert_never(unreachable)
@@ -148,15 +169,19 @@ def no_way(turn: Turn, head: Head, reason: TokenReason, now: EpochMs, token: Tok
     """Return the result of an effect that there is no right for, or no longer: it may have been performed before."""
     status: Literal["refused", "unknown"] = "refused" if head.begun_at is None else "unknown"
     uses_left = None if token is None else token.uses_left
-    told = tell(head, status, now=now, topics=turn.topics, reason=reason, uses_left=uses_left)
+    told = turn.tell(head, status, now=now, reason=reason, uses_left=uses_left)
     return turn.settled(now, (head, told))
 
 
-def _way(effect: PlatformEffect, head: Head, token: Token | None, now: EpochMs) -> Way | NoWay | None:
+def _means(turn: Turn, effect: PlatformEffect, head: Head, token: Token | None, now: EpochMs) -> Means | NoWay:
+    face, again = turn.leased.face, turn.choice.again
     match effect:
         case UpdateCard():
-            return way_of(head, token, now)
-        case RefreshPreview() if token is None:
-            return NoWay(reason="no_token")
+            way = way_of(effect, head, face=face, token=token, now=now)
+            return way if isinstance(way, NoWay) else Means(way=way, card_id=way.card_id, again=again)
+        case UpdateElement() | StreamText() | SetStreaming():
+            return Means(card_id=face.card_id if face is not None else None)
+        case RefreshPreview():
+            return NoWay(reason="no_token") if token is None else Means(token=token)
         case _:
-            return None
+            return NOTHING

@@ -190,9 +190,9 @@ class Pump:
         beginnings = [beginning for job in jobs if (beginning := job.beginning) is not None]
         begun = await self._ledger.begun(beginnings) if beginnings else {}
         ready = []
-        for job in (replace(job, begun=begun.get(job.head.key)) for job in jobs):
-            if job.way and job.way.token and (job.begun is None or job.begun.uses_left is None):
-                self._put(no_way(job.turn, job.head, "token_spent", now, job.token))
+        for job in (job.given(begun.get(job.head.key)) for job in jobs):
+            if job.counted is not None and (job.begun is None or job.begun.uses_left is None):
+                self._put(no_way(job.turn, job.head, "token_spent", now, token=None))
             else:
                 ready.append(job)
         return ready
@@ -219,7 +219,7 @@ class Pump:
         """Return what a job comes to without a call, if things have changed while it waited for the rate limit."""
         if now > job.turn.leased.leased_at + LEASE_MS - CALL_MS:
             return job.turn.settled(now)  # Frozen meanwhile: the lease may end before a call would.
-        ruling = ruled(job.turn, job.head, job.effect, now, job.token)
+        ruling = ruled(job.turn, job.head, job.effect, now, job.right)
         if not isinstance(ruling, Job):
             return ruling  # The card may be too old now.
         if (silenced := self._throttle.silenced(job, now)) is not None:

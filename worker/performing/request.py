@@ -8,6 +8,7 @@ from shared.core.effects import (
     DeleteEphemeral,
     FetchChat,
     FetchMessage,
+    OnCard,
     PlatformEffect,
     RefreshPreview,
     RenameChat,
@@ -15,11 +16,24 @@ from shared.core.effects import (
     SendCard,
     SendEphemeral,
     SendText,
+    SetStreaming,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.ids import ChatId, MessageId
-from shared.feishu.card_calls import delete_ephemeral, refresh_previews, send_ephemeral, update_card_by_token
+from shared.feishu.card_calls import (
+    Entity,
+    delete_ephemeral,
+    refresh_previews,
+    send_ephemeral,
+    set_streaming,
+    stream_text,
+    update_card_by_token,
+    update_element,
+    update_entity,
+)
 from shared.feishu.openapi import (
     ApiRequest,
     any_api,
@@ -33,25 +47,24 @@ from shared.feishu.openapi import (
     update_card,
     update_chat,
 )
-from worker.ledger.port import Head, Token
-from worker.performing.way import Way
+from worker.ledger.port import Head
+from worker.performing.way import NOTHING, Means
 from worker.policy import chat_in
 
 MESSAGE: Final = "message:"
 
 
-def request_of(effect: PlatformEffect, head: Head, *, way: Way | None = None, token: Token | None = None) -> ApiRequest:
+def request_of(effect: PlatformEffect, head: Head, means: Means = NOTHING) -> ApiRequest:
     """
     Return the call that performs an effect; its ``api`` names the budget that it is counted by.
 
     Args:
         head: Whose effect it is; its target is the card, the chat or the person concerned.
-        way: How a card is shown; ``None``: by its message.
-        token: The right that the call needs, if it needs one.
+        means: What else the call needs; without any, a card is shown by its message.
     """
     match effect:
-        case UpdateCard():
-            return _update(effect, head, way)
+        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming():
+            return _on_card(effect, head, means)
         case RenameChat() | UpdateChat():
             return update_chat(effect.chat_id or _chat_in(head), _changes(effect))
         case SendCard() | SendText() | Reply():
@@ -61,19 +74,41 @@ def request_of(effect: PlatformEffect, head: Head, *, way: Way | None = None, to
         case FetchChat() | FetchMessage() | CallApi():
             return _question(effect)
         case RefreshPreview(open_ids=open_ids):
-            return refresh_previews([token.token.reveal()] if token else [], open_ids)
+            return refresh_previews([means.token.token.reveal()] if means.token else [], open_ids)
         case _ as unreachable:
             assert_never(unreachable)
 
 
-def _update(effect: UpdateCard, head: Head, way: Way | None) -> ApiRequest:
-    if way is not None and way.token is not None:
-        return update_card_by_token(way.token.token.reveal(), effect.card, way.people)
-    return update_card(_card_in(head), effect.card)
+def _on_card(effect: OnCard, head: Head, means: Means) -> ApiRequest:
+    way = means.way
+    match effect:
+        case UpdateCard(card=card) if way is not None and way.token is not None:
+            return update_card_by_token(way.token.token.reveal(), card, way.people)
+        case UpdateCard(card=card) if way is not None and way.by == "cardkit":
+            return update_entity(_entity(head, means), card)
+        case UpdateCard(card=card):
+            return update_card(_card_in(head), card)
+        case UpdateElement(element_id=element_id, element=element):
+            return update_element(_entity(head, means), element_id, element)
+        case StreamText(element_id=element_id, text=text):
+            return stream_text(_entity(head, means), element_id, text)
+        case SetStreaming(on=on):
+            return set_streaming(_entity(head, means), on=on)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _entity(head: Head, means: Means) -> Entity:
+    # Shown once more, a card must be painted again: the platform would take the same key for the same operation.
+    return Entity(card_id=means.card_id or "", sequence=means.sequence, uuid=None if means.again else _uuid(head))
+
+
+def _uuid(head: Head) -> str:
+    return idempotency_key(head.app_id, head.event_id, head.index)
 
 
 def _send(effect: SendCard | SendText | Reply, head: Head) -> ApiRequest:
-    uuid = idempotency_key(head.app_id, head.event_id, head.index)
+    uuid = _uuid(head)
     match effect:
         case SendCard(card=card, to=to):
             return send_card(to or _chat_in(head), card, uuid=uuid)

@@ -14,8 +14,11 @@ from shared.core.effects import (
     SendCard,
     SendEphemeral,
     SendText,
+    SetStreaming,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.ids import AppId, TenantKey
 from shared.core.json_text import EpochMs
@@ -24,7 +27,7 @@ from worker.budget import at_once, pace_ms, rate_of
 from worker.ledger.port import BudgetKey, Rate
 from worker.performing.prepare import Job
 from worker.performing.turn import Result
-from worker.policy import FindChat
+from worker.policy import FindChat, FindEntity
 
 AHEAD_MS: Final = 2_000
 """How far ahead calls are reserved; who would wait longer gives the target back."""
@@ -96,13 +99,12 @@ class Throttle:
 
     def pace_ms(self, job: Job) -> int:
         """Return how long after the start of this call its target may be called again (ms)."""
-        if isinstance(job.ruling, FindChat) or isinstance(job.effect, Asking):
+        if isinstance(job.ruling, FindChat | FindEntity) or isinstance(job.effect, Asking | RenameChat | UpdateChat):
             return 0
         match job.effect:
-            case RenameChat() | UpdateChat():
-                return 0
-            case UpdateCard() | DeleteEphemeral():
-                return pace_ms(self._limits.per_message)
+            case UpdateCard() | UpdateElement() | StreamText() | SetStreaming() | DeleteEphemeral():
+                is_entity = job.means.card_id is not None
+                return pace_ms(self._limits.per_entity if is_entity else self._limits.per_message)
             case SendEphemeral():
                 return pace_ms(self._limits.per_chat_ephemeral)
             case RefreshPreview():

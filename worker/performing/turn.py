@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from shared.core.events import EffectOutcome
+from shared.core.events import EffectOutcome, OutcomeStatus
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord, Topics
@@ -70,8 +70,19 @@ class Turn:
             block_ms=block_ms,
         )
 
+    def tell(self, head: Head, status: OutcomeStatus, *, now: EpochMs, **facts: Any) -> Told:
+        """
+        Return the next outcome of an effect: see `worker.performing.outcome.tell`.
+
+        What is known of an entity is told each time, so that it can be restored from any outcome.
+        """
+        face = self.leased.face
+        if face is not None and face.card_id is not None and head.message_id == face.message_id:
+            facts = {"card_id": face.card_id, "sequence": face.sequence, **facts}
+        return tell(head, status, now=now, topics=self.topics, **facts)
+
     def _superseded(self, now: EpochMs) -> list[tuple[Head, Told]]:
         return [
-            (one.head, tell(one.head, "superseded", now=now, topics=self.topics, reason=f"by {one.by}"))
+            (one.head, self.tell(one.head, "superseded", now=now, reason=f"by {one.by}"))
             for one in self.choice.superseded
         ]

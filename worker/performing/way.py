@@ -1,18 +1,22 @@
 """
-How a card is shown: by its message, or by the right of a click (pure).
+How a card is shown: by its message, as an entity, or by the right of a click (pure).
 
-Everybody's card is patched by its message. What one person alone is to see can be shown only by the right that their
+Everybody's card is patched by its message, unless it is known to be an entity: then its changes are counted together,
+so that no earlier one of a part can arrive behind it. What one person alone is to see can be shown only by the right
+that their
 click gave: twice, within 30 minutes of it. Source: docs/reference/platform.md, "Shared and exclusive cards" and
 "Card update tokens".
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
+from shared.core.cards import card_format
+from shared.core.effects import UpdateCard
 from shared.core.events import EVERYBODY, CardWay, WayReason
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
-from worker.ledger.port import Head, Token, TokenKey
+from worker.ledger.port import FaceRow, Head, Token, TokenKey
 
 TokenReason = Literal["no_token", "token_spent", "token_expired"]
 """Why there is no way: the callback gave no right, it was used twice, it is older than 30 minutes."""
@@ -26,12 +30,36 @@ class Way:
     Attributes:
         people: Who is to see it; nobody named: everybody.
         token: The right to use, where one is needed.
+        card_id: The entity to change, where it is one.
     """
 
     by: CardWay
     because: WayReason
     people: tuple[str, ...] = ()
     token: Token | None = None
+    card_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """
+    What a call needs besides its effect.
+
+    Attributes:
+        way: How a card is shown, where there is a choice.
+        token: The right to use.
+        card_id: The entity to change, by the operation of this `sequence`.
+        again: It was performed before, and is performed once more.
+    """
+
+    way: Way | None = None
+    token: Token | None = None
+    card_id: str | None = None
+    sequence: int = 0
+    again: bool = False
+
+
+NOTHING: Final = Means()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +69,20 @@ class NoWay:
     reason: TokenReason
 
 
-def way_of(head: Head, token: Token | None, now: EpochMs) -> Way | NoWay:
+def way_of(effect: UpdateCard, head: Head, *, face: FaceRow | None, token: Token | None, now: EpochMs) -> Way | NoWay:
     """
     Return how an update of a card is to be made.
 
     Args:
+        face: What is known of the card.
         token: The right that its click gave, if it is known.
         now: The ledger's time, right before the call (ms).
     """
     if head.audience == EVERYBODY:
-        return Way(by="message", because="shared")
+        card_id = face.card_id if face is not None and card_format(effect.card) == "2.0" else None
+        if card_id is None:
+            return Way(by="message", because="shared")
+        return Way(by="cardkit", because="entity", card_id=card_id)
     if token is None or not head.audience:
         return NoWay(reason="no_token")
     if token.uses_left == 0:

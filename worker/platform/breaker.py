@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
-from worker.performing.performed import Done, Found, NoToken, Performed, Rejected, Unreached, Unsure
+from worker.performing.performed import Done, Found, FoundEntity, NoToken, Performed, Rejected, Unreached, Unsure
 
 FAILING_TARGETS: Final = 3
 """So many different targets have to fail in a row."""
@@ -87,10 +87,10 @@ def called(breaker: Breaker, *, now: EpochMs) -> Breaker:
             assert_never(unreachable)
 
 
-def heard(breaker: Breaker, performed: Performed | Found, *, target: Target, now: EpochMs) -> Breaker:
+def heard(breaker: Breaker, performed: Performed | Found | FoundEntity, *, target: Target, now: EpochMs) -> Breaker:
     """Return the breaker after a call to ``target`` that came to this: an answer, or a failure to get one."""
     match performed:
-        case Done() | Found():
+        case Done() | Found() | FoundEntity():
             return answered()
         case NoToken(of_app=False):
             return breaker  # One organisation has none, or all wait for a ticket: the platform is not away.

@@ -9,6 +9,7 @@ from typing import Final, get_args
 
 from shared.core.effects.cards import ANSWERED_CARD, AnsweredCard, CardLike, UpdateCard
 from shared.core.effects.chats import RenameChat, UpdateChat
+from shared.core.effects.parts import PartOfCard, SetStreaming, StreamText, UpdateElement
 from shared.core.effects.previews import RefreshPreview
 from shared.core.effects.reminders import CancelReminder, Remind, Timing
 from shared.core.effects.returning import Asking, Call, CallApi, FetchChat, FetchMessage, Origin, Returning
@@ -27,7 +28,9 @@ __all__ = [
     "Effect",
     "FetchChat",
     "FetchMessage",
+    "OnCard",
     "Origin",
+    "PartOfCard",
     "PlatformEffect",
     "RefreshPreview",
     "Remind",
@@ -38,13 +41,19 @@ __all__ = [
     "SendCard",
     "SendEphemeral",
     "SendText",
+    "SetStreaming",
     "StoredEffect",
+    "StreamText",
     "Timing",
     "UpdateCard",
     "UpdateChat",
+    "UpdateElement",
 ]
 
-Requestable = UpdateCard | RenameChat | UpdateChat | SendCard | SendText | Reply | SendEphemeral | DeleteEphemeral
+OnCard = UpdateCard | PartOfCard
+"""What changes a card, and takes its turn among the clicks on it."""
+
+Requestable = OnCard | RenameChat | UpdateChat | SendCard | SendText | Reply | SendEphemeral | DeleteEphemeral
 """What a program may ask for by a request: a closed list, without what is for handlers only."""
 
 PlatformEffect = Requestable | RefreshPreview | Asking

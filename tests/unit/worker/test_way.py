@@ -2,10 +2,11 @@
 
 import pytest
 
+from shared.core.effects import UpdateCard
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.limits import CARD_TOKEN_USES, CARD_TOKEN_VALID_MS
-from worker.ledger.port import Head, Token, TokenKey
+from worker.ledger.port import FaceRow, Head, Token, TokenKey
 from worker.performing.way import NoWay, TokenReason, Way, token_for, way_of
 
 NOW = 1_750_000_000_000
@@ -41,17 +42,20 @@ def token(*, uses: int = 0, age_ms: int = 0) -> Token:
     return Token(key=TokenKey(APP, EVENT, "card"), token=Secret("c-1"), received_at=NOW - age_ms, uses=uses)
 
 
+def _way(given: Token | None, *, audience: str = "*", card: str = "{}", card_id: str | None = None) -> Way | NoWay:
+    face = FaceRow(app_id=APP, message_id=MessageId("om_1"), card_id=card_id)
+    return way_of(UpdateCard(card), head(audience=audience), face=face, token=given, now=NOW)
+
+
 def test_everybodys_card_goes_by_its_message() -> None:
     """Whether or not there is a right, which is spared for who needs it."""
-    assert [Way(by="message", because="shared")] * 2 == [way_of(head(), given, NOW) for given in (None, token())]
+    assert [Way(by="message", because="shared")] * 2 == [_way(given) for given in (None, token())]
 
 
 def test_one_persons_card_goes_by_the_right_of_a_click() -> None:
     """And names that person."""
     given = token(uses=1, age_ms=CARD_TOKEN_VALID_MS - 1)
-    assert Way(by="token", because="exclusive", people=("ou_1",), token=given) == way_of(
-        head(audience="ou_1"), given, NOW
-    )
+    assert Way(by="token", because="exclusive", people=("ou_1",), token=given) == _way(given, audience="ou_1")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_one_persons_card_goes_by_the_right_of_a_click() -> None:
 )
 def test_without_a_right_that_counts_there_is_no_way(audience: str, given: Token | None, reason: TokenReason) -> None:
     """Card update tokens: two uses within 30 minutes (docs/reference/platform.md, "Card update tokens")."""
-    assert NoWay(reason=reason) == way_of(head(audience=audience), given, NOW)
+    assert NoWay(reason=reason) == _way(given, audience=audience)
 
 
 def test_a_right_is_asked_for_where_it_may_be_needed() -> None:
@@ -76,3 +80,9 @@ def test_a_right_is_asked_for_where_it_may_be_needed() -> None:
         token_for(head(kind="RefreshPreview", target="preview:1")),
         token_for(head(audience="ou_1", target="chat:oc_1")),
     ]
+
+
+def test_a_card_that_is_an_entity_goes_by_its_sequence() -> None:
+    """So that an earlier change of a part cannot arrive behind it; a card of JSON 1.0 is none."""
+    assert Way(by="cardkit", because="entity", card_id="7") == _way(None, card='{"schema":"2.0"}', card_id="7")
+    assert Way(by="message", because="shared") == _way(None, card="{}", card_id="7")

@@ -16,19 +16,24 @@ from shared.app.valid import object_text
 from shared.core.effects import (
     REQUESTABLE,
     DeleteEphemeral,
+    OnCard,
     RenameChat,
     Reply,
     Requestable,
     SendCard,
     SendEphemeral,
     SendText,
+    SetStreaming,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.effects.chats import ChatLanguage
 from shared.core.events import RequestReceived, request_event_id
 from shared.core.ids import AppId, ChatId, MessageId, TenantKey
 from shared.core.json_text import EpochMs, JsonText
+from shared.feishu.limits import STREAMED_CHARS
 
 MAX_EFFECTS: Final = 20
 """Effects of one request: more are several requests, each with an id of its own."""
@@ -49,6 +54,9 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "avatar": '"avatar": "default-avatar_…"',
     "i18n_names": '"i18n_names": {"en_us": "Following up"}',
     "in_thread": '"in_thread": true',
+    "element_id": '"element_id": "answer"',
+    "element": '"element": {"tag": "markdown", "content": "…"}',
+    "on": '"on": true',
 }
 _BODY: Final = (
     '{"request_id": "invoice-1042", "app_id": "cli_a1b2c3d4e5f6", "effects": '
@@ -57,6 +65,7 @@ _BODY: Final = (
 
 _RequestId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}\Z")]
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,128}\Z")]
+_ElementId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,19}\Z")]
 _To = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,256}\Z")]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _WHAT: Final = {
@@ -75,6 +84,9 @@ _WHAT: Final = {
     "avatar": "an image's key",
     "i18n_names": "names by zh_cn, en_us or ja_jp",
     "in_thread": "true or false",
+    "element_id": "at most 20 letters, digits and _, a letter first",
+    "element": "an element's JSON object",
+    "on": "true or false",
 }
 
 
@@ -131,7 +143,26 @@ class _DeleteEphemeral(_Effect, frozen=True, tag="DeleteEphemeral"):
     message_id: _Id
 
 
-_Given = _UpdateCard | _SendCard | _SendText | _RenameChat | _UpdateChat | _Reply | _SendEphemeral | _DeleteEphemeral
+class _UpdateElement(_Effect, frozen=True, tag="UpdateElement"):
+    message_id: _Id
+    element_id: _ElementId
+    element: msgspec.Raw
+
+
+class _StreamText(_Effect, frozen=True, tag="StreamText"):
+    message_id: _Id
+    element_id: _ElementId
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=STREAMED_CHARS)]
+
+
+class _SetStreaming(_Effect, frozen=True, tag="SetStreaming"):
+    message_id: _Id
+    on: bool
+
+
+_OnCard = _UpdateCard | _UpdateElement | _StreamText | _SetStreaming
+
+_Given = _OnCard | _SendCard | _SendText | _RenameChat | _UpdateChat | _Reply | _SendEphemeral | _DeleteEphemeral
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,8 +238,8 @@ def read_request(body: bytes) -> Requested:
 
 def _effect(given: _Given, where: str) -> Requestable:
     match given:
-        case _UpdateCard():
-            return UpdateCard(_card(given.card, where), given.message_id)
+        case _UpdateCard() | _UpdateElement() | _StreamText() | _SetStreaming():
+            return _to_card(given, where)
         case _SendCard():
             return SendCard(_card(given.card, where), given.to)
         case _SendText():
@@ -219,6 +250,21 @@ def _effect(given: _Given, where: str) -> Requestable:
             return _chat_update(given, where)
         case _Reply() | _SendEphemeral() | _DeleteEphemeral():
             return _to_message(given, where)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _to_card(given: _OnCard, where: str) -> OnCard:
+    match given:
+        case _UpdateCard():
+            return UpdateCard(_card(given.card, where), given.message_id)
+        case _UpdateElement():
+            element = _card(given.element, where, "element")
+            return UpdateElement(given.element_id, element, given.message_id)
+        case _StreamText():
+            return StreamText(given.element_id, given.text, MessageId(given.message_id))
+        case _SetStreaming():
+            return SetStreaming(given.on, given.message_id)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -246,15 +292,15 @@ def _to_message(given: _Reply | _SendEphemeral | _DeleteEphemeral, where: str) -
             assert_never(unreachable)
 
 
-def _card(raw: msgspec.Raw, where: str) -> JsonText:
+def _card(raw: msgspec.Raw, where: str, name: str = "card") -> JsonText:
     try:
         return object_text(bytes(raw).decode())
     except (ValueError, RecursionError):
-        raise BadRequest(_line(f"{where}.card", "is no JSON object")) from None
+        raise BadRequest(_line(f"{where}.{name}", "is no JSON object")) from None
 
 
 def _only_card(effects: Sequence[_Given]) -> MessageId | None:
-    cards = {effect.message_id for effect in effects if isinstance(effect, _UpdateCard)}
+    cards = {effect.message_id for effect in effects if isinstance(effect, _OnCard)}
     if len(cards) > 1:
         raise BadRequest(
             f"effects update {len(cards)} cards: expected one card in a request, because it takes its turn among that "

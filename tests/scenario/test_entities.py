@@ -172,6 +172,8 @@ async def test_a_sequence_that_somebody_outran_is_raised_once(either_ledger: Sta
         assert ["…", "one", "two"] == said(running, message_id)
         sequences = [outcome.sequence or 0 for outcome in await running.outcomes()]
         assert max(sequences) > clock.now() // 1000 - 60
+        assert 1 == len(running.simulator.platform.judge.violations)  # The one call that told us.
+        running.simulator.platform.judge.violations.clear()
         await running.check()
 
 

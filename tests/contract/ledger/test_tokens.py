@@ -1,9 +1,11 @@
 """What clicks give the right to: kept with the decision, counted before a call, given back if there was none."""
 
+from dataclasses import replace
+
 from shared.core.ids import EventId
 from shared.core.secret import Secret
-from tests.contract.ledger.words import APP, Decider, effect, only, performed, settle
-from worker.ledger.port import Beginning, Begun, Token, TokenKey
+from tests.contract.ledger.words import APP, CARD, Decider, effect, on, only, performed, settle, settling
+from worker.ledger.port import Beginning, Begun, FaceRow, Leased, Token, TokenKey
 from worker.ledger.sql_ledger import SqlLedger
 
 KEY = TokenKey(APP, EventId("e1"), "card")
@@ -56,3 +58,22 @@ async def test_a_decision_that_is_written_again_keeps_the_count(ledger: SqlLedge
     decider = Decider(ledger, partition=1)
     await decider.write(tokens=[GIVEN])
     assert 1 == (await ledger.tokens([KEY]))[KEY].uses
+
+
+async def test_each_operation_on_an_entity_takes_a_higher_sequence(ledger: SqlLedger) -> None:
+    """In the step that records it as begun; what somebody else was ahead by is added by a settlement."""
+    await _decided(ledger)
+    leased = await only(ledger)
+    known = FaceRow(app_id=APP, message_id=CARD, card_id="7")
+    await settle(ledger, settling(leased, face=known))
+    head = (await only(ledger)).heads[0]
+    beginning = Beginning(key=head.key, entity=(APP, CARD))
+    given = [(await ledger.begun([beginning]))[head.key].sequence for _ in range(2)]
+    await settle(ledger, settling(await _again(ledger), face=replace(known, sequence=1_000)))
+    given.append((await ledger.begun([beginning]))[head.key].sequence)
+    assert [1, 2, 1_001] == given
+
+
+async def _again(ledger: SqlLedger) -> Leased:
+    """Return the lease that is held: of the same moment."""
+    return Leased(key=on(), leased_at=await ledger.now(), heads=[])

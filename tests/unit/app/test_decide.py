@@ -74,7 +74,7 @@ class _Mine(SendText, frozen=True):
 @pytest.mark.parametrize(
     ("effect", "told"),
     [
-        ("x", "an effect of type str: expected UpdateCard, RenameChat, "),
+        ("x", "an effect of type str: expected UpdateCard, UpdateElement, "),
         (RenameChat, "an effect of type StructMeta"),
         (_Mine("x"), "an effect of type _Mine"),
         (RenameChat(7), "RenameChat with Expected `str`, got `int`"),  # type: ignore[arg-type]

@@ -178,3 +178,41 @@ def test_a_cancelled_reminder_does_not_come() -> None:
     """The wish that none comes takes its place, and is done at once."""
     target = leased(reminder("asked", order=1, due=NOW + 1), reminder("cancelled", order=2, kind="CancelReminder"))
     assert (["asked"], "cancelled") == chosen(target)
+
+
+def part(event: str, *, order: int, due: int = NOW, coalesce: str = "element:a", kind: str = "UpdateElement") -> Head:
+    """Return a pending change of a card's part."""
+    return head(event, order=order, due=due, kind=kind, coalesce=coalesce)
+
+
+def test_a_part_gives_way_to_a_later_whole_card_and_to_a_later_change_of_the_same_part() -> None:
+    """Never the other way round, and never to another part."""
+    whole = head("e9", order=9)
+    heads = [part("e1", order=1), part("e2", order=2, coalesce="text:a", kind="StreamText"), whole]
+    chosen = choose(leased(*heads), NOW)
+    assert (["e1", "e2"], whole) == ([one.head.event_id for one in chosen.superseded], chosen.call)
+    parts = [part("e1", order=1, coalesce="text:a", kind="StreamText"), part("e2", order=2), part("e3", order=3)]
+    other = part("e4", order=4, coalesce="element:b")
+    chosen = choose(leased(*parts, other), NOW)
+    assert (["e1", "e2"], parts[-1]) == ([one.head.event_id for one in chosen.superseded], chosen.call)
+
+
+def test_a_part_waits_for_an_older_whole_card() -> None:
+    """It would be painted over; the target is looked at again when that one is due."""
+    older, newer = head("e1", order=1, due=NOW + 700, k=1), part("e2", order=2)
+    chosen = choose(leased(older, newer), NOW)
+    assert (None, [], 700) == (chosen.call, list(chosen.superseded), chosen.hold_ms)
+    ready = head("e1", order=1)
+    assert ready == choose(leased(ready, newer), NOW).call
+
+
+def test_what_waits_behind_an_earlier_effect_of_its_event_is_not_looked_at_all_the_time() -> None:
+    """Until that one is due again."""
+    first, second = text("e1", order=1, due=NOW + 5_000), text("e1", index=2, order=2)
+    assert 5_000 == choose(leased(first, second), NOW).hold_ms
+
+
+def test_a_card_for_one_person_replaces_nobody_elses() -> None:
+    """Each audience has a newest one of its own."""
+    heads = [head("e1", order=1, audience="ou_1"), head("e2", order=2, audience="ou_2")]
+    assert () == tuple(choose(leased(*heads), NOW).superseded)

@@ -136,10 +136,10 @@ def test_every_effect_of_the_list_can_be_asked_for() -> None:
         ({**request(TEXT), "pl anted": 1}, "something is no field: expected request_id, app_id"),
         (request(), "effects is malformed: expected 1 to 20 effects, for example"),
         (request(*[TEXT] * (MAX_EFFECTS + 1)), "effects is malformed: expected 1 to 20 effects, for example"),
-        (request({}), "effects[0].kind is missing: expected one of UpdateCard, RenameChat, UpdateChat, "),
+        (request({}), "effects[0].kind is missing: expected one of UpdateCard, UpdateElement, "),
         (
             request(TEXT, {"kind": "Call"}),
-            "effects[1].kind is malformed: expected one of UpdateCard, RenameChat, UpdateChat",
+            "effects[1].kind is malformed: expected one of UpdateCard, UpdateElement, StreamText",
         ),
         (request({**TEXT, "planted": 1}), "effects[0].planted is no field: expected those of its kind, for example"),
         (

@@ -3,13 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-<<<<<<<< HEAD:worker/ledger/migrations/versions/0009_entities.py
 revision = "0009"
 down_revision = "0008"
-========
-revision = "0007"
-down_revision = "0006"
->>>>>>>> d9a1b19 (Say how parts of cards are changed, and hold it by tests):worker/ledger/migrations/versions/0007_entities.py
 branch_labels = None
 depends_on = None
 

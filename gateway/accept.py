@@ -30,6 +30,7 @@ from shared.core.errors import CallbackRejected, LogUnavailable, RecordRefused
 from shared.core.events import CARD_ACTIONS, Action, Answer, InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
+from shared.core.traceparent import valid_traceparent
 from shared.core.value import Value
 from shared.eventlog.port import NewRecord, Topics
 from shared.feishu.answer import NOTHING, challenge, not_recorded, render, status_of
@@ -37,6 +38,7 @@ from shared.feishu.callback import APP_TICKET, UnreadableCallback
 from shared.feishu.normalize import delivery_key, normalize
 from shared.observability.metrics import ANSWER_SECONDS, CALLBACKS, PREVIEWS_LOST, REFUSALS, UNDELIVERED, Metrics
 from shared.observability.often import Line, often
+from shared.observability.traces import Span, Traces
 from shared.settings import respelled
 
 REJECTED: Final = b'{"error":"rejected"}'
@@ -77,6 +79,7 @@ class Reply(Value, frozen=True, kw_only=True):
         later: What is still to be recorded, once the answer is written.
         cause: Why not, in a few words of ours.
         hint: Which setting could be the matter.
+        trace: The trace that it is part of, if there is one.
     """
 
     status: int
@@ -89,6 +92,14 @@ class Reply(Value, frozen=True, kw_only=True):
     hint: str | None = None
     request_id: str | None = None
     started: float
+    trace: "Trace | None" = None
+
+
+class Trace(Value, frozen=True, kw_only=True):
+    """A callback's trace: as its records name it, and our span of it, if we tell of any."""
+
+    traceparent: str
+    span: Span | None = None
 
 
 class CallbackAnswered(Line, frozen=True, kw_only=True, tag="callback_answered"):
@@ -130,7 +141,9 @@ class Gate:
         metrics: Metrics,
         keep_callback: bool = True,
         name: str | None = None,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces
         self._app_id, self._admission, self._app, self._answers = app_id, admission, app, answers
         self._name = name
         self._appender = appender
@@ -165,7 +178,8 @@ class Gate:
         """Take note that a reply was written, or that its caller had gone: marks, counts, and the one log line."""
         received = reply.received
         if received is not None and reply.outcome == "recorded" and received.kind in CARD_ACTIONS:
-            self._appender.mark(NewRecord.of(self._topics.interactions, encode(self._mark(received, delivered))))
+            mark = encode(self._mark(received, delivered), traceparent=_of(reply.trace))
+            self._appender.mark(NewRecord.of(self._topics.interactions, mark))
         if reply.later is not None:
             recording = asyncio.create_task(self._record_later(reply.later))
             self._recording.add(recording)
@@ -178,6 +192,8 @@ class Gate:
         if not delivered:
             self._metrics.count(UNDELIVERED)
         _tell(reply, self._app_id, seconds, delivered)
+        if reply.trace is not None and reply.trace.span is not None:
+            reply.trace.span.end(self._clock.now(), outcome=reply.outcome, status=reply.status)
 
     async def _record(self, came: Admitted, arrival: Arrival, now: EpochMs) -> Reply:
         try:
@@ -198,17 +214,34 @@ class Gate:
         left_s = BUDGET_S - (self._clock.monotonic() - arrival.started)
         answer = await self._answers.choose(received, left_s=left_s)
         received = msgspec.structs.replace(received, answer=answer)
+        trace = self._trace(received, arrival, now)
         if received.kind == "link_preview":
-            return self._previewed(received, arrival)
+            return _traced(self._previewed(received, arrival, _of(trace)), trace)
         # Nothing is awaited between the answer and the append, so clicks of one card keep their order.
-        record = NewRecord.of(self._topics.interactions, encode(received))
+        record = NewRecord.of(self._topics.interactions, encode(received, traceparent=_of(trace)))
         received, arrival = _leaner(received), replace(arrival, body=b"")
         del came
         try:
             await self._appender.append(record, started=arrival.started)
         except (LogUnavailable, RecordRefused) as error:
-            return _not_recorded(received, str(error), arrival)
-        return self._answered(received, arrival, "recorded")
+            return _traced(_not_recorded(received, str(error), arrival), trace)
+        return _traced(self._answered(received, arrival, "recorded"), trace)
+
+    def _trace(self, received: InteractionReceived, arrival: Arrival, now: EpochMs) -> Trace | None:
+        """Return the callback's trace: the caller's, and a span of ours in it if we tell of spans."""
+        parent = valid_traceparent(arrival.headers.traceparent)
+        if self._traces is None:
+            return None if parent is None else Trace(traceparent=parent)
+        span = self._traces.begin(
+            "callback",
+            parent=parent,
+            at=now,
+            app_id=received.app_id,
+            event_id=received.event_id,
+            open_message_id=received.message_id,
+            kind=received.kind,
+        )
+        return Trace(traceparent=span.traceparent, span=span)
 
     def _is_wanted(self, received: InteractionReceived) -> bool:
         """Say whether an event is recorded. Clicks all are: what people pressed is worth knowing without a handler."""
@@ -216,9 +249,9 @@ class Gate:
         event_type = received.event_type
         return event_type is not None and (event_type == APP_TICKET or self._app.wants_event(event_type))
 
-    def _previewed(self, received: InteractionReceived, arrival: Arrival) -> Reply:
+    def _previewed(self, received: InteractionReceived, arrival: Arrival, traceparent: str | None) -> Reply:
         if self._app.handler_for(received) is not None:
-            record = NewRecord.of(self._topics.interactions, encode(received))
+            record = NewRecord.of(self._topics.interactions, encode(received, traceparent=traceparent))
             return replace(self._answered(received, arrival, "answered"), later=record)
         return self._answered(received, arrival, "ignored" if received.answer == Answer() else "answered")
 
@@ -269,6 +302,14 @@ def _leaner(received: InteractionReceived) -> InteractionReceived:
     which is 5 % of what a click costs where many wait.
     """
     return replace(received, callback=None, action=_NO_ACTION)
+
+
+def _of(trace: Trace | None) -> str | None:
+    return None if trace is None else trace.traceparent
+
+
+def _traced(reply: Reply, trace: Trace | None) -> Reply:
+    return reply if trace is None else replace(reply, trace=trace)
 
 
 def rejected(error: CallbackRejected, headers: CallbackHeaders, started: float) -> Reply:

@@ -74,6 +74,7 @@ class CallbackHeaders(Value, frozen=True, kw_only=True):
 
     Attributes:
         message_id: Of a frame of the long connection; a request has none.
+        traceparent: Whatever the caller, or a proxy before us, says of its trace.
     """
 
     signature: str | None = None
@@ -81,6 +82,7 @@ class CallbackHeaders(Value, frozen=True, kw_only=True):
     nonce: str | None = None
     request_id: str | None = None
     message_id: str | None = None
+    traceparent: str | None = None
 
 
 class Admitted(Value, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from shared.eventlog.port import EventLog, Topics
 from shared.eventlog.sqlite.file import REAL, Disk
 from shared.observability import log_lines_lost
 from shared.observability.metrics import GATEWAY_METRICS, LOG_LINES_LOST, Metrics
+from shared.observability.traces import Traces, open_traces
 from shared.reread import rereading
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ async def serve(
     clock: Clock | None = None,
     spill_disk: Disk = REAL,
     share_ports: bool = False,
+    traces: Traces | None = None,
 ) -> AsyncIterator[RunningGateway]:
     """
     Run a gateway until the block is left: then it is unready, finishes its requests, flushes marks, and closes.
@@ -58,6 +60,7 @@ async def serve(
         clock: Instead of the machine's.
         spill_disk: What the spill's disk is like, where that is to be tried out.
         share_ports: Other processes listen on the port for callbacks as well: see `gateway.listening.ports`.
+        traces: Where to tell of spans, instead of the collector that ``settings`` name.
 
     Raises:
         ConfigError: A port is taken, the settings do not allow to tell the platform from anybody else, or the
@@ -65,12 +68,14 @@ async def serve(
     """
     common = _Common(settings=settings, clock=clock or SystemClock(), share_ports=share_ports)
     async with AsyncExitStack() as stack:
+        if traces is None and (traces := open_traces(settings.observability.traces, "cardwire-gateway")) is not None:
+            stack.push_async_callback(traces.close)
         appender = await stack.enter_async_context(_appender(common, event_log, spill_disk))
         running = RunningGateway(appender, common.metrics)
         running.admin_url = await stack.enter_async_context(_admin(running, settings))
         appender.start()
         stack.push_async_callback(appender.close)
-        gates = _gates(common, appender, handlers)
+        gates = _gates(common, appender, handlers, traces)
         stack.callback(gates.close)
         webhook, requests = WebhookApps(settings.apps, gates.gate), _requests(common, appender)
         running.url = await stack.enter_async_context(_webhook(common, webhook))
@@ -120,7 +125,7 @@ def _admin(running: RunningGateway, settings: GatewaySettings) -> AbstractAsyncC
     return serve_admin(settings.admin_host, settings.admin_port, probes)
 
 
-def _gates(common: _Common, appender: Appender, handlers: Handlers) -> Gates:
+def _gates(common: _Common, appender: Appender, handlers: Handlers, traces: Traces | None) -> Gates:
     return Gates(
         handlers=of_each(handlers, common.settings.apps),
         appender=appender,
@@ -128,6 +133,7 @@ def _gates(common: _Common, appender: Appender, handlers: Handlers) -> Gates:
         clock=common.clock,
         metrics=common.metrics,
         keep_callback=common.settings.keep_callback,
+        traces=traces,
     )
 
 

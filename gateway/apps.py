@@ -17,6 +17,7 @@ from shared.core.errors import ConfigError
 from shared.core.ids import AppId
 from shared.eventlog.port import Topics
 from shared.observability.metrics import Metrics
+from shared.observability.traces import Traces
 from shared.settings import respelled
 
 SHORT_PATHS: Final = ("/webhook/card", "/webhook/event", "/card", "/event")
@@ -38,6 +39,7 @@ class Gates:
     clock: Clock
     metrics: Metrics
     keep_callback: bool
+    traces: Traces | None = None
     _answers: dict[int, Answers] = field(default_factory=dict)
 
     def gate(self, told: GatewayApp, admission: Admits) -> Gate:
@@ -63,6 +65,7 @@ class Gates:
             clock=self.clock,
             metrics=self.metrics,
             keep_callback=self.keep_callback,
+            traces=self.traces,
         )
 
     def close(self) -> None:

@@ -63,6 +63,7 @@ class Webhook:
                 timestamp=given("x-lark-request-timestamp"),
                 nonce=given("x-lark-request-nonce"),
                 request_id=request_id[:MAX_REQUEST_ID] if request_id else None,
+                traceparent=given("traceparent"),
             )
             accepting = gate.accept(Arrival(body=request.body, headers=headers, started=self._clock.monotonic()))
             del request, given, headers  # as soon as nobody needs them: see `gateway.accept`
@@ -172,4 +173,5 @@ def _headers(given: Mapping[str, str]) -> CallbackHeaders:
         timestamp=given.get("X-Lark-Request-Timestamp"),
         nonce=given.get("X-Lark-Request-Nonce"),
         request_id=request_id[:MAX_REQUEST_ID] if request_id else None,
+        traceparent=given.get("traceparent"),
     )

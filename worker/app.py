@@ -22,6 +22,7 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.lacks import Lack
+from shared.observability.traces import Traces, open_traces
 from shared.reread import rereading
 from worker.alarm import Alarm
 from worker.calling.runner import Runner
@@ -132,6 +133,7 @@ async def serve(
     platform: Platform | None = None,
     clock: Clock | None = None,
     rng: random.Random | None = None,
+    traces: Traces | None = None,
 ) -> AsyncIterator[RunningWorker]:
     """
     Run a worker until the block is left. Back ends that are given are used and left open; others are made and closed.
@@ -148,6 +150,8 @@ async def serve(
     clock = clock or SystemClock()
     topics = Topics.prefixed(settings.log.topic_prefix)
     async with AsyncExitStack() as stack:
+        if traces is None and (traces := open_traces(settings.observability.traces, "cardwire-worker")) is not None:
+            stack.push_async_callback(traces.close)
         if ledger is None:
             ledger = open_ledger(settings.ledger.reveal(), settle_ms=settings.settle_ms)
             stack.push_async_callback(ledger.close)
@@ -173,6 +177,7 @@ async def serve(
             topics=topics,
             clock=clock,
             meter=meter,
+            traces=traces,
             rng=rng or random.Random(),  # noqa: S311 - spreads retries, guards nothing
         )
         if reread is not None:
@@ -204,6 +209,7 @@ def _stages(
     topics: Topics,
     clock: Clock,
     meter: Meter,
+    traces: Traces | None,
     rng: random.Random,
 ) -> _Stages:
     owner = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(32):08x}"
@@ -241,6 +247,7 @@ def _stages(
         settle_ms=settings.settle_ms,
         callers=settings.callers or NOBODY,
         stores=settings.stores,
+        traces=traces,
     )
     return _Stages(
         consume=consume,
@@ -260,6 +267,7 @@ def _stages(
             settle_ms=settings.settle_ms,
             apps=apps,
             runner=Runner(),
+            traces=traces,
         ),
         settler=settler,
         relay=relay,

@@ -29,6 +29,7 @@ from shared.core.errors import LogUnavailable, RecordRefused
 from shared.core.events import RequestReceived
 from shared.core.ids import AppId
 from shared.core.settling import Settling
+from shared.core.traceparent import valid_traceparent
 from shared.eventlog.port import NewRecord, Topics
 from shared.observability.metrics import REQUESTS, Metrics
 from shared.reread import REREAD_S
@@ -140,8 +141,13 @@ class Requests:
         finally:
             self._under_way[caller.name] -= has_room
 
-    async def accept(self, caller: Caller, body: bytes) -> Answer:
-        """Return what to answer a caller; what is accepted is durable by then."""
+    async def accept(self, caller: Caller, body: bytes, *, traceparent: str | None = None) -> Answer:
+        """
+        Return what to answer a caller; what is accepted is durable by then.
+
+        Args:
+            traceparent: What the caller says of its trace.
+        """
         try:
             requested = read_request(body)
         except BadRequest as error:
@@ -152,7 +158,9 @@ class Requests:
         if refusal := self._refusal(caller, requested):
             return Answer.refused(403, refusal, received=received)
         known_s = self._clock.monotonic() - self._settling.newest(caller, requested.app_id, requested.effects)
-        return await self._record(received) if known_s >= SETTLED_S else _too_new(known_s, received)
+        if known_s < SETTLED_S:
+            return _too_new(known_s, received)
+        return await self._record(received, valid_traceparent(traceparent))
 
     def answered(self, caller: Caller | None, answer: Answer, *, started: float) -> None:
         """Take note of an answer: the count, and the one log line."""
@@ -178,8 +186,8 @@ class Requests:
             return refusal
         return None if requested.app_id in self._apps else f"the app {requested.app_id} is not served here"
 
-    async def _record(self, received: RequestReceived) -> Answer:
-        record = NewRecord.of(self._topics.interactions, encode(received))
+    async def _record(self, received: RequestReceived, traceparent: str | None) -> Answer:
+        record = NewRecord.of(self._topics.interactions, encode(received, traceparent=traceparent))
         try:
             # Its time counts from here: nobody clicked, so a body that came slowly takes nothing from it.
             await self._appender.append(record, started=self._clock.monotonic())

@@ -67,7 +67,8 @@ class RequestsHttp:
             if not has_room:
                 return busy()
             try:
-                return await self._requests.accept(caller, await read_body(request, self._body_s))
+                body = await read_body(request, self._body_s)
+                return await self._requests.accept(caller, body, traceparent=request.headers.get("traceparent"))
             except CallbackRejected as error:
                 status = error.http_status if error.http_status in _BODY else 400
                 return Answer.refused(status, _BODY.get(status, _INCOMPLETE))

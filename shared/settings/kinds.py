@@ -10,6 +10,7 @@ from shared.settings.declare import Kind
 
 _HOST: Final = r"(?:[^\s,:/@\[\]]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
 _HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*")
+_HTTP_URL: Final = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 _APP: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._-]*")
 _APP_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -156,6 +157,11 @@ LEDGER_URL: Final = Kind(
     name="address of a database", expected="postgresql://user:password@host/database or sqlite:///path of a file",
     parse=_ledger_url, mountable=True,
 )  # fmt: skip
+HTTP_URL: Final = Kind(
+    name="http(s) address",
+    expected="an http(s) address without user, query and fragment",
+    parse=lambda text: _matching(_HTTP_URL, text),
+)
 PROXY: Final = Kind(
     name="address of a proxy", expected="http(s)://host:port or http(s)://user:password@host:port", parse=_proxy,
     mountable=True,

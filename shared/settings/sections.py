@@ -14,6 +14,7 @@ from shared.settings.kinds import (
     DELIVERY,
     DOMAIN,
     FLAG,
+    HTTP_URL,
     LOG_URL,
     PATH,
     PORT,
@@ -310,4 +311,10 @@ class ObservabilitySettings:
         default="auto",
         meaning="Log lines as JSON or as coloured text; auto is text on a terminal, else JSON.",
         example="json",
+    )
+    traces: str | None = optional(
+        HTTP_URL,
+        "CARDWIRE_TRACES",
+        meaning="An OTLP collector (HTTP) that is told of the spans of each click; wants the extra `otel`.",
+        example="http://collector:4318",
     )

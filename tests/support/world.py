@@ -28,6 +28,7 @@ from shared.core.fold import fold
 from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import EventLog, NewRecord, Topics
 from shared.feishu.connection import DEFAULTS, Parameters
+from shared.observability.traces import Traces
 from simulator.app import RunningSimulator, run_simulator
 from simulator.history import KEPT, CallSeen
 from simulator.settings import SimulatorSettings
@@ -270,6 +271,7 @@ async def world(
     workers: int = 1,
     shared_log: OpenedLog | None = None,
     asks: Parameters = DEFAULTS,
+    traces: Traces | None = None,
 ) -> AsyncIterator[World]:
     """
     Run everything on ``stack`` as long as the block lasts.
@@ -278,6 +280,7 @@ async def world(
         clock: One for all of them, the ledger included; else each has its own.
         shared_log: Used by all of them instead of the stack's log, and left open.
         asks: What the platform asks of long connections.
+        traces: Where the gateway tells of spans.
     """
     env = {
         "LARK_APP_ID": "cli_a1b2c3d4e5f60718",
@@ -303,7 +306,9 @@ async def world(
         simulator = await closing.enter_async_context(run_simulator(SimulatorSettings.load(env), clock=clock))
         simulator.connections.asked.parameters = asks
         settings = GatewaySettings.load({**env, "LARK_DOMAIN": simulator.url})
-        gateway = await closing.enter_async_context(serve_gateway(settings, app, event_log=shared_log, clock=clock))
+        gateway = await closing.enter_async_context(
+            serve_gateway(settings, app, event_log=shared_log, clock=clock, traces=traces)
+        )
         simulator.callback_urls = (f"{gateway.url}/webhook/card",) if gateway.url else ()
         running = World(
             stack=stack,

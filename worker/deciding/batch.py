@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shared.core.codec import decode, header
 from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import Decided, EffectOutcome, Input
+from shared.core.traceparent import valid_traceparent
 from shared.eventlog.port import NewRecord, Record
 
 
@@ -20,6 +21,11 @@ class Taken:
     def id(self) -> str | None:
         """The record's ``ce_id``; see `record_id`."""
         return record_id(self.record)
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace that the record belongs to, if it is part of one."""
+        return valid_traceparent(header(self.record.headers, "traceparent"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,13 @@ from shared.core.events import RequestReceived
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Consumer, EventLog, Polled, Topics
+from shared.observability.traces import Traces
 from worker.deciding.batch import Batch, Taken, take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
 from worker.deciding.grant import is_against
 from worker.deciding.handlers import HandlerThreads
+from worker.deciding.spans import trace_decisions
 from worker.deciding.telling import Telling
 from worker.deciding.wanted import wanted
 from worker.ledger.port import ClaimRace, DataRefused, Fenced, Known, Ledger, Write
@@ -77,10 +79,11 @@ class Consume:
         settle_ms: int = SETTLE_MS,
         callers: Callers = NOBODY,
         stores: Collection[AppId] = frozenset(),
+        traces: Traces | None = None,
     ) -> None:
         self._apps, self._log, self._ledger, self._topics, self._group = apps, event_log, ledger, topics, group
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
-        self._settle_ms = settle_ms
+        self._settle_ms, self._traces = settle_ms, traces
         self.callers = callers
         self._stores = stores
         self.reread: Callable[[], Awaitable[None]] = _nothing_to_read
@@ -240,6 +243,8 @@ class Consume:
         after_s = ((at - asked.received_at) / 1000 for asked, _ in draft.decisions)
         self._meter.decided(draft.results, marks=draft.marks, late=late, after_s=after_s)
         self._telling.decided(draft.decisions, at)
+        if self._traces is not None:
+            trace_decisions(self._traces, draft.traced, began=draft.now, at=at)
         self._telling.told(write, draft.parked)
         self._committed(write, at)
 

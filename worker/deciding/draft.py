@@ -138,6 +138,11 @@ class Draft:
         """Its inputs, each with what was decided."""
         return ((claimed.click, claimed.decided) for claimed in self._claims.values())
 
+    @property
+    def traced(self) -> Iterator[tuple[str | None, Decided]]:
+        """What was decided about each input, with its record's ``traceparent``."""
+        return ((claimed.taken.traceparent, claimed.decided) for claimed in self._claims.values())
+
     # questions
 
     def is_claimed(self, click: Asked) -> bool:
@@ -248,7 +253,7 @@ class Draft:
     ) -> tuple["_Claimed", CardRow | None]:
         row = self._next_row(click, verdict)
         decided = self._decided(taken, click, verdict, row, redrive)
-        told = encode(decided)
+        told = encode(decided, traceparent=taken.traceparent)
         return _Claimed(taken=taken, kept=kept, click=click, verdict=verdict, decided=decided, told=told), row
 
     def mark(self, mark: InteractionAnswered) -> None:
@@ -343,7 +348,7 @@ class Draft:
             claims=[_claim_row(claimed.decided) for claimed in self._claims.values()],
             cards=list(self._cards.values()),
             effects=[
-                _effect_row(claimed.click, effect, self._marked.get(key), settle_ms, self.now)
+                _effect_row(claimed, effect, self._marked.get(key), settle_ms, self.now)
                 for key, claimed in self._claims.items()
                 for effect in claimed.verdict.effects
             ],
@@ -369,7 +374,7 @@ class Draft:
             outbox=[
                 # What a decision hands over is told before it: whoever has read the decision finds that, too.
                 *(
-                    NewRecord.of(topics.interactions, encode(request))
+                    NewRecord.of(topics.interactions, encode(request, traceparent=claimed.taken.traceparent))
                     for claimed in self._claims.values()
                     for request in claimed.verdict.requests
                 ),
@@ -444,9 +449,10 @@ def _claim_row(decided: Decided) -> ClaimRow:
 
 
 def _effect_row(
-    click: Asked, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs
+    claimed: _Claimed, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs
 ) -> NewEffect:
     """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
+    click = claimed.click
     return NewEffect(
         app_id=click.app_id,
         event_id=click.event_id,
@@ -465,6 +471,7 @@ def _effect_row(
         occurred_at=click.occurred_at,
         received_at=click.received_at,
         payload=_JSON.encode(planned.effect),
+        traceparent=claimed.taken.traceparent,
     )
 
 

@@ -106,6 +106,7 @@ class NewEffect:
         delivered: What that mark says; ``None`` without one.
         occurred_at: The click's time, and `received_at` the gateway's (ms): renames go by them.
         payload: The effect as JSON, with its ``kind``.
+        traceparent: Of the input's record, if that had one.
     """
 
     app_id: AppId
@@ -125,6 +126,7 @@ class NewEffect:
     received_at: EpochMs
     payload: bytes
     delivered: bool | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,7 @@ class Head:
         k: How many outcomes it has had; `attempts` how many calls the platform answered.
         begun_at: When a call was first begun and not answered (ms): it may have been performed.
         delivered: Its click's answer reached somebody; ``None``: no mark has said so yet.
+        traceparent: Of its input's record, if that had one.
     """
 
     app_id: AppId
@@ -160,6 +161,7 @@ class Head:
     begun_at: EpochMs | None
     marked_at: EpochMs | None
     delivered: bool | None = None
+    traceparent: str | None = None
 
     @property
     def key(self) -> EffectKey:

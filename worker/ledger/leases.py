@@ -34,6 +34,7 @@ _HEAD: Final = tuple(
     for name in (
         "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce", "order",
         "due", "occurred_at", "received_at", "decided_at", "k", "attempts", "begun_at", "marked_at", "delivered",
+        "traceparent",
     )
 )  # fmt: skip
 _OF_A_CARD: Final = ("message:", "chat-of:")

@@ -63,6 +63,7 @@ _DEAD: Final = attrgetter(*_DEAD_NAMES)
 _EFFECT_NAMES: Final = (
     "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce",
     "eligibility", "order", "occurred_at", "received_at", "payload",
+    "traceparent",
 )  # fmt: skip
 _EFFECT: Final = attrgetter(*_EFFECT_NAMES)
 _SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms", "recent", "since")

@@ -73,4 +73,6 @@ def tell(
         begun=begun,
         outcome=_JSON.encode(fact),
     )
-    return Told(fact=fact, change=change, record=NewRecord.of(topics.outcomes, encode(fact)))
+    return Told(
+        fact=fact, change=change, record=NewRecord.of(topics.outcomes, encode(fact, traceparent=head.traceparent))
+    )

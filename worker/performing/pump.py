@@ -24,6 +24,7 @@ from shared.core.errors import LedgerUnavailable
 from shared.core.ids import AppId, shown_target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
+from shared.observability.traces import Traces
 from worker.alarm import Alarm
 from worker.calling.runner import Runner
 from worker.ledger.port import EffectKey, Ledger, Token, TokenKey
@@ -34,6 +35,7 @@ from worker.performing.errands import Errands
 from worker.performing.lines import write_lines
 from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
 from worker.performing.settle import Settler
+from worker.performing.spans import trace_outcomes
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
 from worker.performing.way import token_for
@@ -75,11 +77,12 @@ class Pump:
         settle_ms: int,
         apps: Mapping[AppId, App],
         runner: Runner,
+        traces: Traces | None = None,
     ) -> None:
         self._ledger, self._platform, self._topics, self._throttle = ledger, platform, topics, throttle
         self._settler, self._relay, self._alarm, self._clock = settler, relay, alarm, clock
         self._meter, self._rng, self._owner, self._concurrency = meter, rng, owner, concurrency
-        self._settle_ms = settle_ms
+        self._settle_ms, self._traces = settle_ms, traces
         self._errands = Errands(
             runner=runner,
             apps=apps,
@@ -209,7 +212,7 @@ class Pump:
         )
         self._note(made)
         came_to = result(made, self._rng.random)
-        self._put(came_to)
+        self._put(came_to, api=job.api)
         if came_to.block_ms is not None:
             budget = self._throttle.budget(job)
             self._throttle.silence(budget, made.now + came_to.block_ms)
@@ -234,12 +237,14 @@ class Pump:
         self._meter.breaker(head.app_id, is_open=retry_at(breaker) is not None)
         self._meter.call(head.app_id, made.job.api, started_at=made.started_at, ended_at=made.now)
 
-    def _put(self, came_to: Result) -> None:
+    def _put(self, came_to: Result, *, api: str | None = None) -> None:
         # First of all: a call whose settlement is not put is made again.
         self._settler.put(came_to.settlement)
         for head, outcome in came_to.outcomes:
             self._meter.outcome(head, outcome)
         write_lines(came_to)
+        if self._traces is not None:
+            trace_outcomes(self._traces, came_to, api)
 
     def _breaker(self, app_id: AppId) -> Breaker:
         return self._breakers.get(app_id, CLOSED)

@@ -36,4 +36,6 @@ def reminded(turn: Turn, head: Head, effect: Remind | CancelReminder, now: Epoch
         received_at=now,
     )
     told = tell(head, "succeeded", now=now, topics=turn.topics, reason="reminded")
-    return turn.settled(now, (head, told), records=[NewRecord.of(turn.topics.interactions, encode(fact))])
+    return turn.settled(
+        now, (head, told), records=[NewRecord.of(turn.topics.interactions, encode(fact, traceparent=head.traceparent))]
+    )

@@ -46,7 +46,7 @@ def brought(
         occurred_at=now,
         received_at=now,
     )
-    return [NewRecord.of(topics.interactions, encode(fact))]
+    return [NewRecord.of(topics.interactions, encode(fact, traceparent=head.traceparent))]
 
 
 def too_large(value: JsonText | None) -> str | None:

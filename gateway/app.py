@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.append import Appender
+from gateway.append import EVERY_S, SHARED_EVERY_S, Appender
 from gateway.apps import Gates, WebhookApps, in_words_of
 from gateway.credentials import style_of
 from gateway.listening.site import Site, listening
@@ -116,7 +116,8 @@ async def _appender(common: _Common, event_log: EventLog | None, spill_disk: Dis
         detour = await stack.enter_async_context(
             spilling(settings.spill, settings.log.url, event_log, clock=clock, metrics=metrics, disk=spill_disk)
         )
-        yield Appender(event_log, clock=clock, metrics=metrics, detour=detour)
+        every_s = SHARED_EVERY_S if common.share_ports else EVERY_S
+        yield Appender(event_log, clock=clock, metrics=metrics, detour=detour, every_s=every_s)
 
 
 def _admin(running: RunningGateway, settings: GatewaySettings) -> AbstractAsyncContextManager[str]:

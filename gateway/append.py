@@ -60,6 +60,9 @@ MAX_MARKS: Final = 8192
 EVERY_S: Final = 0.005
 """How soon an append may follow upon the beginning of the one before. Nobody waits who clicks after a quiet moment."""
 
+SHARED_EVERY_S: Final = 0.01
+"""The same for one of several processes, each of which has a part of the clicks: as many are to come together."""
+
 GATHER_MARKS_S: Final = 0.005
 """How long marks alone wait for each other, or for a click that takes them along."""
 
@@ -87,6 +90,7 @@ class Appender:
         detour: The way to ``event_log`` with a spill beside it, if there is one.
         stuck_s: After so long an append is given up where there is no spill.
         budget_s: The log's share of a request's time where there is one; others in tests.
+        every_s: See `EVERY_S`.
     """
 
     def __init__(
@@ -98,7 +102,9 @@ class Appender:
         detour: Detour | None = None,
         stuck_s: float = STUCK_S,
         budget_s: float = BUDGET_S,
+        every_s: float = EVERY_S,
     ) -> None:
+        self._every_s = every_s
         self._stuck_s, self._budget_s, self._detour = stuck_s, budget_s, detour
         self._log, self._clock, self._metrics = event_log, clock, metrics
         self._waiting: deque[_Waiting] = deque()
@@ -213,8 +219,8 @@ class Appender:
         if not self._waiting:
             await self._gather_marks()
         now = asyncio.get_running_loop().time()
-        if self._began_at <= now < self._began_at + EVERY_S:
-            await asyncio.sleep(self._began_at + EVERY_S - now)
+        if self._began_at <= now < self._began_at + self._every_s:
+            await asyncio.sleep(self._began_at + self._every_s - now)
 
     async def _gather_marks(self) -> None:
         try:

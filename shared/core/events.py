@@ -424,6 +424,7 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         k: Counts the outcomes of this effect from 1; the highest is the present one.
         final: No further attempt follows. Only a ``failed`` one may not be final.
         retry_at: When the next attempt is due (ms).
+        folded: How many waiting effects this call took the place of; over its outcomes, how many it stands for.
         attempts: How many calls the platform answered about this target.
         code: The platform's code; `http_status` and `log_id` (``X-Tt-Logid``) of the same answer.
         reason: A few words of ours, from a closed list.
@@ -451,6 +452,7 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     status: OutcomeStatus
     final: bool = True
     retry_at: EpochMs | None = None
+    folded: int = 0
     attempts: int = 0
     code: int | None = None
     http_status: int | None = None

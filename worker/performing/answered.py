@@ -54,6 +54,7 @@ def _shown(turn: Turn, head: Head, card: JsonText, now: EpochMs, resend: Literal
         "succeeded",
         now=now,
         reason="answered",
+        folded=turn.folded(head),
         shown=shown,
         shown_order=head.order,
         card_format=written,

@@ -81,6 +81,10 @@ class Turn:
             facts = {"card_id": face.card_id, "sequence": face.sequence, **facts}
         return tell(head, status, now=now, topics=self.topics, **facts)
 
+    def folded(self, head: Head) -> int:
+        """Return how many effects this one took the place of in this turn."""
+        return sum(one.by == f"{head.event_id}/{head.index}" for one in self.choice.superseded)
+
     def _superseded(self, now: EpochMs) -> list[tuple[Head, Told]]:
         return [
             (one.head, self.tell(one.head, "superseded", now=now, reason=f"by {one.by}"))

@@ -27,6 +27,12 @@ from worker.performing.turn import Result, Turn
 from worker.policy import Go
 
 SECOND_MS = 1_000
+NAMED = {230031: "expired", 200510: "streaming_off", 200850: "streaming_off", 300309: "streaming_off"}
+"""Refusals that are told by a reason of their own, because somebody may act on it."""
+
+REFUSED_FOR_NOW = {200810, 300317}
+"""CardKit did nothing: somebody is just answering a click on the card, or the sequence is behind."""
+
 ONES_OWN = {230020, 232019, 11233}
 """Limits of one message, one group, one chat: their own affair."""
 
@@ -70,7 +76,7 @@ async def test_a_code_that_is_final_for_its_target_ends_the_effect(code: int) ->
     """One attempt, no second one, nobody else held up."""
     came = await came_to(Answering(code))
     outcome = told(came)
-    assert ("failed", True, "platform_refused", code, 1) == (
+    assert ("failed", True, NAMED.get(code, "platform_refused"), code, 1) == (
         outcome.status, outcome.final, outcome.reason, outcome.code, outcome.attempts,
     )  # fmt: skip
     assert (None, "failed") == (came.block_ms, came.settlement.changes[-1].status)
@@ -102,11 +108,14 @@ async def test_a_rate_limit_that_says_how_long_is_obeyed_by_everybody(code: int)
 
 @pytest.mark.parametrize("code", rows("retry"))
 async def test_a_passing_code_is_tried_again_and_may_have_been_performed(code: int) -> None:
-    """A send is noted as begun, and repeated under the same uuid."""
+    """A send is noted as begun, and repeated under the same uuid; CardKit says so where nothing was done."""
     came = await came_to(Answering(code), SendText("hi", to="oc_1"), target="chat:oc_1")
     outcome, change = told(came), came.settlement.changes[-1]
-    assert (False, "no_usable_answer", True) == (outcome.final, outcome.reason, change.begun)
-    assert ("pending", True) == (change.status, came.settlement.called)
+    unsure = code not in REFUSED_FOR_NOW
+    assert (False, "pending") == (outcome.final, change.status)
+    assert ("no_usable_answer" if unsure else "retry", unsure, unsure) == (
+        outcome.reason, change.begun, came.settlement.called,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("code", rows("refresh_token"))

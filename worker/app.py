@@ -84,6 +84,7 @@ class RunningWorker:
             "log_away": consume.pausing == "log" or not await self._log.ready(),
             "ledger_away": consume.pausing == "ledger" or stages.pump.away,
             "newer_record": consume.halted is not None,
+            "too_much_failed": consume.stopped,
             "outbox_full": stages.relay.full,
         }
         return [lack for lack, is_so in told.items() if is_so]
@@ -97,7 +98,7 @@ class RunningWorker:
         """Say whether a restart would not help: all loops run, and the consumer polls unless paused on purpose."""
         consume = self._stages.consume
         polls = self._clock.monotonic() - consume.progress < STALLED_S
-        return not self._broken() and bool(polls or consume.pausing or consume.halted)
+        return not self._broken() and bool(polls or consume.pausing or consume.halted or consume.stopped)
 
     async def failed(self) -> BaseException | None:
         """Wait until a loop ends by an error, and return the error: the process cannot go on. `None` once stopped."""

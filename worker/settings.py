@@ -105,6 +105,14 @@ class WorkerSettings:
         unit="ms",
         meaning="How long after its answer a click's card update waits, because clients revert earlier ones.",
     )
+    dead_letters_stop: int = setting(
+        whole(0, 100),
+        "CARDWIRE_DEAD_LETTERS_STOP",
+        default="50",
+        unit="% of the cards",
+        meaning="At which share of failures among its last 200 decisions, of 20 cards or more, a worker stops deciding "
+        "until it is restarted, so that a broken deploy does not fill the dead letters; 0: never.",
+    )
     admin_host: str = admin_host()
     admin_port: int = admin_port(9102)
     observability: ObservabilitySettings = section(ObservabilitySettings)

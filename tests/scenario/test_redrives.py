@@ -17,6 +17,7 @@ from tests.scenario.handlers import BLANK, PATCH
 from tests.support import facts
 from tests.support.commands import run
 from tests.support.world import Stack, World, world
+from worker.app import RunningWorker
 
 
 class Mood:
@@ -197,3 +198,36 @@ async def test_filters_and_refusals_of_the_command(either_ledger: Stack, tmp_pat
             assert error.startswith(complaint)
         code, _, error = await dlq(running, "show", "nothing", folder=tmp_path)
         assert (1, True) == (code, error.startswith("cardwire: nothing of the id nothing is a dead letter"))
+
+
+async def test_a_broken_deploy_stops_deciding_and_loses_no_click(either_ledger: Stack, tmp_path: Path) -> None:
+    """The worker is not ready and says why; corrected and restarted, it decides what waited; the rest is redriven."""
+    mood = Mood()
+    async with world(either_ledger, moody(mood), workers=0) as running:
+        app_id = running.env["LARK_APP_ID"]
+        presses = [
+            facts.click(f"e{n}", value={"action": "press", "n": n}, message_id=f"om_{n}", app_id=app_id)
+            for n in range(300)
+        ]
+        async with running.worker() as worker:
+            await running.append(*presses)
+            await running.until(lambda: _stopped(worker))
+            assert ["too_much_failed"] == list(await worker.lacks())
+            assert worker.is_alive()
+        failed = len(await running.ledger.failed_inputs())
+        assert 20 <= failed <= 220
+        mood.fails = False
+        async with running.worker():
+            await running.until(lambda: _decided(running, 300))
+            await dlq(running, "redrive", "--all", folder=tmp_path)
+            await running.until(lambda: _decided(running, 300 + failed))
+        assert not await running.ledger.failed_inputs()
+        assert 300 == len((await running.ledger.dump()).cards)
+
+
+async def _stopped(worker: RunningWorker) -> bool:
+    return "too_much_failed" in await worker.lacks()
+
+
+async def _decided(running: World, number: int) -> bool:
+    return len(await running.decisions()) >= number

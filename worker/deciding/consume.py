@@ -25,6 +25,7 @@ from shared.observability.traces import Traces
 from worker.deciding.batch import Batch, Taken, take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
+from worker.deciding.failing import SHARE, Failing
 from worker.deciding.grant import is_against
 from worker.deciding.handlers import HandlerThreads
 from worker.deciding.spans import trace_decisions
@@ -43,6 +44,8 @@ WAIT_S: Final = 0.5
 FEW: Final = 100
 GATHER_S: Final = 0.01
 """How long few records wait for more: a click's mark is right behind it, and two transactions cost twice as much."""
+
+STOPPED_HINT: Final = "too many handlers fail: see `cardwire dlq list`, correct them and restart"
 
 AWAY_S: Final = 0.5
 """How long to wait before asking an absent ledger or log again."""
@@ -80,18 +83,21 @@ class Consume:
         callers: Callers = NOBODY,
         stores: Collection[AppId] = frozenset(),
         traces: Traces | None = None,
+        dead_letters_stop: int = SHARE,
     ) -> None:
         self._apps, self._log, self._ledger, self._topics, self._group = apps, event_log, ledger, topics, group
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers
         self._settle_ms, self._traces = settle_ms, traces
         self.callers = callers
         self._stores = stores
+        self._failing = Failing(dead_letters_stop)
         self.reread: Callable[[], Awaitable[None]] = _nothing_to_read
         self._telling = Telling()
         self._next: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self.began = False
         self.halted: NewerThanUs | None = None
+        self.stopped = False
         self.pausing: str | None = None
         self.progress = clock.monotonic()
 
@@ -179,6 +185,8 @@ class Consume:
             self._handlers.check()
             self._meter.stuck(self._handlers.stuck)
             rest = rest[done:]
+            if self._failing.is_too_much:
+                await self._stop_deciding()
         return not rest
 
     async def _decide_some(self, rest: Sequence[Taken], consumer: Consumer, *, park: str | None = None) -> int | None:
@@ -189,7 +197,7 @@ class Consume:
             park: Put the first record aside for this reason instead of deciding it.
         """
         try:
-            draft = await self._parking(rest[0], park) if park else await self._decide(rest)
+            draft = await self._parking(rest[0], park) if park else await self._decide(rest[: self._failing.room])
             await self._store(draft)
         except ClaimRace:
             return 0
@@ -242,6 +250,7 @@ class Consume:
         late = sum(claim.late for claim in write.claims)
         after_s = ((at - asked.received_at) / 1000 for asked, _ in draft.decisions)
         self._meter.decided(draft.results, marks=draft.marks, late=late, after_s=after_s)
+        self._failing.note(decided for _, decided in draft.decisions)
         self._telling.decided(draft.decisions, at)
         if self._traces is not None:
             trace_decisions(self._traces, draft.traced, began=draft.now, at=at)
@@ -276,6 +285,13 @@ class Consume:
         """Stand still at a record that a newer program wrote: unready, effects go on, until this one is upgraded."""
         self.halted = newer
         log.error("consuming_halted", reason=str(newer))
+        await self._stopping.wait()
+
+    async def _stop_deciding(self) -> None:
+        """Stand still before a broken deploy fills the dead letters: unready, effects go on, until it is restarted."""
+        self.stopped = True
+        failed, cards = self._failing.share
+        log.error("deciding_stopped", failed_cards=failed, of_cards=cards, hint=STOPPED_HINT)
         await self._stopping.wait()
 
 

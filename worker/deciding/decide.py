@@ -39,6 +39,7 @@ from shared.core.races import Counted, Lost, Won
 from shared.feishu.callback import APP_TICKET
 from worker.deciding.batch import Batch, Taken
 from worker.deciding.draft import ROUTING, Draft, Verdict
+from worker.deciding.failing import PARKED
 from worker.deciding.grant import UNKNOWN_APP, grant
 from worker.deciding.intended import intended
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
@@ -48,7 +49,7 @@ from worker.policy import refuse_click
 
 _T = TypeVar("_T")
 
-PARKED: Final = Verdict(result="failed", reason="parked", parks=True)
+STANDS_STILL: Final = Verdict(result="failed", reason=PARKED, parks=True)
 """What becomes of inputs of a card that stands still."""
 
 LATE_MS: Final = 5_000
@@ -183,7 +184,7 @@ class _Judge:
     def asked(self, request: RequestReceived, offset: int) -> Verdict:
         """Return what becomes of a request."""
         if self._stands_still(request):
-            return PARKED
+            return STANDS_STILL
         return grant(
             request,
             self.apps.keys(),
@@ -197,7 +198,7 @@ class _Judge:
     def heard(self, click: Heard, place: _Place) -> Verdict:
         """Return what the handler of an input decides, or why it does not."""
         if self._stands_still(click):
-            return PARKED
+            return STANDS_STILL
         app = self.apps.get(click.app_id)
         if app is None:
             # A dead letter keeps it whole, so that it can be decided when the worker is told of the app.

@@ -28,6 +28,7 @@ LACKS: Final = Metric(
     name="cardwire_worker_lacks",
     kind="gauge",
     meaning="1 while a worker is not ready, by what it lacks: starting, stalled, log_away, ledger_away, newer_record, "
+    "too_much_failed, "
     "outbox_full.",
     labels=("lack",),
 )

@@ -150,7 +150,7 @@ def _chat_of(head: Head, face: FaceRow | None) -> Ruling:
 
 
 def _on_card(effect: OnCard, head: Head, face: FaceRow | None, now: EpochMs) -> Ruling:
-    if face is not None and update_too_late(face.sent_at, face.card_format or "1.0", now):
+    if face is not None and (face.expired or update_too_late(face.sent_at, face.card_format or "1.0", now)):
         return Refuse(reason="expired")
     if isinstance(effect, UpdateCard):
         return _fitting(effect) if head.audience == EVERYBODY else _if_small(only_for(effect.card, (head.audience,)))

@@ -29,6 +29,7 @@ from shared.core.effects import (
     UpdateChat,
     UpdateElement,
 )
+from shared.core.effects.cards import OnExpired
 from shared.core.effects.chats import ChatLanguage
 from shared.core.events import RequestReceived, request_event_id
 from shared.core.ids import AppId, ChatId, MessageId, TenantKey
@@ -57,6 +58,7 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "element_id": '"element_id": "answer"',
     "element": '"element": {"tag": "markdown", "content": "…"}',
     "on": '"on": true',
+    "on_expired": '"on_expired": "reply"',
 }
 _BODY: Final = (
     '{"request_id": "invoice-1042", "app_id": "cli_a1b2c3d4e5f6", "effects": '
@@ -87,6 +89,7 @@ _WHAT: Final = {
     "element_id": "at most 20 letters, digits and _, a letter first",
     "element": "an element's JSON object",
     "on": "true or false",
+    "on_expired": "skip, reply or successor",
 }
 
 
@@ -101,6 +104,7 @@ class _Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 class _UpdateCard(_Effect, frozen=True, tag="UpdateCard"):
     message_id: _Id
     card: msgspec.Raw
+    on_expired: OnExpired = "skip"
 
 
 class _SendCard(_Effect, frozen=True, tag="SendCard"):
@@ -257,7 +261,7 @@ def _effect(given: _Given, where: str) -> Requestable:
 def _to_card(given: _OnCard, where: str) -> OnCard:
     match given:
         case _UpdateCard():
-            return UpdateCard(_card(given.card, where), given.message_id)
+            return UpdateCard(_card(given.card, where), given.message_id, on_expired=given.on_expired)
         case _UpdateElement():
             element = _card(given.element, where, "element")
             return UpdateElement(given.element_id, element, given.message_id)

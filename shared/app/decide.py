@@ -166,6 +166,10 @@ def _check(effect: Effect) -> None:
     if isinstance(effect, UpdateElement | StreamText):
         _check_part(effect)
     if isinstance(effect, UpdateCard) and effect.audience is not None:
+        if effect.on_expired != "skip":
+            raise ValueError(
+                "an audience, and on_expired, which would show the card to everybody: expected one of them"
+            )
         check_id(effect.audience, "ou_…")
         if card_format(effect.card) == "2.0":
             raise ValueError("an audience, and a card of JSON 2.0, which is everybody's: expected a card of JSON 1.0")

@@ -132,6 +132,19 @@ class InteractionAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
 OURSELVES: Final = "worker"
 """The caller of requests that decisions make: updates of other cards than the one that was clicked."""
 
+_EXPIRED: Final = "expired/"
+
+
+def successor_request_id(message_id: MessageId) -> str:
+    """Return the id of the request that sends a card in place of one past its time: one for each card, so once."""
+    return f"{_EXPIRED}{message_id}"
+
+
+def sends_a_successor(event_id: EventId) -> bool:
+    """Say whether an effect of this event sends a card in place of one past its time."""
+    return event_id.startswith(f"req/{OURSELVES}/{_EXPIRED}")
+
+
 COMMAND_LINE: Final = "cli"
 """The caller of requests that `cardwire send` makes."""
 
@@ -403,6 +416,9 @@ newer effect took its place. ``refused``: by a rule of ours, without a call. ``u
 no longer be told or safely repeated.
 """
 
+
+TOO_OLD: Final = 230031
+"""The platform's code for a card past its time (docs/reference/platform.md, "Update a card by its message")."""
 
 CardWay = Literal["message", "token", "cardkit"]
 """How a whole card was shown: by its message, by the right of a click, or as an entity."""

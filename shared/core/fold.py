@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.core.cards import CardFormat, card_format
-from shared.core.effects import Reply, SendCard, StoredEffect
-from shared.core.events import ClaimResult, Decided, EffectOutcome, Output, PlannedEffect
+from shared.core.effects import AnsweredCard, OnCard, Reply, SendCard, StoredEffect
+from shared.core.events import TOO_OLD, ClaimResult, Decided, EffectOutcome, Output, PlannedEffect, sends_a_successor
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import NOBODY_YET, Standing, Standings, joined, standings_text
@@ -57,6 +57,8 @@ class FoldedFace:
     shown_order: int | None = None
     card_id: str | None = None
     sequence: int | None = None
+    expired: bool | None = None
+    successor: MessageId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,11 @@ def _face(folded: Folded, planned: PlannedEffect, outcome: EffectOutcome) -> Non
                 card_format=card_format(planned.effect.card),
             ),
         )
+        if outcome.message_id and sends_a_successor(outcome.event_id):
+            old = (outcome.app_id, outcome.message_id)
+            _merge(folded, old, FoldedFace(successor=outcome.sent_message_id))
+    if outcome.message_id and outcome.code == TOO_OLD and isinstance(planned.effect, OnCard | AnsweredCard):
+        _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(expired=True))
     if outcome.message_id and outcome.chat_id and planned.target.startswith("chat-of:"):
         _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(chat_id=outcome.chat_id))
     if outcome.message_id and outcome.card_id:
@@ -207,5 +214,7 @@ def _merge(folded: Folded, key: tuple[AppId, MessageId], new: FoldedFace) -> Non
         shown=new.shown if newer else old.shown,
         shown_order=new.shown_order if newer else old.shown_order,
         card_id=old.card_id or new.card_id,
+        expired=old.expired or new.expired,
+        successor=old.successor or new.successor,
         sequence=max((each for each in (old.sequence, new.sequence) if each is not None), default=None),
     )

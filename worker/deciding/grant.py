@@ -9,9 +9,9 @@ from collections.abc import Collection
 from typing import Final
 
 from shared.core.callers import Callers
-from shared.core.effects import OnCard
+from shared.core.effects import OnCard, Reply, SendCard
 from shared.core.errors import HandlerError
-from shared.core.events import COMMAND_LINE, OURSELVES, RequestReceived
+from shared.core.events import COMMAND_LINE, OURSELVES, RequestReceived, sends_a_successor
 from shared.core.ids import AppId, ChatId
 from shared.core.json_text import JsonText
 from worker.deciding.draft import Verdict
@@ -57,8 +57,10 @@ def grant(
         return Verdict(result="refused", reason=NO_TENANT)
     match request.caller:
         case name if name == OURSELVES:
-            only_updates = all(isinstance(effect, OnCard) for effect in request.effects)
-            refusal = None if only_updates else "a decision asks for nothing but updates of other cards"
+            ours = _is_successor(request) or all(isinstance(effect, OnCard) for effect in request.effects)
+            refusal = (
+                None if ours else "we ask for nothing but changes of other cards, and for expired cards' successors"
+            )
         case name if name == COMMAND_LINE:
             refusal = None
         case name:
@@ -67,6 +69,11 @@ def grant(
                 return Verdict(result="failed", reason=UNKNOWN_CALLER)
             refusal = caller.refusal(request.app_id, request.effects)
     return Verdict(result="refused", reason=refusal) if refusal else _granted(request, offset, chat_id, content)
+
+
+def _is_successor(request: RequestReceived) -> bool:
+    sends = len(request.effects) == 1 and isinstance(request.effects[0], Reply | SendCard)
+    return sends and sends_a_successor(request.event_id)
 
 
 def is_against(callers: Callers, request: RequestReceived) -> bool:

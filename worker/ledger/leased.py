@@ -105,6 +105,8 @@ class FaceRow:
         sent: JSON text of the card as we sent it.
         shown: SHA-256 of the card that our last successful update showed, and the order of its effect.
         card_id: The entity that the card is, once anybody asked, and the highest `sequence` that we used for it.
+        expired: The platform said that it is past its time, whatever its age.
+        successor: The message that was sent in its place then.
     """
 
     app_id: AppId
@@ -117,6 +119,8 @@ class FaceRow:
     shown_order: int | None = None
     card_id: str | None = None
     sequence: int | None = None
+    expired: bool | None = None
+    successor: MessageId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +240,7 @@ class Settlement:
         pace_ms: No further call to the target for so long.
         resend: ``keep`` the wish as it is, ``clear`` it (the newest state was sent), or send again in so many ms.
         face: What is now known of a card; ``None`` fields leave the row's as they are.
+        linked: What is now known of a second card: the one that this one was sent in place of.
         refund: The right whose counted use was none: nothing had reached the platform.
     """
 
@@ -248,6 +253,7 @@ class Settlement:
     resend: Literal["keep", "clear"] | int = "keep"
     applied: Applied | None = None
     face: FaceRow | None = None
+    linked: FaceRow | None = None
     refund: TokenKey | None = None
     outbox: Sequence[NewRecord] = ()
 

@@ -143,6 +143,8 @@ def face(row: Any) -> FaceRow:
         shown_order=row.shown_order,
         card_id=row.card_id,
         sequence=row.sequence,
+        expired=row.expired,
+        successor=row.successor,
     )
 
 

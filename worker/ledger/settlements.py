@@ -146,7 +146,7 @@ def _face(dialect: Dialect) -> tuple[Given, Any]:
 def _face_values(ours: Iterable[Settlement]) -> list[tuple[Any, ...]]:
     """Return one row for each card in key order; of several, what a later one knows counts."""
     known: dict[tuple[str, str], dict[str, Any]] = {}
-    for face in (each.face for each in ours if each.face is not None):
+    for face in (face for each in ours for face in (each.face, each.linked) if face is not None):
         row = known.setdefault((face.app_id, face.message_id), dict.fromkeys(_FACE_NAMES))
         row.update({name: value for name in _FACE_NAMES if (value := getattr(face, name)) is not None})
     return [tuple({**row, "sent": bytes_of(row["sent"])}.values()) for _, row in sorted(known.items())]

@@ -97,6 +97,8 @@ faces: Final = Table(
     Column("shown_order", BigInteger),
     Column("card_id", String),
     Column("sequence", Integer),
+    Column("expired", Boolean),
+    Column("successor", Key),
 )
 
 effects: Final = Table(

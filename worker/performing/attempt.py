@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, assert_never
 
 from shared.clock import Clock
-from shared.core.effects import Reply, SendCard
-from shared.core.events import CARD, EVERYBODY, NAME
+from shared.core.effects import OnCard, Reply, SendCard
+from shared.core.events import CARD, EVERYBODY, NAME, TOO_OLD, sends_a_successor
 from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
@@ -17,6 +17,7 @@ from worker.performing.performed import Done, Failure, Found, FoundEntity, NoTok
 from worker.performing.prepare import Job
 from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, counts, last_attempt_at
 from worker.performing.returning import TOO_LARGE, brought, too_large
+from worker.performing.succession import succession
 from worker.performing.turn import Result
 from worker.platform.client import DEADLINE_S, Platform
 from worker.policy import FindChat, FindEntity, Go
@@ -25,7 +26,7 @@ AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
 """When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""
 
 
-_REASONS: Final = {300309: "streaming_off", 200510: "streaming_off", 200850: "streaming_off", 230031: "expired"}
+_REASONS: Final = {300309: "streaming_off", 200510: "streaming_off", 200850: "streaming_off", TOO_OLD: "expired"}
 """What a refusal means, where that says more than that the platform refused."""
 
 
@@ -126,8 +127,17 @@ def _done(called: Called, done: Done) -> Result:
         resend="keep" if job.turn.leased.resend is None else "clear",
         applied=_applied(job),
         face=_face(job, done),
+        linked=_succeeded_card(job, done),
         records=_brought(called, value=None if unfit else done.data, error=unfit),
     )
+
+
+def _succeeded_card(job: Job, done: Done) -> FaceRow | None:
+    """Return the old card, with its link, if what was sent stands in its place."""
+    head = job.head
+    if done.sent_message_id is None or head.message_id is None or not sends_a_successor(head.event_id):
+        return None
+    return FaceRow(app_id=head.app_id, message_id=head.message_id, successor=done.sent_message_id)
 
 
 def _found(called: Called, found: Found) -> Result:
@@ -192,11 +202,26 @@ def _failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Re
         called=_may_have_happened(called),
         pace_ms=called.pace_ms,
         resend=_resend(called),
-        face=outran or None,
+        face=outran or _too_old(job, error),
         refund=job.counted if unused else None,
         block_ms=api_pause_ms(failure),
-        records=[] if isinstance(following, RetryIn) else _brought(called, error=_in_words(following.reason, error)),
+        records=[] if isinstance(following, RetryIn) else _following(called, following.reason, error),
     )
+
+
+def _following(called: Called, reason: str, error: PlatformError | None) -> Sequence[NewRecord]:
+    """Return what goes into the log when nothing more is tried: to whom it should come back, or a card instead."""
+    job = called.job
+    if error is not None and error.code == TOO_OLD:
+        return succession(job.effect, job.head, now=called.now, topics=job.turn.topics)
+    return _brought(called, error=_in_words(reason, error))
+
+
+def _too_old(job: Job, error: PlatformError | None) -> FaceRow | None:
+    """Return that a card is past its time, if the platform said so: its age may be unknown to us."""
+    if error is None or error.code != TOO_OLD or not isinstance(job.effect, OnCard) or job.head.message_id is None:
+        return None
+    return FaceRow(app_id=job.head.app_id, message_id=job.head.message_id, expired=True)
 
 
 def _brought(called: Called, *, value: JsonText | None = None, error: str | None = None) -> Sequence[NewRecord]:

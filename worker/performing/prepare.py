@@ -29,6 +29,7 @@ from worker.ledger.port import Beginning, Begun, Head, Token, TokenKey
 from worker.performing.answered import answered, left_behind
 from worker.performing.reminding import reminded
 from worker.performing.request import request_of
+from worker.performing.succession import succession
 from worker.performing.turn import Result, Turn
 from worker.performing.way import NOTHING, Means, NoWay, TokenReason, way_of
 from worker.platform.breaker import Breaker, may_call, put_off_ms
@@ -160,7 +161,8 @@ def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: T
             is_refused = isinstance(ruling, Refuse)
             reason = ruling.reason if isinstance(ruling, Refuse) else "too_late_to_repeat"
             told = turn.tell(head, "refused" if is_refused else "unknown", now=now, reason=reason)
-            return turn.settled(now, (head, told))
+            instead = succession(effect, head, now=now, topics=turn.topics) if reason == "expired" else ()
+            return turn.settled(now, (head, told), records=instead)
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -1,6 +1,6 @@
 """Effects on a card that is there."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -9,6 +9,10 @@ from shared.core.json_text import JsonText, json_text
 
 CardLike = dict[str, Any] | str
 """A card as its JSON object, or as JSON text."""
+
+
+OnExpired = Literal["skip", "reply", "successor"]
+"""What becomes of an update whose card is past its time."""
 
 
 def card_text(card: CardLike) -> JsonText:
@@ -29,15 +33,25 @@ class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
         message_id: Which card, ``om_…``; without it, the one that was clicked.
         audience: The open id (``ou_…``) of the only person who is to see it, by the right that their click gave: twice
             at most, within 30 minutes of it. Cards of JSON 2.0 are everybody's.
+        on_expired: What happens if the card is past its time, so that it can be updated no more: nothing (``skip``), or
+            the new card is sent instead, as an answer to the old one (``reply``) or as a message of its own in the same
+            chat (``successor``), once for each card.
     """
 
     card: JsonText
     message_id: MessageId | None = None
     audience: OpenId | None = None
+    on_expired: OnExpired = "skip"
 
     if TYPE_CHECKING:
 
-        def __init__(self, card: CardLike, message_id: str | None = None, audience: str | None = None) -> None: ...
+        def __init__(
+            self,
+            card: CardLike,
+            message_id: str | None = None,
+            audience: str | None = None,
+            on_expired: OnExpired = "skip",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "card", card_text(self.card))

@@ -5,11 +5,26 @@ from collections.abc import Callable
 import pytest
 
 from shared.core.cards import CardFormat
-from shared.core.effects import PlatformEffect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    DeleteEphemeral,
+    Effect,
+    PlatformEffect,
+    RefreshPreview,
+    RenameChat,
+    Reply,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    SetStreaming,
+    StreamText,
+    UpdateCard,
+    UpdateChat,
+    UpdateElement,
+)
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from worker.ledger.port import FaceRow, Head
-from worker.policy import FindChat, Go, Move, Refuse, Unknown, before, chat_in, refuse_click
+from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before, chat_in, refuse_click
 
 SENT_AT = 1_750_000_000_000
 HOUR = 3_600_000
@@ -137,3 +152,50 @@ def test_a_click_on_an_expired_card_is_refused_an_hour_after_the_limit(fmt: Card
 def test_a_click_on_a_card_of_unknown_age_is_decided(face: FaceRow | None) -> None:
     """Only our own send tells how old a card is."""
     assert refuse_click(face, SENT_AT + 400 * DAY) is None
+
+
+def test_a_card_that_the_platform_called_too_old_is_not_updated_again() -> None:
+    """Its age may be unknown to us."""
+    face = FaceRow(app_id=AppId("cli_1"), message_id=MessageId("om_1"), expired=True)
+    assert Refuse(reason="expired") == before(UpdateCard(CARD), head=_head(), face=face, now=SENT_AT)
+
+
+@pytest.mark.parametrize("effect", [UpdateElement("a", {}), StreamText("a", "b"), SetStreaming(on=True)])
+def test_a_part_needs_to_know_its_entity(effect: Effect) -> None:
+    """It is asked for once, and kept with the card."""
+    known = FaceRow(app_id=AppId("cli_1"), message_id=MessageId("om_1"), card_id="7")
+    assert [FindEntity(message_id=MessageId("om_1")), Go()] == [
+        before(effect, head=_head(), face=face, now=SENT_AT) for face in (None, known)
+    ]
+
+
+def test_a_part_that_is_too_large_is_refused() -> None:
+    """The whole card could not hold it."""
+    assert Refuse(reason="too_large") == before(
+        UpdateElement("a", _large_card(1)), head=_head(), face=None, now=SENT_AT
+    )
+
+
+@pytest.mark.parametrize(
+    "effect", [UpdateCard, SendCard, lambda card: Reply(card=card), lambda card: SendEphemeral(card, "ou_1")]
+)
+def test_a_card_of_too_many_elements_is_refused(effect: Callable[[dict[str, object]], Effect]) -> None:
+    """Cards as entities: 200 elements (docs/reference/platform.md, "Cards as entities")."""
+    card = {"schema": "2.0", "body": {"elements": [{"tag": "hr"}] * 201}}
+    head = _head(target="message:om_1")
+    assert Refuse(reason="too_many_elements") == before(effect(card), head=head, face=None, now=SENT_AT)
+
+
+@pytest.mark.parametrize("effect", [Reply("a"), Reply(card=CARD)])
+def test_an_answer_begun_an_hour_ago_is_not_repeated(effect: Effect) -> None:
+    """As every send that carries a uuid."""
+    head = _head(begun_at=SENT_AT)
+    assert Unknown() == before(effect, head=head, face=None, now=SENT_AT + HOUR)
+
+
+@pytest.mark.parametrize(
+    "effect", [RefreshPreview(), DeleteEphemeral(), UpdateChat(description="a"), RenameChat("a"), SendEphemeral(CARD)]
+)
+def test_what_no_rule_is_about_is_done(effect: Effect) -> None:
+    """Also what was begun long ago: it may be said twice."""
+    assert Go() == before(effect, head=_head(begun_at=SENT_AT), face=None, now=SENT_AT + DAY)

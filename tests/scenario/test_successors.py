@@ -1,0 +1,93 @@
+"""Updates of cards past their time, and what is sent in their place: once for each card."""
+
+from typing import Any
+
+import pytest
+
+from shared.app.app import App
+from shared.app.interaction import Interaction
+from shared.core.decision import Card
+from shared.core.effects import UpdateCard
+from shared.feishu.limits import DAY_MS
+from tests.scenario.handlers import BLANK, PATCH
+from tests.support.world import Stack, World, clock_of_now, world
+
+OLD_S = 15 * DAY_MS // 1000
+NEW: dict[str, Any] = {"config": {"update_multi": True}, "elements": [{"tag": "markdown", "content": "new"}]}
+
+
+def app_of_heirs() -> App:
+    """Return handlers that update the clicked card, whatever its age, and say what is to happen if it is too old."""
+    app = App()
+
+    @app.on_action("update")
+    def update(click: Interaction, card: Card | None) -> list[UpdateCard]:
+        return [UpdateCard(NEW, on_expired=click.value["on_expired"])]
+
+    return app
+
+
+def messages(running: World, chat_id: str) -> list[str]:
+    """Return the messages of a chat, oldest first."""
+    return list(running.simulator.platform.chat(chat_id).message_ids)
+
+
+async def old_card(running: World) -> tuple[str, str]:
+    """Return a chat with a card of fifteen days in it, that another program sent."""
+    chat_id = await running.chat()
+    assert running.clock is not None
+    sent_at = running.clock.now() - OLD_S * 1000
+    return chat_id, running.simulator.put_card(chat_id, BLANK, sent_at=sent_at)
+
+
+@pytest.mark.parametrize(
+    ("on_expired", "api"), [("reply", "im.v1.message.reply"), ("successor", "im.v1.message.create")]
+)
+async def test_a_card_past_its_time_is_sent_anew_once(either_ledger: Stack, on_expired: str, api: str) -> None:
+    """The platform says so of a card whose age we do not know; later updates of it are refused without a call."""
+    async with world(either_ledger, app_of_heirs(), clock=clock_of_now()) as running:
+        chat_id, message_id = await old_card(running)
+        value = {"action": "update", "on_expired": on_expired}
+        await running.simulator.click(message_id, value)
+        await running.quiet()
+        await running.simulator.click(message_id, value)
+        await running.quiet()
+        assert [230031] == [call.code for call in running.calls(PATCH)]
+        assert 1 == len(running.calls(api))
+        old, new = messages(running, chat_id)
+        card = running.simulator.platform.message(new).card
+        assert (old, True) == (message_id, card is not None and '"new"' in card.text)
+        faces = {row["message_id"]: row for row in (await running.ledger.dump()).faces}
+        assert (new, True) == (faces[old]["successor"], bool(faces[old]["expired"]))
+        told = {(outcome.kind, outcome.status, outcome.reason) for outcome in await running.outcomes()}
+        assert {("UpdateCard", "failed", "expired"), ("UpdateCard", "refused", "expired")} < told
+        running.simulator.platform.judge.violations.clear()  # The one update that told us.
+        await running.check()
+
+
+async def test_without_a_wish_nothing_is_sent(either_ledger: Stack) -> None:
+    """That is how it is unless the handler says otherwise."""
+    async with world(either_ledger, app_of_heirs(), clock=clock_of_now()) as running:
+        chat_id, message_id = await old_card(running)
+        await running.simulator.click(message_id, {"action": "update", "on_expired": "skip"})
+        await running.quiet()
+        assert [message_id] == messages(running, chat_id)
+        running.simulator.platform.judge.violations.clear()  # The one update that told us.
+        await running.check()
+
+
+async def test_a_card_of_ours_is_known_to_be_old_without_a_call(either_ledger: Stack) -> None:
+    """Its successor is sent all the same, and is a card of its own to handlers."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_heirs(), clock=clock) as running:
+        chat_id, first = await old_card(running)
+        await running.simulator.click(first, {"action": "update", "on_expired": "successor"})
+        await running.quiet()
+        running.simulator.platform.judge.violations.clear()
+        _, ours = messages(running, chat_id)
+        clock.advance(OLD_S)
+        await running.simulator.click(ours, {"action": "update", "on_expired": "reply"})
+        await running.quiet()
+        assert 1 == len(running.calls(PATCH))
+        assert 3 == len(messages(running, chat_id))
+        await running.check()

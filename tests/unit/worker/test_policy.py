@@ -1,13 +1,13 @@
 """What is not even tried, and why."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from shared.core.cards import CardFormat
 from shared.core.effects import (
     DeleteEphemeral,
-    Effect,
     PlatformEffect,
     RefreshPreview,
     RenameChat,
@@ -161,7 +161,7 @@ def test_a_card_that_the_platform_called_too_old_is_not_updated_again() -> None:
 
 
 @pytest.mark.parametrize("effect", [UpdateElement("a", {}), StreamText("a", "b"), SetStreaming(on=True)])
-def test_a_part_needs_to_know_its_entity(effect: Effect) -> None:
+def test_a_part_needs_to_know_its_entity(effect: PlatformEffect) -> None:
     """It is asked for once, and kept with the card."""
     known = FaceRow(app_id=AppId("cli_1"), message_id=MessageId("om_1"), card_id="7")
     assert [FindEntity(message_id=MessageId("om_1")), Go()] == [
@@ -179,15 +179,15 @@ def test_a_part_that_is_too_large_is_refused() -> None:
 @pytest.mark.parametrize(
     "effect", [UpdateCard, SendCard, lambda card: Reply(card=card), lambda card: SendEphemeral(card, "ou_1")]
 )
-def test_a_card_of_too_many_elements_is_refused(effect: Callable[[dict[str, object]], Effect]) -> None:
+def test_a_card_of_too_many_elements_is_refused(effect: Callable[[dict[str, Any]], PlatformEffect]) -> None:
     """Cards as entities: 200 elements (docs/reference/platform.md, "Cards as entities")."""
-    card = {"schema": "2.0", "body": {"elements": [{"tag": "hr"}] * 201}}
+    card: dict[str, Any] = {"schema": "2.0", "body": {"elements": [{"tag": "hr"}] * 201}}
     head = _head(target="message:om_1")
     assert Refuse(reason="too_many_elements") == before(effect(card), head=head, face=None, now=SENT_AT)
 
 
 @pytest.mark.parametrize("effect", [Reply("a"), Reply(card=CARD)])
-def test_an_answer_begun_an_hour_ago_is_not_repeated(effect: Effect) -> None:
+def test_an_answer_begun_an_hour_ago_is_not_repeated(effect: PlatformEffect) -> None:
     """As every send that carries a uuid."""
     head = _head(begun_at=SENT_AT)
     assert Unknown() == before(effect, head=head, face=None, now=SENT_AT + HOUR)
@@ -196,6 +196,6 @@ def test_an_answer_begun_an_hour_ago_is_not_repeated(effect: Effect) -> None:
 @pytest.mark.parametrize(
     "effect", [RefreshPreview(), DeleteEphemeral(), UpdateChat(description="a"), RenameChat("a"), SendEphemeral(CARD)]
 )
-def test_what_no_rule_is_about_is_done(effect: Effect) -> None:
+def test_what_no_rule_is_about_is_done(effect: PlatformEffect) -> None:
     """Also what was begun long ago: it may be said twice."""
     assert Go() == before(effect, head=_head(begun_at=SENT_AT), face=None, now=SENT_AT + DAY)

@@ -128,6 +128,14 @@ def _headline(history: CardHistory) -> Text:
         head.append("\nsent by somebody else, so its age is not known")
     for api, until in history.silent_until.items():
         head.append(f"\nthe platform wants no call of {api} until {_time(until)}", style="yellow")
+    for letter in history.letters:
+        if letter.parks:
+            head.append(
+                f"\nstands still until {_plain(letter.event_id)} is decided (cardwire dlq redrive)", style="red"
+            )
+    if history.tokens:
+        left, until = sum(token.uses_left for token in history.tokens), max(token.until for token in history.tokens)
+        head.append(f"\nuses left of its clicks' tokens: {left}, the last until {_time(until)}")
     for one in history.suspended:
         head.append(f"\nthe handler {_plain(one.handler)} is suspended until {_time(one.until)}", style="red")
     if history.older:

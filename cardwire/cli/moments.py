@@ -1,7 +1,7 @@
 """A card's story in words (pure): what happened when, and what an effect that is not at its end waits for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from shared.core.ids import EventId, shown_target
@@ -59,6 +59,8 @@ def card_facts(history: CardHistory) -> Mapping[str, object]:
         "inputs": len(history.inputs) + history.older,
         "older_not_told": history.older,
         "silent_until": dict(history.silent_until),
+        "tokens": [asdict(token) for token in history.tokens],
+        "parked_by": [letter.event_id for letter in history.letters if letter.parks],
         "suspended_until": {one.handler: one.until for one in history.suspended},
     }
 
@@ -143,7 +145,7 @@ def _letters(history: CardHistory) -> Iterator[Moment]:
             what="dead_letter",
             event_id=letter.event_id,
             text=f"{letter.handler}: {letter.reason}",
-            facts={"handler": letter.handler, "reason": letter.reason},
+            facts={"handler": letter.handler, "reason": letter.reason, "parks": letter.parks},
         )
 
 

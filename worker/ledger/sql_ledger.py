@@ -11,7 +11,8 @@ from worker.ledger.budgets import Budgets
 from worker.ledger.dump import Dump, dump
 from worker.ledger.engine import Database
 from worker.ledger.failures import FailedEffect, FailedInput, Failures
-from worker.ledger.history import CLICKS, CardHistory, Histories
+from worker.ledger.histories import Histories
+from worker.ledger.history import CLICKS, CardHistory
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
 from worker.ledger.port import (

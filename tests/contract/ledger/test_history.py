@@ -10,6 +10,7 @@ from shared.clock import ManualClock
 from shared.core.events import EffectOutcome
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
+from shared.core.secret import Secret
 from tests.contract.ledger.words import (
     APP,
     CARD,
@@ -29,7 +30,18 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from worker.ledger.history import CardHistory, Standing
-from worker.ledger.port import BudgetKey, ClaimRow, DeadLetter, EffectChange, FaceRow, Head, SchemaMismatch, Suspension
+from worker.ledger.port import (
+    BudgetKey,
+    ClaimRow,
+    DeadLetter,
+    EffectChange,
+    FaceRow,
+    Head,
+    SchemaMismatch,
+    Suspension,
+    Token,
+    TokenKey,
+)
 from worker.ledger.sql_ledger import SqlLedger
 
 SENT_AT = 1_750_000_000_000
@@ -167,6 +179,7 @@ async def test_the_cards_own_rows_are_told(ledger: SqlLedger) -> None:
     )
     assert "nobody" not in "".join(repr(getattr(history, each.name)) for each in fields(history))
 
+        parks=True,
 
 async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, clock: ManualClock) -> None:
     """What the card's clicks came to grief on, as long as it lasts."""
@@ -188,12 +201,23 @@ async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, c
         ],
     )
     history = await told(ledger)
-    assert [("e1", "follow_up", "deadline", clock.now())] == [
-        (one.event_id, one.handler, one.reason, one.died_at) for one in history.letters
+    assert [("e1", "follow_up", "deadline", clock.now(), True)] == [
+        (one.event_id, one.handler, one.reason, one.died_at, one.parks) for one in history.letters
     ]
     assert [("follow_up", until)] == [(one.handler, one.until) for one in history.suspended]
     clock.advance(60)
     assert [] == list((await told(ledger)).suspended)
+
+
+async def test_what_is_left_of_a_clicks_token_is_told_and_not_the_token(ledger: SqlLedger, clock: ManualClock) -> None:
+    """For half an hour after its click; then it is worth nothing."""
+    token = Token(key=TokenKey(APP, EventId("e1"), "card"), token=Secret("c-told-to-nobody"), received_at=clock.now())
+    await Decider(ledger).write(claims=[clicked("e1")], tokens=[token])
+    (left,) = (await told(ledger)).tokens
+    assert ("e1", "card", 2, clock.now() + 30 * 60_000) == (left.event_id, left.kind, left.uses_left, left.until)
+    assert "nobody" not in repr(await told(ledger))
+    clock.advance(30 * 60)
+    assert [] == list((await told(ledger)).tokens)
 
 
 async def test_a_silence_of_the_platform_is_told(ledger: SqlLedger, clock: ManualClock) -> None:

@@ -179,7 +179,6 @@ async def test_the_cards_own_rows_are_told(ledger: SqlLedger) -> None:
     )
     assert "nobody" not in "".join(repr(getattr(history, each.name)) for each in fields(history))
 
-        parks=True,
 
 async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, clock: ManualClock) -> None:
     """What the card's clicks came to grief on, as long as it lasts."""
@@ -190,6 +189,7 @@ async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, c
         reason="deadline",
         interaction=b"{}",
         kind="lark.card.interaction.received.v1",
+        parks=True,
     )
     other = replace(letter, event_id=EventId("e9"))
     until = clock.now() + 60_000

@@ -78,7 +78,7 @@ async def test_a_cards_story_is_told(tmp_path: Path) -> None:
 
 
 async def test_what_waits_says_for_what(tmp_path: Path) -> None:
-    """Without a worker nothing goes on, and the ledger is read all the same: for its mark, and after 3 s for a worker."""
+    """Without a worker nothing goes on: first it waits for its mark, after 3 s for a worker."""
     async with world(files(tmp_path), _app(), workers=0) as running:
         async with running.worker() as worker:
             await running.append(click("e1", message_id="om_other"))

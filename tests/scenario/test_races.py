@@ -13,7 +13,7 @@ from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.answers import CardAnswer
 from shared.core.decision import Card, Decision
-from shared.core.effects import SendText, UpdateCard
+from shared.core.effects import SendEphemeral, SendText, UpdateCard
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import Answer, ClaimResult, InteractionReceived, Operator
 from shared.core.ids import OpenId
@@ -41,6 +41,12 @@ def app_of_races() -> App:
     @app.on_action("answered", once="per_card", answer=CardAnswer(ANSWERED))
     def answered(click: Interaction, _card: Card | None) -> list[UpdateCard]:
         return [UpdateCard({**BLANK, "by": click.operator.open_id})]
+
+    @app.on_action(
+        "whisper", once="per_card", lost=lambda click, _card: [SendEphemeral({**BLANK, "to": click.winners})]
+    )
+    def whisper(_click: Interaction, _card: Card | None) -> None:
+        """Take it."""
 
     @app.on_action("sign", once="per_user")
     def sign(click: Interaction, _card: Card | None) -> list[UpdateCard]:
@@ -73,6 +79,23 @@ async def test_of_five_who_click_at_once_one_takes_it(stack: Stack) -> None:
         (winner,) = [who for decision in await running.decisions() for who in decision.winners]
         assert {"by": winner}.items() <= shown(running, message_id).items()
         assert (1, 4) == (len(running.calls(PATCH)), len(running.calls(SEND)))
+        await running.check()
+
+
+async def test_a_loser_is_told_on_a_card_that_nobody_else_sees(either_ledger: Stack) -> None:
+    """Who won stands on it."""
+    async with world(either_ledger, app_of_races()) as running:
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        await clicked(running, message_id, "whisper", ["ou_ada"])
+        await clicked(running, message_id, "whisper", ["ou_bob"])
+        await running.quiet()
+        (call,) = running.calls("ephemeral.v1.send")
+        assert 0 == call.code
+        (lost,) = [one for one in await running.decisions() if one.result == "refused"]
+        (shown_once,) = lost.effects
+        assert SendEphemeral({**BLANK, "to": ["ou_ada"]}, "ou_bob", shown_once.target.removeprefix("chat:")) == (
+            shown_once.effect
+        )
         await running.check()
 
 

@@ -19,7 +19,15 @@ import pytest
 
 from shared.clock import ManualClock
 from shared.core.cards import CardFormat
-from shared.core.effects import PlatformEffect, RefreshPreview, SendCard, SendEphemeral, SendText, UpdateCard
+from shared.core.effects import (
+    PlatformEffect,
+    RefreshPreview,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateElement,
+)
 from shared.core.ids import AppId, EventId, Target, TenantKey
 from shared.core.json_text import JsonText
 from shared.eventlog.port import Topics
@@ -39,7 +47,7 @@ from worker.performing.prepare import Job
 from worker.performing.retry import last_attempt_at
 from worker.performing.throttle import Throttle
 from worker.performing.turn import Turn
-from worker.performing.way import NoWay, Way, way_of
+from worker.performing.way import NOTHING, Means, NoWay, Way, way_of
 from worker.platform.tokens import Tokens
 from worker.policy import Go, Refuse, Unknown, before, refuse_click
 
@@ -72,7 +80,6 @@ ELSEWHERE = {
     "CARD_ELEMENTS": ("Cards as entities", "simulator/test_cardkit.py", "an_entity_is_read_strictly"),
     "STREAMED_CHARS": ("Cards as entities", "simulator/test_cardkit.py", "text_is_streamed_while_streaming_is_on"),
     "ELEMENT_ID_CHARS": ("Cards as entities", "simulator/test_cardkit.py", "elements_that_cannot_be_added"),
-    "per_entity": ("Rate limits", "simulator/test_cardkit.py", "one_card_is_changed_ten_times_a_second"),
     "PREVIEW_TOKENS": ("Refreshing link previews", "simulator/test_previews.py", "a_refresh_needs_known_tokens"),
     "PREVIEW_PEOPLE": ("Refreshing link previews", "simulator/test_previews.py", "a_refresh_needs_known_tokens"),
     "PREVIEW_REFRESHES": ("Rate limits", "simulator/test_previews.py", "five_refreshes_are_made_in_a_second"),
@@ -114,7 +121,9 @@ def paced(effect: PlatformEffect, target: str, times: float = 1) -> int:
     of = head(index=1, target=Target(target))
     leased = Leased(key=TargetKey(APP, of.target), leased_at=NOW, heads=(of,))
     turn = Turn(leased=leased, choice=Choice(call=of), topics=Topics())
-    return Throttle(Limits().times(times)).pace_ms(Job(turn=turn, head=of, effect=effect, ruling=Go(), api="x"))
+    means = Means(card_id="7355372766134157313") if isinstance(effect, UpdateElement) else NOTHING
+    job = Job(turn=turn, head=of, effect=effect, ruling=Go(), api="x", means=means)
+    return Throttle(Limits().times(times)).pace_ms(job)
 
 
 PACES: Sequence[tuple[str, PlatformEffect, str, int]] = [
@@ -122,11 +131,13 @@ PACES: Sequence[tuple[str, PlatformEffect, str, int]] = [
     ("sends to one person, 5 in a second", SendText("x", to="ou_1"), "user:ou_1", 200),
     ("sends to one chat, all its bots together, 5 in a second", SendCard({}, to="oc_1"), "chat:oc_1", 200),
     ("ephemeral cards to one group, 40 in a second", SendEphemeral({}, "ou_1"), "chat:oc_1", 25),
+    ("operations on one card entity, 10 in a second", UpdateElement("e", {}), "message:om_1", 100),
     ("refreshes of one link preview, 1 in 5 seconds", RefreshPreview(), "preview:p", 5_000),
 ]
 
 
-@holds("Rate limits", "per_message", "per_user", "per_chat", "per_chat_ephemeral", "per_preview", "PREVIEW_REFRESH_MS")
+@holds("Rate limits", "per_message", "per_user", "per_chat", "per_chat_ephemeral", "per_entity", "per_preview")
+@holds("Rate limits", "PREVIEW_REFRESH_MS")
 @pytest.mark.parametrize(("effect", "target", "least_ms"), [row[1:] for row in PACES], ids=[row[0] for row in PACES])
 def test_calls_to_one_target_are_so_far_apart(effect: PlatformEffect, target: str, least_ms: int) -> None:
     """Never closer than the platform says, and not much further; half as far where it was doubled."""

@@ -93,9 +93,7 @@ async def test_a_loser_is_told_on_a_card_that_nobody_else_sees(either_ledger: St
         assert 0 == call.code
         (lost,) = [one for one in await running.decisions() if one.result == "refused"]
         (shown_once,) = lost.effects
-        assert SendEphemeral({**BLANK, "to": ["ou_ada"]}, "ou_bob", shown_once.target.removeprefix("chat:")) == (
-            shown_once.effect
-        )
+        assert SendEphemeral({**BLANK, "to": ["ou_ada"]}, to="ou_bob") == shown_once.effect
         await running.check()
 
 

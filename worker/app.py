@@ -1,14 +1,11 @@
 """The worker, put together: the only module of it that knows which back ends there are."""
 
-import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
 
 import structlog
 
@@ -21,7 +18,6 @@ from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
-from shared.lacks import Lack
 from shared.observability.traces import Traces, open_traces
 from shared.reread import rereading
 from worker.alarm import Alarm
@@ -38,89 +34,13 @@ from worker.performing.throttle import Throttle
 from worker.platform.client import HttpPlatform, Platform
 from worker.platform.tickets import LedgerTickets
 from worker.relay import Relay
+from worker.running import RunningWorker, Stages
 from worker.settings import WorkerSettings
 from worker.start import compare
 
-STALLED_S: Final = 30.0
-"""A consumer that polled nothing for so long, and is not paused on purpose, is not alive."""
-
-READY_CHECK_S: Final = 0.1
+__all__ = ["RunningWorker", "serve"]
 
 log = structlog.get_logger("cardwire.worker")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stages:
-    """The loops, in the order they are stopped in: nobody's work is left to one that has gone."""
-
-    consume: Consume
-    pump: Pump
-    settler: Settler
-    relay: Relay
-    measure: Measure
-
-
-class RunningWorker:
-    """A worker at work. Leaving `serve` stops it."""
-
-    def __init__(self, stages: _Stages, event_log: EventLog, clock: Clock, meter: Meter) -> None:
-        self._stages, self._log, self._clock = stages, event_log, clock
-        self._tasks = _start(stages)
-        self.metrics = meter.metrics
-        self.admin_url = ""
-        stages.measure.lacks = self.lacks
-
-    async def is_ready(self) -> bool:
-        """Say whether clicks are decided and effects performed: log and ledger answer, and nothing stands still."""
-        return not await self.lacks()
-
-    async def lacks(self) -> Sequence[Lack]:
-        """Say what keeps clicks from being decided, or effects from being performed."""
-        stages = self._stages
-        consume = stages.consume
-        told: dict[Lack, bool] = {
-            "starting": not consume.began,
-            "stalled": not self.is_alive(),
-            "log_away": consume.pausing == "log" or not await self._log.ready(),
-            "ledger_away": consume.pausing == "ledger" or stages.pump.away,
-            "newer_record": consume.halted is not None,
-            "too_much_failed": consume.stopped,
-            "outbox_full": stages.relay.full,
-        }
-        return [lack for lack, is_so in told.items() if is_so]
-
-    async def ready(self) -> None:
-        """Wait until it is ready: at once, unless it stands by while another worker reads its SQLite log."""
-        while not await self.is_ready():
-            await self._clock.sleep(READY_CHECK_S)
-
-    def is_alive(self) -> bool:
-        """Say whether a restart would not help: all loops run, and the consumer polls unless paused on purpose."""
-        consume = self._stages.consume
-        polls = self._clock.monotonic() - consume.progress < STALLED_S
-        return not self._broken() and bool(polls or consume.pausing or consume.halted or consume.stopped)
-
-    async def failed(self) -> BaseException | None:
-        """Wait until a loop ends by an error, and return the error: the process cannot go on. `None` once stopped."""
-        await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
-        return self._broken()
-
-    def _broken(self) -> BaseException | None:
-        ended = [task for task in self._tasks.values() if task.done() and not task.cancelled()]
-        return next((error for task in ended if (error := task.exception()) is not None), None)
-
-    async def stop(self) -> None:
-        """Stop polling, finish the calls under way, settle, relay; each stage only when the one before has ended."""
-        stages = self._stages
-        for name, stop in (
-            ("consume", stages.consume.stop),
-            ("pump", stages.pump.stop),
-            ("settler", stages.settler.stop),
-            ("relay", stages.relay.stop),
-            ("measure", stages.measure.stop),
-        ):
-            stop()
-            await asyncio.wait([self._tasks[name]])
 
 
 @asynccontextmanager
@@ -212,7 +132,7 @@ def _stages(
     meter: Meter,
     traces: Traces | None,
     rng: random.Random,
-) -> _Stages:
+) -> Stages:
     owner = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(32):08x}"
     shows_cards = any(app.shows_cards for app in apps.values())
     alarm = Alarm(clock)
@@ -250,7 +170,7 @@ def _stages(
         stores=settings.stores,
         traces=traces,
     )
-    return _Stages(
+    return Stages(
         consume=consume,
         pump=Pump(
             ledger=ledger,
@@ -282,14 +202,3 @@ def _stages(
             meter=meter,
         ),
     )
-
-
-def _start(stages: _Stages) -> dict[str, asyncio.Task[None]]:
-    loops: dict[str, Coroutine[Any, Any, None]] = {
-        "consume": stages.consume.run(),
-        "pump": stages.pump.run(),
-        "settler": stages.settler.run(),
-        "relay": stages.relay.run(),
-        "measure": stages.measure.run(),
-    }
-    return {name: asyncio.create_task(loop, name=f"worker-{name}") for name, loop in loops.items()}

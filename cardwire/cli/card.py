@@ -126,6 +126,8 @@ def _headline(history: CardHistory) -> Text:
             head.append(f"\ncan be {word} until {_time(until if isinstance(until, int) else None)}")
     else:
         head.append("\nsent by somebody else, so its age is not known")
+    if history.successor is not None:
+        head.append(f"\nhad expired, and was followed by {_plain(history.successor)}")
     for api, until in history.silent_until.items():
         head.append(f"\nthe platform wants no call of {api} until {_time(until)}", style="yellow")
     for letter in history.letters:

@@ -52,6 +52,7 @@ def card_facts(history: CardHistory) -> Mapping[str, object]:
         "message_id": history.message_id,
         "chat_id": history.chat_id,
         "version": history.version,
+        "successor": history.successor,
         "sent_at": sent_at,
         "card_format": history.card_format,
         "clickable_until": None if sent_at is None else interactive_until(sent_at, written),

@@ -32,6 +32,7 @@ from worker.ledger.tables import (
 )
 
 _OUTCOME: Final = msgspec.json.Decoder(EffectOutcome)
+_FACE: Final = ("chat_id", "sent_at", "card_format", "successor")
 _INPUT: Final = (
     "event_id", "occurred_at", "open_id", "handler", "result", "reason", "late", "redrive", "partition", "offset",
 )  # fmt: skip
@@ -105,7 +106,7 @@ class Histories:
         here = and_(cards.c.app_id == app_id, cards.c.message_id == message_id)
         card = connection.execute(select(cards.c.version, cards.c.newest_at).where(here)).first()
         shown = and_(faces.c.app_id == app_id, faces.c.message_id == message_id)
-        face = connection.execute(select(faces.c.chat_id, faces.c.sent_at, faces.c.card_format).where(shown)).first()
+        face = connection.execute(select(*(faces.c[name] for name in _FACE)).where(shown)).first()
         if not total and card is None and face is None:
             return None
         inputs = self._inputs(connection, about, limit)
@@ -121,6 +122,7 @@ class Histories:
             chat_id=face.chat_id if face else None,
             sent_at=face.sent_at if face else None,
             card_format=face.card_format if face else None,
+            successor=face.successor if face else None,
             inputs=inputs,
             older=total - len(inputs),
             effects=done,

@@ -105,6 +105,7 @@ class CardHistory:
         now: The ledger's time (ms).
         version: How often its state or content was decided; 0: never.
         sent_at: The platform's time of our own send; ``None``: somebody else sent it, or its send is not known.
+        successor: The card that was sent in its place when it had expired.
         inputs: The newest ones, oldest first, and in `older` how many more there are.
         silent_until: APIs that the platform wants no call of, and until when (ms).
         tokens: Rights that have not lapsed.
@@ -119,6 +120,7 @@ class CardHistory:
     chat_id: ChatId | None = None
     sent_at: EpochMs | None = None
     card_format: CardFormat | None = None
+    successor: MessageId | None = None
     inputs: Sequence[CardInput] = ()
     older: int = 0
     effects: Sequence[CardEffect] = ()

@@ -194,7 +194,8 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         late: The largest part of all deliveries whose answer may have come too late; a busy machine makes some.
         kills: The least number of kills of each role, within the sending phase.
         done: The least number of other faults, by kind.
-        faulted: The least number of calls that each fault of the platform befell.
+        faulted: The least number of calls that each fault of the platform befell, of all APIs or of one: ``429``,
+            ``429 im.v1.message.create``.
         failed: The least number of clicks that the handler could not decide.
         hung: The least number of clicks on a card that hung at the platform, and that had to wait for it.
         calm: The least number of clicks that came meanwhile, on other cards, and while nothing else was broken.

@@ -11,10 +11,11 @@ from tests.chaos.processes import ROOT
 from tests.chaos.stack import on_services
 from tests.chaos.tables import said
 from tests.chaos.workers.rows import FULL, SMALL, Row
-from tests.chaos.workers.rules import check
+from tests.chaos.workers.rules import ENOUGH, check
 from tests.chaos.workers.run import run_row
 from tests.support.kafka import KafkaBroker
 from tests.support.postgres import PostgresServer
+from tests.support.tries import best_of, in_time
 
 SEED = 7
 LAPSE_S = 60
@@ -25,26 +26,27 @@ LAPSE_S = 60
 @pytest.mark.kafka
 @pytest.mark.postgres
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("row", SMALL, ids=lambda row: row.name)
 async def test_every_card_is_right_whatever_befalls_the_worker(
     kafka_broker: KafkaBroker, postgres_server: PostgresServer, tmp_path: Path, row: Row
 ) -> None:
     """Each click is decided once, each effect done or superseded, and no card waits for one that cannot be updated."""
-    stack = on_services(kafka_broker, postgres_server.databases.create(), postgres_server)
-    history = await run_row(row, stack, seed=SEED, folder=tmp_path, prefix=f"workers-{tmp_path.name}.")
-    violations = check(history)
-    if violations:
-        keep(history, tmp_path)
-        pytest.fail(
-            "\n".join(
-                [
-                    *said(history, violations),
-                    f"history     {tmp_path} (python -m tests.chaos --matrix workers --check …)",
-                ]
-            ),
-            pytrace=False,
-        )
+
+    async def attempt(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        stack = on_services(kafka_broker, postgres_server.databases.create(), postgres_server)
+        history = await run_row(row, stack, seed=SEED, folder=folder, prefix=f"workers-{tmp_path.name}-{number}.")
+        violations = check(history)
+        # On a machine without time a fault may be over before anything has met it.
+        in_time(holds={violation.rule for violation in violations} != {ENOUGH}, what=violations)
+        if violations:
+            keep(history, folder)
+            kept = f"history     {folder} (python -m tests.chaos --matrix workers --check …)"
+            pytest.fail("\n".join([*said(history, violations), kept]), pytrace=False)
+
+    await best_of(attempt)
 
 
 def test_every_row_that_the_tests_run_is_a_short_one_of_the_whole_table() -> None:

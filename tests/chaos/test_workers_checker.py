@@ -190,6 +190,18 @@ def _demanding(**more: object) -> Doctor:
     return lambda history: changed(history, demands=Demands(**{**told, **more}))
 
 
+def _one_lost(wanted: str) -> Doctor:
+    """Lose the answer of a card's update, where another is wanted."""
+
+    def doctor(history: History) -> History:
+        calls = [*history.calls[:-1], changed(history.calls[-1], fault="drop_after")]
+        lossy = changed(history, calls=calls, demands=changed(DEMANDS, faulted={"drop_after": 1}))
+        assert set() == _broken(lossy)
+        return changed(lossy, demands=changed(DEMANDS, faulted={wanted: 1}))
+
+    return doctor
+
+
 def _unknown_decided(history: History) -> History:
     return _outcomes(
         history,
@@ -217,6 +229,7 @@ DOCTORED: Sequence[tuple[str, str, Doctor]] = (
     (CLOCK, "performed too early", lambda row: _performed(row, -CLICKS * EVERY_MS - CLOCK_MS)),
     (WORTH, "nothing was done", _demanding(done={"freeze": 1})),
     (WORTH, "no call was lost", _demanding(faulted={"drop_after": 1})),
+    (WORTH, "no send was lost", _one_lost("drop_after im.v1.message.create")),
     (WORTH, "everything could be decided", _demanding(failed=2)),
     (WORTH, "nothing hung", _demanding(hung=1)),
     (WORTH, "nothing came in calm", _demanding(calm=CLICKS + 1)),

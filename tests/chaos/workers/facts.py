@@ -1,6 +1,6 @@
 """What was broken when, and how long other cards' people waited for their updates meanwhile."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -175,11 +175,9 @@ def _counted(card: CardSeen) -> Sequence[tuple[int, int]]:
     return [(version.at, clicks_shown(version.card)) for version in card.versions if version.by != "revert"]
 
 
-def calls_by_fault(facts: Facts) -> Mapping[str, int]:
-    """Return how many calls met each fault of the platform, those about a card that hangs left out."""
+def calls_by_fault(facts: Facts) -> Mapping[tuple[str, str], int]:
+    """Return how many calls met each fault of the platform, by fault and API; not those about a card that hangs."""
     hung = RowFacts(facts).hung
-    found: dict[str, int] = defaultdict(int)
-    for call in facts.history.calls:
-        if call.fault is not None and call.target not in hung:
-            found[call.fault] += 1
-    return found
+    return Counter(
+        (call.fault, call.api) for call in facts.history.calls if call.fault is not None and call.target not in hung
+    )

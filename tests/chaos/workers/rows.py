@@ -15,6 +15,9 @@ from tests.chaos.history import Demands
 EVERY_API: Final = "/open-apis/*"
 MESSAGES_AND_CHATS: Final = "/open-apis/im/v1/*"
 
+SENDS_LOST: Final = "drop_after im.v1.message.create"
+"""Only these show that a repeated send makes one message."""
+
 HANG_FROM_S: Final = 0.6
 HANG_MS: Final = 7_000
 """Longer than a call may take, and so long that the lost ones are done when a later one has been made."""
@@ -96,9 +99,12 @@ def _outage(at_s: float, for_s: float) -> tuple[Weather, ...]:
     return (Weather(at_s=at_s, for_s=for_s, how="away", spells=(Spell(path=EVERY_API, kind="drop_before", p=1),)),)
 
 
-def _losses(at_s: float, for_s: float) -> tuple[Weather, ...]:
-    spell = Spell(path=MESSAGES_AND_CHATS, kind="drop_after", p=0.5)
-    return (Weather(at_s=at_s, for_s=for_s, how="bad", spells=(spell,)),)
+def _losses(at_s: float, for_s: float, *, of_sends: float = 0.5) -> tuple[Weather, ...]:
+    spells = (
+        Spell(path=f"{MESSAGES_AND_CHATS[:-1]}messages", kind="drop_after", p=of_sends),
+        Spell(path=MESSAGES_AND_CHATS, kind="drop_after", p=0.5),
+    )
+    return (Weather(at_s=at_s, for_s=for_s, how="bad", spells=spells),)
 
 
 KILLED: Final = Row(
@@ -137,7 +143,7 @@ LOST: Final = Row(
     faults=_losses(8, 24),
     keep_up_s=30,
     recover_s=20,
-    demands=Demands(done={"worse": 1}, faulted={"drop_after": 50}),
+    demands=Demands(done={"worse": 1}, faulted={"drop_after": 30, SENDS_LOST: 5}),
 )
 
 FULL: Final[Sequence[Row]] = (
@@ -193,11 +199,15 @@ FULL: Final[Sequence[Row]] = (
 BUSY_S: Final = 12
 """What a machine may add that runs other tests as well."""
 
+FEW: Final = 7
+"""Cards, so that the tenth click of each, which is told to the chat, comes within a short row."""
+
 SMALL: Final[Sequence[Row]] = (
     replace(
         KILLED,
         what="one of two workers killed every 3 s",
         seconds=12,
+        cards=FEW,
         hang_s=5,
         calm=0,
         calm_s=BUSY_S,
@@ -208,6 +218,7 @@ SMALL: Final[Sequence[Row]] = (
         DATABASE,
         what="PostgreSQL killed, and started again",
         seconds=12,
+        cards=FEW,
         hang_s=5,
         calm=0,
         calm_s=BUSY_S,
@@ -218,12 +229,13 @@ SMALL: Final[Sequence[Row]] = (
         LOST,
         what="half of all answers lost after the call was done; clocks 5 s ahead and behind",
         seconds=12,
+        cards=FEW,
         hang_s=5,
         calm=0,
         calm_s=BUSY_S,
         clocks=(5.0, -5.0),
-        faults=_losses(2, 7),
-        demands=Demands(done={"worse": 1}, faulted={"drop_after": 10}),
+        faults=_losses(2, 8, of_sends=1),
+        demands=Demands(done={"worse": 1}, faulted={"drop_after": 4, SENDS_LOST: 1}),
     ),
 )
 """For every run of the tests."""

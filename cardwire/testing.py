@@ -24,18 +24,39 @@ from shared.app.app import App
 from shared.app.decide import run
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
+from shared.app.known import check_known
 from shared.app.race import enter, lose
+from shared.app.subject import CallResult, Reminder, Subject, fact_of
 from shared.core.answers import AnswerValue
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, UpdateCard
 from shared.core.errors import HandlerError
-from shared.core.events import CARD_ACTIONS, Action, Answer, InteractionReceived, Operator
+from shared.core.events import (
+    CARD_ACTIONS,
+    Action,
+    Answer,
+    CallReturned,
+    InteractionReceived,
+    Operator,
+    TimerFired,
+)
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText, json_text, json_value
 from shared.core.races import NOBODY_YET, Counted, Lost, LostReason, Place, Standing, Won, joined
 from shared.feishu.cards import is_exclusive
 
-__all__ = ["Given", "Nondeterministic", "Result", "card", "click", "event", "given", "link"]
+__all__ = [
+    "Given",
+    "Nondeterministic",
+    "Result",
+    "card",
+    "click",
+    "event",
+    "given",
+    "link",
+    "reminder",
+    "result",
+]
 
 NEW_YEAR: Final = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -133,6 +154,64 @@ def link(
     )
 
 
+def result(
+    name: str,
+    value: Any = None,
+    *,
+    error: str | None = None,
+    open_id: str = "ou_ada",
+    message_id: str | None = "om_card",
+    chat_id: str | None = "oc_group",
+    at: datetime = NEW_YEAR,
+    event_id: str = "click-1/1/returned",
+) -> CallResult:
+    """Return what a call of this name brought back: a value, or with ``error`` why it was given up."""
+    return CallResult(
+        CallReturned(
+            event_id=EventId(event_id),
+            origin=EventId(event_id.partition("/")[0]),
+            app_id=AppId("cli_test"),
+            tenant_key=TenantKey("tenant"),
+            message_id=None if message_id is None else MessageId(message_id),
+            chat_id=None if chat_id is None else ChatId(chat_id),
+            operator=Operator(open_id=OpenId(open_id)),
+            name=name,
+            value=None if error is not None else json_text(value),
+            error=error,
+            occurred_at=_ms(at),
+            received_at=_ms(at),
+        )
+    )
+
+
+def reminder(
+    key: str = "reminder",
+    *,
+    due: datetime | None = None,
+    open_id: str = "ou_ada",
+    message_id: str | None = "om_card",
+    chat_id: str | None = "oc_group",
+    at: datetime = NEW_YEAR,
+    event_id: str = "click-1/1/fired",
+) -> Reminder:
+    """Return a reminder of this key that came; ``due``: when it was to come, if that was earlier."""
+    return Reminder(
+        TimerFired(
+            event_id=EventId(event_id),
+            origin=EventId(event_id.partition("/")[0]),
+            app_id=AppId("cli_test"),
+            tenant_key=TenantKey("tenant"),
+            message_id=None if message_id is None else MessageId(message_id),
+            chat_id=None if chat_id is None else ChatId(chat_id),
+            operator=Operator(open_id=OpenId(open_id)),
+            key=key,
+            due=_ms(due or at),
+            occurred_at=_ms(at),
+            received_at=_ms(at),
+        )
+    )
+
+
 def card(
     *,
     state: Any = None,
@@ -173,20 +252,20 @@ class Given:
     app: App
     card: Card | None
 
-    def when(self, interaction: Interaction) -> "Result":
+    def when(self, interaction: Subject) -> "Result":
         """
-        Decide an interaction, twice.
+        Decide an interaction, a result or a reminder, twice.
 
         Raises:
             Nondeterministic: The second decision, or the second answer, is not the first.
         """
-        handler = self.app.handler_for(interaction.received)
+        handler = self.app.handler_for(fact_of(interaction))
         answer, again = (_answer(self.app, interaction) for _ in range(2))
         if _shown(answer) != _shown(again):
             raise Nondeterministic(f"the same was answered differently:\n{_diff(_shown(answer), _shown(again))}")
         if handler is None:
             return Result(interaction=interaction, answer=answer, before=self.card, handler=None, decided=None)
-        (place, first), (_, second) = (_decided(handler, interaction, self.card) for _ in range(2))
+        (place, first), (_, second) = (_decided(self.app, handler, interaction, self.card) for _ in range(2))
         if _written(first) != _written(second):
             raise Nondeterministic(
                 f"{handler.name} decided differently when it was given the same click and card again; handlers have "
@@ -211,7 +290,7 @@ class Result:
         place: Where the click came in by its handler's race rule; without one, every click wins.
     """
 
-    interaction: Interaction
+    interaction: Subject
     answer: Answer | HandlerError
     before: Card | None
     handler: Handler | None
@@ -308,19 +387,28 @@ class Result:
         return "nobody" if self.handler is None else self.handler.name
 
 
-def _decided(handler: Handler, interaction: Interaction, card: Card | None) -> tuple[Place, Decision | HandlerError]:
+def _decided(
+    app: App, handler: Handler, interaction: Subject, card: Card | None
+) -> tuple[Place, Decision | HandlerError]:
     place: Place = Won(NOBODY_YET)
     try:
+        if not isinstance(interaction, Interaction):
+            return place, _known(app, handler, run(handler, interaction, card))
         place, seen = enter(handler, interaction, card)
         match place:
             case Won():
-                return place, run(handler, seen, card)
+                return place, _known(app, handler, run(handler, seen, card))
             case Lost() if handler.lost is not None:
-                return place, lose(handler.lost, seen, card)
+                return place, _known(app, handler, lose(handler.lost, seen, card))
             case Counted() | Lost():
                 return place, Decision()
     except HandlerError as error:
         return place, error
+
+
+def _known(app: App, handler: Handler, decision: Decision) -> Decision:
+    check_known(app, handler, decision.effects)
+    return decision
 
 
 def _came_in(place: Place) -> str:
@@ -360,7 +448,9 @@ def _diff(expected: str, actual: str) -> str:
     return "\n".join(difflib.unified_diff(*lines, "expected", "actual", lineterm="", n=2))
 
 
-def _answer(app: App, interaction: Interaction) -> Answer | HandlerError:
+def _answer(app: App, interaction: Subject) -> Answer | HandlerError:
+    if not isinstance(interaction, Interaction):
+        return Answer()  # Nobody waits for one.
     try:
         return app.answer_for(interaction.received)
     except HandlerError as error:

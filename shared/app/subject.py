@@ -165,3 +165,16 @@ def subject_of(heard: Heard) -> Subject:
             return Reminder(heard)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def fact_of(subject: Subject) -> Heard:
+    """Return the fact that a handler was given."""
+    match subject:
+        case Interaction(received=received):
+            return received
+        case CallResult(returned=returned):
+            return returned
+        case Reminder(fired=fired):
+            return fired
+        case _ as unreachable:
+            assert_never(unreachable)

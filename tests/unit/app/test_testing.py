@@ -1,15 +1,28 @@
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from cardwire.testing import Nondeterministic, Result, card, click, event, given, link
+from cardwire.testing import (
+    NEW_YEAR,
+    Nondeterministic,
+    Result,
+    card,
+    click,
+    event,
+    given,
+    link,
+    reminder,
+    result,
+)
 from shared.app.app import App
 from shared.app.interaction import Interaction
+from shared.app.subject import CallResult, Reminder
 from shared.core.answers import CardAnswer, CustomAnswer, Preview
 from shared.core.cards import Toast
 from shared.core.decision import Card, Decision
-from shared.core.effects import RenameChat, UpdateCard
+from shared.core.effects import Call, RenameChat, UpdateCard
 from shared.core.errors import ConfigError
 
 app = App()
@@ -153,3 +166,43 @@ def test_an_app_that_could_not_start_is_not_tested_either() -> None:
         contradictory.on_action("a", handler_name=name)(rename)
     with pytest.raises(ConfigError):
         given(contradictory)
+
+
+def returning() -> App:
+    """Return handlers that have work done, and are reminded."""
+    app = App()
+
+    @app.call("publish")
+    async def publish(args: object, *, idempotency_key: str) -> None: ...
+
+    @app.on_action("publish")
+    def clicked(click: Interaction, card: Card | None) -> list[Call]:
+        return [Call(click.value["call"], {"n": 1})]
+
+    @app.on_result("publish")
+    def published(result: CallResult, card: Card | None) -> Decision:
+        return Decision(state={"value": result.value, "error": result.error, "by": result.operator.open_id})
+
+    @app.on_reminder("escalate")
+    def escalate(reminder: Reminder, card: Card | None) -> Decision:
+        return Decision(state={"late": (reminder.now - reminder.due).total_seconds()})
+
+    return app
+
+
+def test_results_and_reminders_are_decided_as_clicks_are() -> None:
+    """What comes back is given like a click."""
+    app = returning()
+    asked = given(app).when(click("publish", value={"call": "publish"})).then([Call("publish", {"n": 1})])
+    done = given(app, asked.card).when(result("publish", {"url": "u"}))
+    done.then([], state={"value": {"url": "u"}, "error": None, "by": "ou_ada"})
+    failed = given(app, done.card).when(result("publish", error="late")).answered(None)
+    failed.then([], state={"value": None, "error": "late", "by": "ou_ada"})
+    late = reminder("escalate", due=NEW_YEAR - timedelta(seconds=5))
+    given(app, failed.card).when(late).then([], state={"late": 5.0})
+    given(app).when(result("other")).ignored()
+
+
+def test_a_misspelt_call_is_found_by_a_test() -> None:
+    """As the worker would find it."""
+    given(returning()).when(click("publish", value={"call": "publsh"})).failed('expected one under @app.call("publsh")')

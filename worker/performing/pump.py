@@ -29,7 +29,8 @@ from worker.alarm import Alarm
 from worker.calling.runner import Runner
 from worker.ledger.port import EffectKey, Ledger, Token, TokenKey
 from worker.meter import Meter
-from worker.performing.attempt import Called, call, result
+from worker.performing.attempt import result
+from worker.performing.called import Called, call
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
 from worker.performing.lines import write_lines

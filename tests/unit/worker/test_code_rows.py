@@ -20,7 +20,8 @@ from tests.unit.feishu.test_codes import EXPECTED
 from tests.unit.feishu.test_platform_reference import _sections
 from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import Leased, TargetKey
-from worker.performing.attempt import call, result
+from worker.performing.attempt import result
+from worker.performing.called import call
 from worker.performing.choose import Choice, Superseded
 from worker.performing.prepare import Job
 from worker.performing.turn import Result, Turn

@@ -1,0 +1,157 @@
+"""A call that failed, and what is stored of it (pure, chance aside)."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, assert_never
+
+from shared.core.effects import OnCard
+from shared.core.events import TOO_OLD
+from shared.eventlog.port import NewRecord
+from shared.feishu.openapi import PlatformError
+from worker.ledger.port import FaceRow
+from worker.performing.called import Called, handed_back, is_state, may_have_happened, told_means, uses_left
+from worker.performing.perform import SEQUENCE
+from worker.performing.performed import Failure, NoToken, Rejected, Unreached, Unsure
+from worker.performing.prepare import Job
+from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.performing.succession import succession
+from worker.performing.turn import Result
+from worker.platform.client import DEADLINE_S
+
+AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
+"""When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""
+
+
+_REASONS: Final = {300309: "streaming_off", 200510: "streaming_off", 200850: "streaming_off", TOO_OLD: "expired"}
+"""What a refusal means, where that says more than that the platform refused."""
+
+
+def failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Result:
+    """Return what is stored of an effect whose call failed: another attempt, or that there is none."""
+    job, head = called.job, called.job.head
+    attempts = head.attempts + counts(failure)
+    outran = _outran(called, failure)
+    following = (
+        GiveUp(reason="platform_refused")
+        if outran is False
+        else after(
+            failure,
+            failures=head.k + 1,
+            attempts=attempts,
+            now=called.now,
+            last_at=last_attempt_at(job.effect, head=head, face=job.turn.leased.face),
+            chance=chance,
+        )
+    )
+    retry_in_ms = following.delay_ms if isinstance(following, RetryIn) else None
+    error, reason = _error(failure)
+    unused = job.counted is not None and _was_no_use(failure)
+    told = job.turn.tell(
+        head,
+        "failed",
+        now=called.now,
+        retry_in_ms=retry_in_ms,
+        attempts=attempts,
+        folded=job.turn.folded(head),
+        begun=head.begun_at is not None or may_have_happened(called),
+        started_at=called.started_at,
+        code=error.code if error else None,
+        http_status=error.http_status if error else None,
+        log_id=error.log_id if error else None,
+        reason=reason if isinstance(following, RetryIn) else _final_reason(following, error),
+        **told_means(job, outran or None),
+        uses_left=uses_left(job, refunded=unused),
+    )
+    return job.turn.settled(
+        called.now,
+        (head, told),
+        called=may_have_happened(called),
+        pace_ms=called.pace_ms,
+        resend=_resend(called),
+        face=outran or _too_old(job, error),
+        refund=job.counted if unused else None,
+        block_ms=api_pause_ms(failure),
+        records=[] if isinstance(following, RetryIn) else _told_on(called, following.reason, error),
+    )
+
+
+def _told_on(called: Called, reason: str, error: PlatformError | None) -> Sequence[NewRecord]:
+    """Return what goes into the log when nothing more is tried: to whom it should come back, or a card instead."""
+    job = called.job
+    if error is not None and error.code == TOO_OLD:
+        return succession(job.effect, job.head, now=called.now, topics=job.turn.topics)
+    return handed_back(called, error=_in_words(reason, error))
+
+
+def _too_old(job: Job, error: PlatformError | None) -> FaceRow | None:
+    """Return that a card is past its time, if the platform said so: its age may be unknown to us."""
+    if error is None or error.code != TOO_OLD or not isinstance(job.effect, OnCard) or job.head.message_id is None:
+        return None
+    return FaceRow(app_id=job.head.app_id, message_id=job.head.message_id, expired=True)
+
+
+def _in_words(reason: str, error: PlatformError | None) -> str:
+    """Return why nothing comes back, for the handler that waits for it."""
+    answer = "" if error is None else f" (code {error.code}, HTTP {error.http_status}, log id {error.log_id})"
+    return f"{reason}{answer}"
+
+
+def _outran(called: Called, failure: Failure) -> FaceRow | Literal[False] | None:
+    """
+    Return from where to count on after somebody else used a higher sequence, ``False`` if that did not help before.
+
+    Other programs count from 1, or use the clock's seconds: the seconds are beyond both, and leave room until 2038.
+    """
+    job, head = called.job, called.job.head
+    sequence = job.begun.sequence if job.begun is not None else None
+    is_that = isinstance(failure, Rejected) and failure.error.code == SEQUENCE
+    if not is_that or sequence is None or head.message_id is None:
+        return None
+    seconds = called.now // 1000
+    return FaceRow(app_id=head.app_id, message_id=head.message_id, sequence=seconds) if sequence < seconds else False
+
+
+def _final_reason(given_up: GiveUp, error: PlatformError | None) -> str:
+    return _REASONS.get(error.code or 0, given_up.reason) if error is not None else given_up.reason
+
+
+def _was_no_use(failure: Failure) -> bool:
+    """Say whether a right was certainly not used: no connection, no access token, or turned away by a rate limit."""
+    match failure:
+        case Unreached() | NoToken():
+            return True
+        case Rejected(error=error):
+            return error.verdict == "rate_limit"
+        case Unsure():
+            return False
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def repetition_failed(called: Called, failure: Failure) -> Result:
+    """The effect was performed long ago; only sending it once more failed. A refusal ends the wish."""
+    refused = counts(failure)
+    return called.job.turn.settled(
+        called.now,
+        called=may_have_happened(called),
+        pace_ms=called.pace_ms if refused else AGAIN_MS,
+        resend="clear" if refused else _resend(called),
+        block_ms=api_pause_ms(failure),
+    )
+
+
+def _resend(called: Called) -> Literal["keep"] | int:
+    return AGAIN_MS if is_state(called.job.head) and may_have_happened(called) else "keep"
+
+
+def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:
+    match failure:
+        case Rejected(error=error):
+            return error, error.verdict
+        case NoToken(error=error, reason=reason):
+            return error, reason or error.verdict
+        case Unsure(error=error, reason=reason):
+            return error, reason or "no_usable_answer"
+        case Unreached():
+            return None, "unreachable"
+        case _ as unreachable:
+            assert_never(unreachable)

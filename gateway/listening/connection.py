@@ -1,10 +1,11 @@
 """
 A connection: the library's, with a short way for requests that are there as a whole.
 
-Theory of operation. What arrives is looked at once, by `gateway.listening.whole`. A request that is there as a whole
-is answered here, one at a time; what its sender sends meanwhile waits. With the first bytes that are anything else the
-connection is left to the library, for good: nobody knows any more where its parser stands. Until then the library
-takes it for a connection on which nobody has said anything yet.
+Theory of operation. What arrives is looked at by `gateway.listening.whole`. A request that is there as a whole is
+answered here, one at a time; what its sender sends meanwhile waits. The pieces into which a network cuts a request
+arrive together, so a beginning waits for its rest, for some milliseconds. With anything else the connection is left to
+the library, for good: nobody knows any more where its parser stands. Until then the library takes it for a connection
+on which nobody has said anything yet.
 """
 
 import asyncio
@@ -14,10 +15,13 @@ from typing import Final, Protocol
 import structlog
 from aiohttp import web
 
-from gateway.listening.whole import Whole, whole
+from gateway.listening.whole import Whole, begins, whole
 
 IDLE_S: Final = 3630.0
 """How long a connection may stay open on which nothing is said any more: as the library has it for its own."""
+
+REST_S: Final = 0.03
+"""How long a beginning waits for its rest: longer than networks take, and nothing beside the time that a body has."""
 
 LINGER_S: Final = 0.5
 """How long a body that is not wanted any more is read and dropped, so that its sender gets to see our refusal."""
@@ -49,7 +53,8 @@ class Connection(web.RequestHandler):
         self._owner = owner
         self._is_left = False
         self._task: asyncio.Task[None] | None = None
-        self._meanwhile = b""
+        self._meanwhile = self._begun = b""
+        self._resting: asyncio.TimerHandle | None = None
         self._spoke_at = 0.0
         self._idle: asyncio.TimerHandle | None = None
 
@@ -61,8 +66,13 @@ class Connection(web.RequestHandler):
             self._meanwhile += data
             if self.transport is not None:
                 self.transport.pause_reading()
-        elif (answering := self._answering(data)) is not None:
+        elif (answering := self._answering(data := self._begun + data)) is not None:
+            self._forget_beginning()
             self._task = asyncio.get_running_loop().create_task(answering)
+        elif begins(data) and not self.writing_paused:
+            self._begun = data
+            if self._resting is None:
+                self._resting = asyncio.get_running_loop().call_later(REST_S, self._leave_beginning)
         else:
             self._leave()
             super().data_received(data)
@@ -86,7 +96,9 @@ class Connection(web.RequestHandler):
             self.data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget it."""
+        """Forget it; of a beginning that stays one the library tells as ever."""
+        if self._begun:
+            self._leave_beginning()
         self._leave()
         super().connection_lost(exc)
 
@@ -135,7 +147,18 @@ class Connection(web.RequestHandler):
         else:
             self._idle = loop.call_later(max(1.0, left_s), self._look)
 
+    def _leave_beginning(self) -> None:
+        data = self._begun
+        self._leave()
+        super().data_received(data)
+
+    def _forget_beginning(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._begun, self._resting = b"", None
+
     def _leave(self) -> None:
         self._is_left = True
+        self._forget_beginning()
         if self._idle is not None:
             self._idle.cancel()

@@ -21,6 +21,9 @@ MAX_HEAD: Final = 4096
 _END: Final = b"\r\n\r\n"
 _LINE: Final = b"\r\n"
 _SHOWN: Final = bytes(range(0x20, 0x7F))
+_START: Final = b"POST /"
+_LENGTH: Final = re.compile(rb"\r\nContent-Length: *([0-9]{1,9})\b", re.IGNORECASE)
+_ASKS: Final = re.compile(rb"\r\nExpect:", re.IGNORECASE)
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHANGING: Final = frozenset(
     {
@@ -68,6 +71,15 @@ def whole(data: bytes) -> Whole | None:
     if headers.get("content-length") != str(len(body)) or "host" not in headers:
         return None
     return Whole(path=f"/{path}", headers=headers, body=body)
+
+
+def begins(data: bytes) -> bool:
+    """Say whether these bytes look like the beginning of such a request, the rest of which must be on its way."""
+    head, end, body = data.partition(_END)
+    if not end:
+        return len(data) <= MAX_HEAD and data.startswith(_START[: len(data)])
+    length = _LENGTH.search(head)
+    return length is not None and len(body) < int(length[1]) <= MAX_BODY and not _ASKS.search(head)
 
 
 @lru_cache(maxsize=256)  # callers send the same few

@@ -9,7 +9,7 @@ from aiohttp.http import HttpRequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.listening.whole import whole
+from gateway.listening.whole import begins, whole
 
 USUAL = (
     b"POST /webhook/card HTTP/1.1\r\nHost: x\r\nContent-Type: application/json;charset=utf-8\r\n"
@@ -107,6 +107,15 @@ def _by_the_library(data: bytes) -> tuple[list[tuple[Any, bytes]], bytes]:
 
 async def _never(_request: web.BaseRequest) -> web.StreamResponse:
     raise AssertionError
+
+
+@given(CHANGES, st.integers(0, 2**9))
+def test_what_waits_for_its_rest_is_a_beginning(changes: list[tuple[int, int, bytes]], cut: int) -> None:
+    """Every cut of a request that is read waits for more, and nothing that is there as a whole does."""
+    data = _changed(changes)
+    assert not (whole(data) and begins(data))
+    if whole(data):
+        assert begins(data[: cut % len(data)])
 
 
 def test_the_usual_one_is_read() -> None:

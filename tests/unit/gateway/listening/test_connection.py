@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from gateway.listening.connection import IDLE_S, Connection
+from gateway.listening.connection import IDLE_S, REST_S, Connection
 from gateway.listening.server import Server, read_body, response
 from gateway.listening.site import Site, listening
 from gateway.listening.whole import Whole
@@ -75,15 +75,37 @@ async def test_what_is_there_as_a_whole_is_answered_here_and_all_else_by_the_lib
         assert b"read:4" == await caller.told()
 
 
-async def test_a_request_in_pieces_is_answered_by_the_library() -> None:
-    """However it is cut."""
+PIECES = (b"POST /card HTTP/1.1\r\nHost: x\r\nContent-Len", b"gth: 2\r\n\r\na", b"b")
+
+
+async def test_a_request_that_a_network_cut_is_answered_here() -> None:
+    """Its pieces come shortly after each other, and so does the next request's."""
     door = Door()
     async with listening(door.server, HERE) as url, _connected(url) as caller:
-        caller.writer.write(b"POST /card HTTP/1.1\r\nHost: x\r\nContent-Len")
-        await asyncio.sleep(0.02)
-        caller.writer.write(b"gth: 2\r\n\r\na")
-        await asyncio.sleep(0.02)
-        caller.writer.write(b"b")
+        for _ in range(2):
+            for piece in PIECES:
+                caller.writer.write(piece)
+                await asyncio.sleep(0.001)
+            assert b"posted:ab" == await caller.told()
+
+
+async def test_a_request_that_comes_slowly_is_answered_by_the_library() -> None:
+    """However it is cut; nothing of its beginning is lost."""
+    door = Door()
+    async with listening(door.server, HERE) as url, _connected(url) as caller:
+        for piece in PIECES:
+            caller.writer.write(piece)
+            await asyncio.sleep(2 * REST_S)
+        assert b"read:ab" == await caller.told()
+
+
+async def test_who_asks_before_the_body_is_told_at_once() -> None:
+    """It does not come before."""
+    door = Door()
+    async with listening(door.server, HERE) as url, _connected(url) as caller:
+        caller.writer.write(b"POST /card HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert b"HTTP/1.1 100 Continue\r\n\r\n" == await asyncio.wait_for(caller.reader.readuntil(b"\r\n\r\n"), 5)
+        caller.writer.write(b"ab")
         assert b"read:ab" == await caller.told()
 
 

@@ -18,6 +18,7 @@ import structlog
 
 from shared.clock import Clock
 from shared.core.ids import AppId, TenantKey
+from shared.core.secret import Secret
 from shared.feishu.openapi import (
     ApiReply,
     ApiRequest,
@@ -33,7 +34,7 @@ from shared.feishu.openapi import (
 )
 from shared.settings import PlatformSettings
 from worker.platform.tickets import Tickets
-from worker.platform.tokens import Tokens, Unauthorized, Unreachable
+from worker.platform.tokens import Tokens, Unauthorized, Unreachable, Whose
 
 NO_TICKET: Final = "no_app_ticket"
 """Why a store app has no token: it waits for a ticket."""
@@ -45,6 +46,12 @@ BAD_TICKET: Final = 10012
 
 _APPS_OWN: Final = TenantKey("")
 """Stands for the tenant of an app access token, which is of none."""
+
+REMEMBERED_S: Final = 30.0
+"""
+For how long a refusal that the app's breaker does not see is taken for the answer: an organisation that removed the app
+may have a thousand effects waiting, and each would ask again.
+"""
 
 Ask = Callable[[PlatformSettings, ApiRequest], Awaitable[ApiReply | Unreachable]]
 """Makes one call without a token, within the deadline of a call."""
@@ -58,8 +65,10 @@ class Granting:
     def __init__(
         self, told: Callable[[AppId], PlatformSettings | None], ask: Ask, tickets: Tickets, clock: Clock
     ) -> None:
-        self._told, self._ask, self._tickets = told, ask, tickets
+        self._told, self._ask, self._tickets, self._clock = told, ask, tickets, clock
         self._of_apps = Tokens(self._of_app, clock)
+        self._refused: dict[Whose, tuple[float, Unauthorized]] = {}
+        self._bad: dict[AppId, tuple[float, Secret]] = {}
 
     async def fetch(self, app_id: AppId, tenant_key: TenantKey) -> Token | Unauthorized | Unreachable:
         """Return a fresh token for calls in an organisation, or why there is none."""
@@ -79,6 +88,9 @@ class Granting:
     ) -> Token | Unauthorized | Unreachable:
         if not tenant_key:
             return Unauthorized(_nothing("configuration"), of_app=False, reason=NO_TENANT)
+        until, refused = self._refused.get((app_id, tenant_key), (0.0, None))
+        if refused is not None and self._clock.monotonic() < until:
+            return refused
         try:
             own = await self._of_apps.get(app_id, _APPS_OWN)
             reply = await self._ask(told, tenant_token_of_store(own, tenant_key))
@@ -88,24 +100,32 @@ class Granting:
         except (Unauthorized, Unreachable) as failed:
             return failed
         # One organisation may have removed the app: the others go on.
-        return _granted(reply, of_app=False)
+        got = _granted(reply, of_app=False)
+        if isinstance(got, Unauthorized) and got.error.verdict == "configuration":
+            self._refused[app_id, tenant_key] = (self._clock.monotonic() + REMEMBERED_S, got)
+        return got
 
     async def _of_app(self, app_id: AppId, _own: TenantKey) -> Token | Unauthorized | Unreachable:
         told = self._told(app_id)
         if told is None:
             return Unauthorized(_nothing("configuration"))
         ticket = await self._tickets.newest(app_id)
-        if ticket is None:
-            return await self._without_ticket(told, app_id, _nothing("retry"))
+        if ticket is None or self._is_known_bad(app_id, ticket):
+            return await self._without_ticket(told, app_id, _nothing("retry", BAD_TICKET if ticket else None))
         request = app_token(app_id, told.app_secret.reveal(), ticket.reveal())
         reply = await self._ask(told, request)
         match reply if isinstance(reply, Unreachable) else read_token(reply, "app_access_token"):
             case PlatformError(code=code) as refused if code == BAD_TICKET:
+                self._bad[app_id] = (self._clock.monotonic() + REMEMBERED_S, ticket)
                 return await self._without_ticket(told, app_id, refused)
             case PlatformError() as error:
                 return Unauthorized(error)
             case other:
                 return other
+
+    def _is_known_bad(self, app_id: AppId, ticket: Secret) -> bool:
+        until, bad = self._bad.get(app_id, (0.0, None))
+        return bad == ticket and self._clock.monotonic() < until
 
     async def _without_ticket(
         self, told: PlatformSettings, app_id: AppId, error: PlatformError
@@ -147,5 +167,5 @@ def _granted(reply: ApiReply | Unreachable, *, of_app: bool = True) -> Token | U
             return got
 
 
-def _nothing(verdict: Literal["retry", "configuration"]) -> PlatformError:
-    return PlatformError(code=None, http_status=0, verdict=verdict)
+def _nothing(verdict: Literal["retry", "configuration"], code: int | None = None) -> PlatformError:
+    return PlatformError(code=code, http_status=0, verdict=verdict)

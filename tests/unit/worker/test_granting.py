@@ -182,6 +182,35 @@ async def test_an_organisation_that_removed_the_app_stops_no_other() -> None:
     assert isinstance(await way.fetch(APP, HOME), Token)
 
 
+async def test_an_organisation_that_was_refused_is_asked_about_twice_a_minute_at_most() -> None:
+    """However many of its effects wait; it may install the app again."""
+    issuer, clock = Issuer(refusals={"tenant_access_token": 10013}), ManualClock()
+    way = granting(issuer, clock=clock)
+    for _ in range(100):
+        refused(await way.fetch(APP, ABROAD))
+        clock.advance(0.299)
+    assert 1 == issuer.names.count("tenant_access_token")
+    issuer.refusals.clear()
+    clock.advance(1)
+    assert isinstance(await way.fetch(APP, ABROAD), Token)
+
+
+async def test_a_ticket_that_was_refused_is_not_tried_for_every_call() -> None:
+    """Half a minute it is taken for bad; a newer one is tried at once."""
+    issuer, clock, shelf = Issuer(), ManualClock(), Shelf(ticket="ticket-planted-old", allowed=False)
+    way = granting(issuer, shelf, clock)
+    for _ in range(100):
+        refusal = refused(await way.fetch(APP, HOME))
+        assert (NO_TICKET, BAD_TICKET) == (refusal.reason, refusal.error.code)
+        clock.advance(0.299)
+    assert ["app_access_token"] == issuer.names
+    clock.advance(1)
+    refused(await way.fetch(APP, HOME))
+    assert 2 == len(issuer.names)
+    shelf.ticket = "ticket-planted-1"
+    assert isinstance(await way.fetch(APP, HOME), Token)
+
+
 async def test_a_wrong_secret_is_about_the_whole_app() -> None:
     """No organisation's calls would come through."""
     refusal = refused(await granting(Issuer(refusals={"app_access_token": 10014})).fetch(APP, HOME))

@@ -25,6 +25,7 @@ from shared.core.errors import HandlerError, Undecodable
 from shared.core.events import (
     Asked,
     CallReturned,
+    Event,
     Heard,
     InteractionAnswered,
     InteractionReceived,
@@ -44,7 +45,7 @@ from worker.deciding.grant import UNKNOWN_APP, grant
 from worker.deciding.intended import intended
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
 from worker.deciding.suspension import is_suspended
-from worker.ledger.port import Known
+from worker.ledger.port import Known, Redrivable
 from worker.policy import refuse_click
 
 _T = TypeVar("_T")
@@ -137,7 +138,7 @@ def decide(
 def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: "_Judge") -> None:
     """Decide an input again that failed, if it still is one: from what was kept of it, once for each redrive."""
     letter = draft.redrivable(redrive)
-    kept = None if letter is None else decode([("ce_type", letter.kind.encode())], letter.interaction)
+    kept = None if letter is None else _kept(letter)
     place = _Place(offset=taken.record.offset, redriven=True)
     match kept:
         case InteractionReceived() | CallReturned() | TimerFired() if letter is not None:
@@ -146,6 +147,13 @@ def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: "_Ju
             draft.redecide(taken, kept, judge.asked(kept, place.offset), letter, redrive.n)
         case _:
             draft.skip()
+
+
+def _kept(letter: Redrivable) -> Event | None:
+    try:
+        return decode([("ce_type", letter.kind.encode())], letter.interaction)
+    except Undecodable:
+        return None  # Of a newer program: it stays a dead letter.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from worker.platform.granting import NO_TICKET
 
 STORE = {**ENCRYPTED, "LARK_APP_TYPE": "store", "CARDWIRE_SIMULATOR_STORE_APP": "true"}
 ABROAD = TenantKey("736588c92lxf175d")
+PATIENCE_S = 5.0
 RESEND = "auth.v3.app_ticket.resend"
 OWN = "auth.v3.app_access_token"
 OF_TENANT = "auth.v3.tenant_access_token"
@@ -140,7 +141,8 @@ def _click(running: World, message_id: str) -> Any:
 
 async def test_one_organisations_backlog_holds_up_no_other(either_ledger: Stack) -> None:
     """Each has limits of its own: eighty texts go to one in two seconds and more, those of the other at once."""
-    async with world(either_ledger, app_of_stories(), credentials=STORE) as running:
+    async with world(either_ledger, app_of_stories(), credentials=STORE, clock=clock_of_now()) as running:
+        running.busy.patience_s = PATIENCE_S
         await pushed(running)
         platform = running.simulator.platform
         people = [f"ou_{n}" for n in range(80)]

@@ -212,7 +212,7 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: int = 0
     hung: int = 0
     calm: int = 0
-    calm_ms: int = 3_000
+    calm_ms: int = 5_000
     keep_up_ms: int = 0
     recover_ms: int = 0
 

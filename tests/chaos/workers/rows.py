@@ -61,7 +61,7 @@ class Row:
     keep_up_s: float
     recover_s: float = 12
     calm: int = 5
-    calm_s: float = 3
+    calm_s: float = 5
     demands: Demands = field(default_factory=Demands)
     quiet_s: float = 60
 

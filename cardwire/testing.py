@@ -29,7 +29,7 @@ from shared.app.race import enter, lose
 from shared.app.subject import CallResult, Reminder, Subject, fact_of
 from shared.core.answers import AnswerValue
 from shared.core.decision import UNCHANGED, Card, Decision
-from shared.core.effects import Effect, UpdateCard
+from shared.core.effects import Effect, OnCard, StreamText, UpdateCard, UpdateElement
 from shared.core.errors import HandlerError
 from shared.core.events import (
     CARD_ACTIONS,
@@ -44,6 +44,7 @@ from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText, json_text, json_value
 from shared.core.races import NOBODY_YET, Counted, Lost, LostReason, Place, Standing, Won, joined
 from shared.feishu.cards import is_exclusive
+from shared.feishu.elements import with_element, with_text
 
 __all__ = [
     "Given",
@@ -355,28 +356,27 @@ class Result:
         before = self.before or Card()
         if not isinstance(self.decided, Decision):
             return before
-        updates = [
-            effect.card
-            for effect in self.decided.effects
-            if isinstance(effect, UpdateCard)
-            and effect.message_id in {None, self.interaction.message_id}
-            and effect.audience is None
-            and not is_exclusive(effect.card)
-        ]
-        if not updates and isinstance(self.answer, Answer) and self.interaction.kind in CARD_ACTIONS:
-            updates = [] if self.answer.card is None else [self.answer.card]
-        if isinstance(self.place, Lost) and not any(isinstance(one, UpdateCard) for one in self.decided.effects):
-            updates = []  # What was shown is shown again.
         kept = self.decided.state is UNCHANGED
         added = NOBODY_YET if isinstance(self.place, Lost) else self.place.added
         return Card(
             version=before.version + 1,
             state_text=before.state_text if kept else json_text(self.decided.state),
-            content_text=updates[-1] if updates else before.content_text,
+            content_text=self._content_after(before, self.decided.effects),
             chat_id=before.chat_id,
             sent_at=before.sent_at,
             rules=joined(before.rules, self._who, added),
         )
+
+    def _content_after(self, before: Card, effects: Sequence[Effect]) -> JsonText | None:
+        content = before.content_text
+        whole = any(isinstance(effect, UpdateCard) for effect in effects)
+        # What a loser's answer painted is painted over with what was shown.
+        if isinstance(self.answer, Answer) and self.answer.card and (whole or not isinstance(self.place, Lost)):
+            content = self.answer.card if self.interaction.kind in CARD_ACTIONS else content
+        for effect in effects:
+            if isinstance(effect, OnCard) and effect.message_id in {None, self.interaction.message_id}:
+                content = _changed(content, effect) or content
+        return content
 
     @property
     def _error(self) -> HandlerError | None:
@@ -480,3 +480,16 @@ def _people(by_handler: Mapping[str, Sequence[str]] | None, name: str) -> tuple[
 
 def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
+
+
+def _changed(content: JsonText | None, effect: OnCard) -> JsonText | None:
+    """Return the card that everybody is meant to see after an effect; ``None`` if it is the same."""
+    match effect:
+        case UpdateCard(card=card, audience=None) if not is_exclusive(card):
+            return card
+        case UpdateElement(element_id=element_id, element=element) if content is not None:
+            return with_element(content, element_id, element)
+        case StreamText(element_id=element_id, text=text) if content is not None:
+            return with_text(content, element_id, text)
+        case _:
+            return None

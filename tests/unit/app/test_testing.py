@@ -22,7 +22,7 @@ from shared.app.subject import CallResult, Reminder
 from shared.core.answers import CardAnswer, CustomAnswer, Preview
 from shared.core.cards import Toast
 from shared.core.decision import Card, Decision
-from shared.core.effects import Call, RenameChat, UpdateCard
+from shared.core.effects import Call, Effect, RenameChat, UpdateCard, UpdateElement
 from shared.core.errors import ConfigError
 
 app = App()
@@ -206,3 +206,17 @@ def test_results_and_reminders_are_decided_as_clicks_are() -> None:
 def test_a_misspelt_call_is_found_by_a_test() -> None:
     """As the worker would find it."""
     given(returning()).when(click("publish", value={"call": "publsh"})).failed('expected one under @app.call("publsh")')
+
+
+def test_the_next_card_has_its_changed_parts_and_nothing_that_one_person_alone_sees() -> None:
+    """As the worker knows it."""
+    app = App()
+
+    @app.on_action("change")
+    def change(click: Interaction, card: Card | None) -> list[Effect]:
+        part = {"tag": "markdown", "element_id": "a", "content": click.value["text"]}
+        return [UpdateElement("a", part), UpdateCard({"elements": []}, audience="ou_ada")]
+
+    shown = {"schema": "2.0", "body": {"elements": [{"tag": "markdown", "element_id": "a", "content": "…"}]}}
+    after = given(app, card(content=shown)).when(click("change", value={"text": "new"})).card
+    assert "new" == after.content["body"]["elements"][0]["content"]

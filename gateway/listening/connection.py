@@ -95,10 +95,14 @@ class Connection(web.RequestHandler):
             self.transport.resume_reading()
             self.data_received(data)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget it; of a beginning that stays one the library tells as ever."""
+    def eof_received(self) -> None:
+        """Let the library tell of a beginning that stays one."""
         if self._begun:
             self._leave_beginning()
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget it."""
         self._leave()
         super().connection_lost(exc)
 

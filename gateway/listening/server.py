@@ -146,7 +146,7 @@ async def read_body(request: web.BaseRequest, within_s: float) -> bytes:
         _ask_for_body(request)
         async with asyncio.timeout(within_s):
             # Piece by piece: a chunked body does not say how long it will be.
-            while piece := await request.content.readany():
+            while piece := await _piece(request):
                 body += piece
                 if len(body) > MAX_BODY:
                     raise _too_large()
@@ -160,6 +160,12 @@ async def read_body(request: web.BaseRequest, within_s: float) -> bytes:
     ) as error:
         raise _refused("body_incomplete", 401) from error
     return bytes(body)
+
+
+async def _piece(request: web.BaseRequest) -> bytes:
+    if request.transport is None and not request.content.is_eof():
+        raise ConnectionResetError  # The library would call it a mistake of ours to wait for more.
+    return await request.content.readany()
 
 
 def _ask_for_body(request: web.BaseRequest) -> None:

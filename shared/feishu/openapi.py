@@ -17,20 +17,10 @@ import orjson
 from shared.core.effects.returning import Method
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey, chat_target, user_target
 from shared.core.json_text import EpochMs, JsonText, json_text
+from shared.feishu.api_names import api_of
 from shared.feishu.cards import everybodys
 from shared.feishu.codes import Verdict, verdict
 from shared.feishu.normalize import platform_time
-
-_IS_ID: Final = re.compile(r"(?:om|oc|ou|on|cli)_.+|(?!v[0-9]+$).*[0-9].*")
-"""A part of a path that stands for one thing and not for a kind of things: all but versions have no digits."""
-
-_KNOWN: Final[Mapping[tuple[Method, str], str]] = {
-    ("PATCH", "/open-apis/im/v1/messages/:id"): "im.v1.message.patch",
-    ("GET", "/open-apis/im/v1/messages/:id"): "im.v1.message.get",
-    ("POST", "/open-apis/im/v1/messages"): "im.v1.message.create",
-    ("PUT", "/open-apis/im/v1/chats/:id"): "im.v1.chat.update",
-    ("GET", "/open-apis/im/v1/chats/:id"): "im.v1.chat.get",
-}
 
 ReceiveIdType = Literal["chat_id", "open_id", "union_id", "email", "user_id"]
 
@@ -216,12 +206,6 @@ def any_api(method: Method, path: str, query: Mapping[str, str], body: JsonText 
         query=tuple(query.items()),
         body=None if body is None else body.encode(),
     )
-
-
-def api_of(method: Method, path: str) -> str:
-    """Return what limits count a call as: ours by their names, others by method and path, ids left out."""
-    general = "/".join(":id" if _IS_ID.fullmatch(part) else part for part in path.split("/"))
-    return _KNOWN.get((method, general), f"{method} {general}")
 
 
 def receiver(to: str) -> tuple[ReceiveIdType, str]:

@@ -209,12 +209,11 @@ async def test_questions_to_the_platform_come_back(stack: Stack) -> None:
 
 async def test_a_chat_is_fetched_from_where_the_card_is(either_ledger: Stack) -> None:
     """The callback says which chat that is."""
-    app, _ = asking(FetchChat())
+    app, came = asking(FetchChat())
     async with world(either_ledger, app) as running:
         chat_id, _ = await clicked(running, {"action": "ask"})
-        (call,) = running.calls("im.v1.chat.get") or running.simulator.platform.history.calls.after(0, 100)
-        assert f"/open-apis/im/v1/chats/{chat_id}" == call.path
-        assert ["fetch_chat"] == [fact.name for fact in await returned(running)]
+        assert [chat_id] == [call.target for call in running.calls("im.v1.chat.get")]
+        assert [("fetch_chat", "支付告警", None)] == [(name, value["name"], error) for name, value, error in came]
 
 
 async def test_a_call_of_a_name_that_nobody_registered_fails_its_handler(either_ledger: Stack) -> None:

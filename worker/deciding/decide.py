@@ -319,9 +319,17 @@ class _Judge:
         return newest is not None and click.occurred_at < newest - LATE_MS
 
     def _effects(self, effects: list[Effect], click: Heard, place: _Place) -> tuple[PlannedEffect, ...]:
-        chat_id = self.draft.chat_of(click)
+        chat_id, answered_at = self.draft.chat_of(click), self.draft.answered_at(click)
         return tuple(
-            plan(effect, click, index=index, offset=place.offset, chat_id=chat_id, redriven=place.redriven)
+            plan(
+                effect,
+                click,
+                index=index,
+                offset=place.offset,
+                chat_id=chat_id,
+                redriven=place.redriven,
+                answered_at=answered_at,
+            )
             for index, effect in enumerate(effects, 1)
             if not is_about_another_card(effect, click)
         )

@@ -18,6 +18,7 @@ from shared.core.decision import Card
 from shared.core.effects import AnsweredCard
 from shared.core.events import (
     Asked,
+    CallReturned,
     CardSeen,
     ClaimResult,
     Decided,
@@ -26,6 +27,7 @@ from shared.core.events import (
     PlannedEffect,
     RedriveRequested,
     RequestReceived,
+    TimerFired,
     shown_by,
 )
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId
@@ -188,6 +190,13 @@ class Draft:
         row = self._row(click)
         return row.newest_at if row else None
 
+    def answered_at(self, click: Asked) -> EpochMs | None:
+        """Return when the click was answered with which an input began, if a mark has said so (ms)."""
+        if not isinstance(click, CallReturned | TimerFired):
+            return None
+        key = ClaimKey(click.app_id, click.origin)
+        return self.now if key in self._marked else self._known.answered.get(key)
+
     def redrivable(self, redrive: RedriveRequested) -> Redrivable | None:
         """Return the dead letter that is to be decided again; ``None``: it is none any more, or was redriven since."""
         key = ClaimKey(redrive.app_id, redrive.event_id)
@@ -345,7 +354,7 @@ class Draft:
                 Move(partition=p, expected=positions[p], next=last.record.offset + 1, last_id=last.id)
                 for p, last in sorted(self._passed.items())
             ],
-            claims=[_claim_row(claimed.decided) for claimed in self._claims.values()],
+            claims=[_claim_row(claimed.decided, answered=key in self._marked) for key, claimed in self._claims.items()],
             cards=list(self._cards.values()),
             effects=[
                 _effect_row(claimed, effect, self._marked.get(key), settle_ms, self.now)
@@ -429,7 +438,7 @@ def _seen(card: Card | None) -> CardSeen | None:
     return CardSeen(version=card.version, chat_id=ChatId(card.chat_id) if card.chat_id else None, sent_at=card.sent_at)
 
 
-def _claim_row(decided: Decided) -> ClaimRow:
+def _claim_row(decided: Decided, *, answered: bool) -> ClaimRow:
     return ClaimRow(
         app_id=decided.app_id,
         event_id=decided.event_id,
@@ -445,6 +454,7 @@ def _claim_row(decided: Decided) -> ClaimRow:
         open_id=decided.open_id,
         occurred_at=decided.occurred_at,
         late=decided.late,
+        answered=answered,
     )
 
 
@@ -477,7 +487,8 @@ def _effect_row(
 
 def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs) -> int:
     if planned.due is not None:
-        return max(0, planned.due - now)
+        # Of a card that changes by what came back: the time of the mark, or one by which nobody waits for the answer.
+        return max(0, planned.due - now + (settle_ms if planned.eligibility == "after_answer" else 0))
     if planned.eligibility == "at_once":
         return 0
     if mark is None:

@@ -10,10 +10,7 @@ from shared.core.effects import (
     Effect,
     OnCard,
     Remind,
-    SetStreaming,
-    StreamText,
     UpdateCard,
-    UpdateElement,
 )
 from shared.core.events import (
     CARD,
@@ -23,6 +20,7 @@ from shared.core.events import (
     OURSELVES,
     Asked,
     CallReturned,
+    Eligibility,
     Heard,
     InteractionReceived,
     PlannedEffect,
@@ -43,7 +41,14 @@ _MS: Final = timedelta(milliseconds=1)
 
 
 def plan(
-    effect: Effect, click: Asked, *, index: int, offset: int, chat_id: ChatId | None, redriven: bool = False
+    effect: Effect,
+    click: Asked,
+    *,
+    index: int,
+    offset: int,
+    chat_id: ChatId | None,
+    redriven: bool = False,
+    answered_at: EpochMs | None = None,
 ) -> PlannedEffect:
     """
     Return the effect as it is stored.
@@ -54,6 +59,7 @@ def plan(
         offset: The input's offset in its partition.
         chat_id: The chat of the input's card, where it is known.
         redriven: The input was decided before, and failed: its answer is long over.
+        answered_at: When the click was answered with which the input began (ms), if that is known.
 
     Raises:
         HandlerError: The effect changes a card, or asks about one, and the input is about none, or about another one.
@@ -65,9 +71,9 @@ def plan(
         target=target,
         audience=audience(whole, click),
         coalesce=coalesce,
-        eligibility="at_once" if redriven else eligibility(whole, click),
+        eligibility="at_once" if redriven else _eligibility(whole, click, answered_at),
         order=offset * EFFECTS_PER_DECISION + index,
-        due=_due(effect, click),
+        due=_due(effect, click, answered_at),
         effect=whole,
     )
 
@@ -140,14 +146,15 @@ def hand_over(effect: OnCard, click: Heard, *, index: int) -> RequestReceived:
     )
 
 
-def _due(effect: Effect, click: Asked) -> EpochMs | None:
-    match effect, click:
-        case Remind(after=after), _:
-            return click.received_at + after // _MS
-        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming(), CallReturned(
-            clicked_at=int(clicked_at)
-        ) | TimerFired(clicked_at=int(clicked_at)):
-            # What came back at once may have overtaken the answer of the click with which it began.
-            return clicked_at + UNANSWERED_MS
-        case _:
-            return None
+def _eligibility(effect: Effect, click: Asked, answered_at: EpochMs | None) -> Eligibility:
+    came_back = isinstance(click, CallReturned | TimerFired) and isinstance(effect, OnCard)
+    return "after_answer" if came_back and answered_at is not None else eligibility(effect, click)
+
+
+def _due(effect: Effect, click: Asked, answered_at: EpochMs | None) -> EpochMs | None:
+    if isinstance(effect, Remind):
+        return click.received_at + effect.after // _MS
+    if not isinstance(effect, OnCard) or not isinstance(click, CallReturned | TimerFired) or click.clicked_at is None:
+        return None
+    # What came back at once may have overtaken the answer of the click with which it began.
+    return click.clicked_at + UNANSWERED_MS if answered_at is None else answered_at

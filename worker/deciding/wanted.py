@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.core.events import Asked, InteractionReceived, RedriveRequested
+from shared.core.events import Asked, CallReturned, InteractionReceived, RedriveRequested, TimerFired
 from worker.deciding.batch import Taken
 from worker.ledger.port import CardKey, ClaimKey, DeliveryRef, Wanted
 
@@ -17,5 +17,10 @@ def wanted(batch: Iterable[Taken]) -> Wanted:
         deliveries={DeliveryRef(click.app_id, click.delivery_key) for click in clicks if click.delivery_key},
         cards={CardKey(fact.app_id, fact.message_id) for fact in (*asked, *again) if fact.message_id},
         apps={click.app_id for click in clicks},
+        origins={
+            ClaimKey(fact.app_id, fact.origin)
+            for fact in asked
+            if isinstance(fact, CallReturned | TimerFired) and fact.clicked_at is not None
+        },
         redrives={ClaimKey(redrive.app_id, redrive.event_id) for redrive in again},
     )

@@ -63,6 +63,7 @@ class ClaimRow:
 
     Attributes:
         message_id: The card that it is about, `open_id` who acted, `occurred_at` when (ms): for whoever asks later.
+        answered: Its click's answered mark was in the same batch.
     """
 
     app_id: AppId
@@ -79,6 +80,7 @@ class ClaimRow:
     open_id: OpenId | None = None
     occurred_at: EpochMs | None = None
     late: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +220,7 @@ class Wanted:
     cards: Collection[CardKey]
     apps: Collection[AppId]
     redrives: Collection[ClaimKey] = ()
+    origins: Collection[ClaimKey] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +231,7 @@ class Known:
     Attributes:
         new_style_at: Newest new-style callback of each app (ms).
         redrivable: Dead letters that the batch wants decided again, and whose claim still says that they failed.
+        answered: When the clicks were answered with which work began that has come back (ms, ledger's clock).
         parked: Cards that stand still, each with the inputs that are to be decided first, in their order.
     """
 
@@ -240,6 +244,7 @@ class Known:
     suspensions: Mapping[str, Suspension] = field(default_factory=dict)
     redrivable: Mapping[ClaimKey, Redrivable] = field(default_factory=dict)
     parked: Mapping[CardKey, Sequence[EventId]] = field(default_factory=dict)
+    answered: Mapping[ClaimKey, EpochMs] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,9 @@ class Reads:
         self._new_style = select(apps.c.app_id, apps.c.new_style_at).join(self._apps.table, here)
         self._ticket = select(apps.c.app_ticket).where(apps.c.app_id == bindparam("given_app_id", type_=Key))
         self._redrivable = _redrivable(self._pairs)
+        self._answered = select(claims.c.app_id, claims.c.event_id, claims.c.answered_at).join(
+            self._pairs.table, and_(claims.c.app_id == pair.app_id, claims.c.event_id == pair.id)
+        )
         self._parked = _parked(self._pairs)
         self._suspensions = select(*suspensions.c)
         self._positions = select(*positions.c).order_by(positions.c.partition)
@@ -93,6 +96,7 @@ class Reads:
         of_apps = self._apps.fetch(connection, self._new_style, [(app_id,) for app_id in wanted.apps])
         suspended = connection.execute(self._suspensions).all()
         dead = self._pairs.fetch(connection, self._redrivable, list(wanted.redrives)) if wanted.redrives else ()
+        answered = self._pairs.fetch(connection, self._answered, list(wanted.origins)) if wanted.origins else ()
         parked: dict[CardKey, list[EventId]] = {}
         for row in self._pairs.fetch(connection, self._parked, list(wanted.cards)):
             parked.setdefault(CardKey(row.app_id, row.message_id), []).append(row.event_id)
@@ -111,6 +115,9 @@ class Reads:
                 for row in dead
             },
             parked=parked,
+            answered={
+                ClaimKey(row.app_id, row.event_id): row.answered_at for row in answered if row.answered_at is not None
+            },
         )
 
 

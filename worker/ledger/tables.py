@@ -64,6 +64,7 @@ claims: Final = Table(
     Column("open_id", Key, *_no_nul("open_id")),
     Column("occurred_at", BigInteger),
     Column("late", Boolean),
+    Column("answered_at", BigInteger),
     UniqueConstraint("app_id", "delivery_key", name="claims_delivery"),
     *_no_nul("event_id"),
 )

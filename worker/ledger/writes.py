@@ -70,6 +70,9 @@ _SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms", "recen
 
 _ZERO: Final = literal_column("0", Integer())
 
+_RETURNING: Final = frozenset({"Call", "FetchChat", "FetchMessage", "CallApi", "Remind"})
+"""Kinds of effects that bring back an input, which may change a card before its click is answered."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
@@ -93,6 +96,7 @@ class Writes:
         self._moves, self._move = _moves(dialect, database)
         self._claims, self._claim = _claims(dialect)
         self._redriven, self._redrive = _redriven(dialect)
+        self._answers, self._answer = _answered(dialect)
         self._revived, self._revive = _revived(dialect)
         self._cards, self._card = _cards(dialect)
         self._waking = Waking(database)
@@ -110,13 +114,19 @@ class Writes:
         now = self._compare_and_set(connection, write)
         self._claim_inputs(connection, write, now)
         self._cards.execute(connection, self._card, _card_values(write))
-        waiting = self._waiting(connection, write.marks)
+        marked = self._events.fetch(
+            connection, self._of_events, sorted((one.app_id, one.event_id) for one in write.marks)
+        )
+        waiting = _waiting(marked, write.marks)
         self._waking.run(connection, _due(write.effects, now, waiting.values(), self._settle_ms))
         self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
         values = [
             (*key, now + one.wait_ms(self._settle_ms), now, one.delivered) for key, one in sorted(waiting.items())
         ]
         self._marks.execute(connection, self._mark, values)
+        # Of this partition alone, which nobody else writes: no other order of locks is crossed.
+        answered = {(row.app_id, row.event_id) for row in marked if row.kind in _RETURNING}
+        self._answers.execute(connection, self._answer, [(*key, now) for key in sorted(answered)])
         self._tokens.write(connection, write.tokens)
         self._telling.run(connection, write.outbox)
         self._write_the_rare(connection, write, now)
@@ -131,7 +141,8 @@ class Writes:
 
     def _claim_inputs(self, connection: Connection, write: Write, now: EpochMs) -> None:
         first = [claim for claim in write.claims if not claim.redrive]
-        values = sorted(((*_CLAIM(claim), now) for claim in first), key=lambda row: tuple(row[:2]))
+        claimed = ((*_CLAIM(claim), now, now if claim.answered else None) for claim in first)
+        values = sorted(claimed, key=lambda row: tuple(row[:2]))
         made = self._claims.execute(connection, self._claim, values)
         if made != len(values):
             raise ClaimRace(f"{len(values) - made} of {len(values)} claims were made by somebody else meanwhile")
@@ -141,19 +152,6 @@ class Writes:
             raise ClaimRace(
                 f"{len(again) - len(changed)} of {len(again)} redrives were done by somebody else meanwhile"
             )
-
-    def _waiting(self, connection: Connection, marks: Sequence[Mark]) -> "Mapping[EffectKey, _Waiting]":
-        """Return the effects that wait for one of these marks."""
-        delivered = {(mark.app_id, mark.event_id): mark.delivered for mark in marks}
-        return {
-            EffectKey(app_id, event_id, index): _Waiting(
-                target=TargetKey(app_id, target), kind=kind, delivered=delivered[app_id, event_id]
-            )
-            for app_id, event_id, index, target, kind, status, eligibility, marked_at in self._events.fetch(
-                connection, self._of_events, sorted(delivered)
-            )
-            if status == "pending" and eligibility == "after_answer" and marked_at is None
-        }
 
     def _write_the_rare(self, connection: Connection, write: Write, now: EpochMs) -> None:
         self._revived.execute(connection, self._revive, sorted(write.revived))
@@ -183,7 +181,7 @@ def _claims(dialect: Dialect) -> tuple[Given, Any]:
         "app_id": Key, "event_id": Key, "delivery_key": Key, "result": String(), "redrive": Integer(),
         "handler": String(), "digest": String(), "reason": String(), "partition": Integer(),
         "offset": BigInteger(), "message_id": Key, "open_id": Key, "occurred_at": BigInteger(), "late": Boolean(),
-        "claimed_at": BigInteger(),
+        "claimed_at": BigInteger(), "answered_at": BigInteger(),
     }  # fmt: skip
     given = rows(dialect, **types)
     return given, insert_given(dialect, claims, given, types).on_conflict_do_nothing()
@@ -217,6 +215,18 @@ def _effects(dialect: Dialect) -> tuple[Given, Any]:
     names = (*_EFFECT_NAMES, "decided_at", "due", "marked_at", "delivered")
     given = rows(dialect, **{name: effects.c[name].type for name in names})
     return given, insert_given(dialect, effects, given, names, status=PENDING, k=_ZERO, attempts=_ZERO)
+
+
+def _waiting(marked: Iterable[Any], marks: Sequence[Mark]) -> "Mapping[EffectKey, _Waiting]":
+    """Return the effects that wait for one of these marks, of all effects of their events."""
+    delivered = {(mark.app_id, mark.event_id): mark.delivered for mark in marks}
+    return {
+        EffectKey(app_id, event_id, index): _Waiting(
+            target=TargetKey(app_id, target), kind=kind, delivered=delivered[app_id, event_id]
+        )
+        for app_id, event_id, index, target, kind, status, eligibility, marked_at in marked
+        if status == "pending" and eligibility == "after_answer" and marked_at is None
+    }
 
 
 def _due(
@@ -274,6 +284,13 @@ def _redriven(dialect: Dialect) -> tuple[Given, Any]:
     changed = update(claims).where(same, claims.c.result == "failed", claims.c.redrive < row.redrive)
     names = ("result", "redrive", "handler", "digest", "reason", "partition", "offset", "late")
     return given, changed.values({name: row[name] for name in names}).returning(claims.c.event_id)
+
+
+def _answered(dialect: Dialect) -> tuple[Given, Any]:
+    given = keys(dialect, app_id=Key, event_id=Key, answered_at=BigInteger())
+    row = given.table.c
+    first = and_(claims.c.app_id == row.app_id, claims.c.event_id == row.event_id, claims.c.answered_at.is_(None))
+    return given, update(claims).where(first).values(answered_at=row.answered_at)
 
 
 def _revived(dialect: Dialect) -> tuple[Given, Any]:

@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 
+import pytest
+
 from shared.clock import ManualClock
+from shared.core.ids import EventId
 from tests.contract.ledger.words import (
+    APP,
     SETTLE_MS,
     TTL_MS,
     UNANSWERED_MS,
     Decider,
+    claim,
     effect,
     mark,
     nothing_is_due,
@@ -18,7 +23,7 @@ from tests.contract.ledger.words import (
     settling,
     waiting,
 )
-from worker.ledger.port import NewEffect
+from worker.ledger.port import ClaimKey, NewEffect, Wanted
 from worker.ledger.sql_ledger import SqlLedger
 
 
@@ -191,3 +196,32 @@ async def test_a_call_under_a_lost_lease_counts_as_made_when_it_is_told(ledger: 
     clock.advance(1)
     await settle(ledger, settling(present, called=False), owner="present")
     assert told_at == (await only(ledger)).called_at
+
+
+@pytest.mark.parametrize("kind", ["Call", "FetchChat", "FetchMessage", "CallApi", "Remind"])
+async def test_a_click_that_has_work_done_tells_when_it_was_answered(
+    ledger: SqlLedger, clock: ManualClock, kind: str
+) -> None:
+    """Also when the work is done already; the first mark counts, and what it waits for is left alone."""
+    decider = Decider(ledger)
+    await decider.decide("e1", effect("e1", target="call:e1/1", kind=kind, due_in_ms=50))
+    asked = Wanted(claims=(), deliveries=(), cards=(), apps=(), origins=[ClaimKey(APP, EventId("e1"))])
+    assert {} == (await ledger.read(asked)).answered
+    due = await ledger.next_due()
+    clock.advance(0.01)
+    at = await decider.write(marks=[mark("e1")])
+    clock.advance(0.01)
+    await decider.write(marks=[mark("e1")])
+    assert {ClaimKey(APP, EventId("e1")): at} == (await ledger.read(asked)).answered
+    assert due == await ledger.next_due()
+
+
+async def test_a_click_without_such_work_is_not_written_again_for_its_mark(ledger: SqlLedger) -> None:
+    """Nobody will ask; one whose mark was in its batch tells it for nothing."""
+    decider = Decider(ledger)
+    await decider.decide("e1", effect("e1"))
+    await decider.write(marks=[mark("e1")])
+    at = await decider.write(claims=[replace(claim("e2"), answered=True)])
+    keys = [ClaimKey(APP, EventId(event)) for event in ("e1", "e2")]
+    asked = Wanted(claims=(), deliveries=(), cards=(), apps=(), origins=keys)
+    assert {keys[1]: at} == (await ledger.read(asked)).answered

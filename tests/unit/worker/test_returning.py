@@ -14,7 +14,7 @@ from shared.core.effects import Call, CancelReminder, Effect, FetchMessage, Orig
 from shared.core.events import CallReturned, Event, InteractionReceived, TimerFired
 from shared.core.ids import EventId, MessageId
 from shared.core.json_text import JsonText
-from tests.support.facts import APP, CARD, CHAT, NOW, TENANT, TOPICS, click, record, records, redrive
+from tests.support.facts import APP, CARD, CHAT, NOW, TENANT, TOPICS, click, mark, record, records, redrive
 from tests.unit.worker.test_decide import Direct, decisions
 from worker.deciding.batch import take
 from worker.deciding.decide import decide
@@ -132,6 +132,24 @@ def test_a_result_is_decided_on_the_card_of_its_moment_and_keeps_its_origin() ->
     assert isinstance(again, Call)
     assert again.origin == Origin(event_id=EventId("e1"), chat_id=CHAT, operator=click().operator, clicked_at=NOW)
     assert NOW == second.newest_at == first.newest_at
+
+
+@pytest.mark.parametrize(("answered_ago", "wait"), [(100, 200), (60_000, 0)])
+def test_what_comes_back_after_the_answer_waits_for_the_settle_gap_alone(answered_ago: int, wait: int) -> None:
+    """As an update of the click itself would."""
+    origin = ClaimKey(APP, EventId("e1"))
+    known = Known(now=NOW + 60_000, answered={origin: NOW + 60_000 - answered_ago})
+    write = written([returned()], known=known)
+    assert [("UpdateCard", wait, "after_answer"), ("Call", 0, "at_once")] == [
+        (row.kind, row.due_in_ms, row.eligibility) for row in write.effects
+    ]
+
+
+def test_a_mark_right_before_what_comes_back_counts() -> None:
+    """It is read in the log's order, and its click's claim tells it from then on."""
+    write = written([click("e1"), mark(click("e1")), returned()], known=Known(now=NOW + 100))
+    assert [300, 0] == [row.due_in_ms for row in write.effects if row.event_id == "e1/2/returned"]
+    assert [True, False] == [claim.answered for claim in write.claims]
 
 
 def test_a_result_of_an_event_waits_for_no_answer() -> None:

@@ -6,6 +6,7 @@ fields are only ever added, a changed meaning is a new version of the type, and 
 not know. Bytes and headers are `shared.core.codec`'s business.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
@@ -184,6 +185,9 @@ class RequestReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         return f"RequestReceived({self.event_id!r}, message_id={self.message_id!r}, effects={len(self.effects)})"
 
 
+_CAME_BACK: Final = re.compile(r"(?:/\d+/(?:returned|fired))+\Z")
+
+
 def returned_event_id(event_id: EventId, index: int) -> EventId:
     """Return the identity of what an effect brought back: once, however often it is done."""
     return EventId(f"{event_id}/{index}/returned")
@@ -221,6 +225,11 @@ class CallReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def __repr__(self) -> str:
         """Name the call and nothing of what it brought."""
         return f"CallReturned({self.event_id!r}, name={self.name!r}, failed={self.error is not None})"
+
+
+def origin_of(event_id: EventId) -> EventId:
+    """Return the id of the interaction, or the request, from which something came back or came due; or itself."""
+    return EventId(_CAME_BACK.sub("", event_id))
 
 
 def fired_event_id(event_id: EventId, index: int) -> EventId:

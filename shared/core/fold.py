@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 
 from shared.core.cards import CardFormat, card_format
 from shared.core.effects import AnsweredCard, OnCard, Reply, SendCard, StoredEffect
-from shared.core.events import TOO_OLD, ClaimResult, Decided, EffectOutcome, Output, PlannedEffect, sends_a_successor
+from shared.core.events import (
+    TOO_OLD,
+    ClaimResult,
+    Decided,
+    EffectOutcome,
+    Output,
+    PlannedEffect,
+    origin_of,
+    sends_a_successor,
+)
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import NOBODY_YET, Standing, Standings, joined, standings_text
@@ -164,7 +173,7 @@ def _effect(folded: Folded, decided: Decided, planned: PlannedEffect, outcomes: 
 def _token(folded: Folded, outcome: EffectOutcome) -> None:
     """Note the uses of a right: a use that was none was given back before anything was told, so the least is true."""
     if outcome.uses_left is not None:
-        key = (outcome.app_id, outcome.event_id)
+        key = (outcome.app_id, origin_of(outcome.event_id))
         told = [outcome.uses_left, *([folded.tokens[key].uses_left] if key in folded.tokens else [])]
         folded.tokens[key] = FoldedToken(uses_left=min(told))
 

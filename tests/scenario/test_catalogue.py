@@ -7,9 +7,11 @@ import pytest
 
 from shared.app.app import App
 from shared.app.interaction import Interaction
+from shared.app.subject import CallResult
 from shared.core.answers import Preview
 from shared.core.decision import Card, Decision
 from shared.core.effects import (
+    Call,
     DeleteEphemeral,
     Effect,
     RefreshPreview,
@@ -53,6 +55,18 @@ def app_of_catalogue() -> App:
     @app.on_action("audience")
     def audience(click: Interaction, card: Card | None) -> list[UpdateCard]:
         return [UpdateCard(FOR_ONE, audience=click.operator.open_id)]
+
+    @app.on_action("ask")
+    def ask(click: Interaction, card: Card | None) -> list[Call]:
+        return [Call("look_up")]
+
+    @app.call("look_up")
+    async def look_up(args: dict[str, Any], *, idempotency_key: str) -> int:
+        return 42
+
+    @app.on_result("look_up")
+    def looked_up(result: CallResult, card: Card | None) -> list[UpdateCard]:
+        return [UpdateCard(FOR_ONE, audience=result.operator.open_id)]
 
     @app.on_link_preview("https://alerts.example.com/", answer=Preview("告警"))
     def previewed(link: Interaction, card: Card | None) -> Decision:
@@ -119,6 +133,17 @@ async def test_without_a_right_nothing_is_tried(
         await running.quiet()
         assert [("refused", reason)] == [(each.status, each.reason) for each in await running.outcomes()]
         assert [] == running.calls(BY_TOKEN)
+        await running.check()
+
+
+async def test_what_came_back_is_shown_to_who_asked_by_the_right_of_their_click(either_ledger: Stack) -> None:
+    """The right is kept while a result is awaited."""
+    async with world(either_ledger, app_of_catalogue(), clock=clock_of_now()) as running:
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        await running.simulator.click(message_id, {"action": "ask"}, open_id="ou_ada")
+        await running.until(lambda: len(running.calls(BY_TOKEN)) == 1)
+        await running.quiet()
+        assert {"ou_ada": FOR_ONE["elements"]} == views(running, message_id)
         await running.check()
 
 

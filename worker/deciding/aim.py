@@ -221,8 +221,8 @@ def audience(effect: Effect, click: Asked) -> str:
 
 
 def clicker(click: Asked) -> str:
-    """Return the open id of who clicked; empty if nobody did, so that nobody is shown anything."""
-    return (click.operator.open_id or "") if isinstance(click, InteractionReceived) else ""
+    """Return the open id of who clicked, perhaps a while ago; empty if nobody did, so that nobody is shown anything."""
+    return "" if isinstance(click, RequestReceived) else click.operator.open_id or ""
 
 
 def eligibility(effect: Effect, click: Asked) -> Eligibility:

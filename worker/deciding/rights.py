@@ -1,8 +1,12 @@
-"""Which rights of a callback are kept, because an effect of its decision may need them (pure)."""
+"""
+Which rights of a callback are kept, because an effect of its decision may need them (pure).
+
+That may also be one that is decided when something comes back, a function's result or an answer of the platform.
+"""
 
 from collections.abc import Sequence
 
-from shared.core.effects import AnsweredCard, RefreshPreview, UpdateCard
+from shared.core.effects import AnsweredCard, Call, CallApi, FetchChat, FetchMessage, RefreshPreview, UpdateCard
 from shared.core.events import EVERYBODY, Asked, InteractionReceived, PlannedEffect
 from shared.core.secret import Secret
 from worker.ledger.port import Token, TokenKey, TokenKind
@@ -26,5 +30,7 @@ def _needed(planned: PlannedEffect) -> TokenKind | None:
             return "card"
         case RefreshPreview():
             return "preview"
+        case Call() | FetchChat() | FetchMessage() | CallApi():
+            return "card"
         case _:
             return None

@@ -1,7 +1,8 @@
 """
 What callbacks gave the right to: written with the decision, counted before each call.
 
-Only the effects of its own event use a token, and they have one target, so whoever changes it holds that target.
+Only effects that began with its own event use a token, and they have one target, so whoever changes it holds that
+target.
 Locked after effects.
 """
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from shared.core.cards import card_format
 from shared.core.effects import UpdateCard
-from shared.core.events import EVERYBODY, CardWay, WayReason
+from shared.core.events import EVERYBODY, CardWay, WayReason, origin_of
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
 from worker.ledger.port import FaceRow, Head, Token, TokenKey
@@ -93,8 +93,8 @@ def way_of(effect: UpdateCard, head: Head, *, face: FaceRow | None, token: Token
 
 
 def token_for(head: Head) -> TokenKey | None:
-    """Return the right that an effect needs, if it needs one."""
+    """Return the right that an effect needs, if it needs one: of the click with which it began."""
     if head.kind == "RefreshPreview":
-        return TokenKey(head.app_id, head.event_id, "preview")
+        return TokenKey(head.app_id, origin_of(head.event_id), "preview")
     is_for_one = head.target.startswith("message:") and head.audience != EVERYBODY
-    return TokenKey(head.app_id, head.event_id, "card") if is_for_one else None
+    return TokenKey(head.app_id, origin_of(head.event_id), "card") if is_for_one else None

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.core.effects import (
+    Call,
     DeleteEphemeral,
     Effect,
     RefreshPreview,
@@ -90,6 +91,7 @@ def test_refreshes_of_one_preview_are_paced_as_one_without_telling_its_token() -
         ([], []),
         ([UpdateCard("{}"), SendCard("{}"), SendEphemeral("{}")], []),
         ([UpdateCard(EXCLUSIVE)], ["card"]),
+        ([Call("look_up")], ["card"]),
         ([UpdateCard("{}", None, "ou_2"), RefreshPreview()], ["card", "preview"]),
     ],
 )

@@ -1,5 +1,7 @@
 """How a card is shown, and when there is no way to show it."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.core.effects import UpdateCard
@@ -70,6 +72,13 @@ def test_one_persons_card_goes_by_the_right_of_a_click() -> None:
 def test_without_a_right_that_counts_there_is_no_way(audience: str, given: Token | None, reason: TokenReason) -> None:
     """Card update tokens: two uses within 30 minutes (docs/reference/platform.md, "Card update tokens")."""
     assert NoWay(reason=reason) == _way(given, audience=audience)
+
+
+@pytest.mark.parametrize("event_id", ["e1", "e1/1/returned", "e1/2/fired/1/returned"])
+def test_the_right_is_that_of_the_click_with_which_it_began(event_id: str) -> None:
+    """However much came back in between."""
+    one = replace(head(audience="ou_1"), event_id=EventId(event_id))
+    assert TokenKey(APP, EVENT, "card") == token_for(one)
 
 
 def test_a_right_is_asked_for_where_it_may_be_needed() -> None:

@@ -58,9 +58,11 @@ class Errands:
         lease_ms: int,
         chance: Callable[[], float],
         put: Callable[[Result], None],
+        finish_s: float = FINISH_S,
     ) -> None:
         self._runner, self._apps, self._ledger, self._owner = runner, apps, ledger, owner
         self._clock, self._alarm, self._lease_ms, self._chance, self._put = clock, alarm, lease_ms, chance, put
+        self._finish_s = finish_s
         self._under_way: set[asyncio.Task[None]] = set()
 
     def start(self, errand: Errand, now: EpochMs) -> Result | None:
@@ -75,7 +77,7 @@ class Errands:
     async def finish(self) -> None:
         """Wait for what is under way, for a while, and give up the rest: it is called again, with the same keys."""
         if self._under_way:
-            await asyncio.wait(self._under_way, timeout=FINISH_S)
+            await asyncio.wait(self._under_way, timeout=self._finish_s)
         left = list(self._under_way)
         for task in left:
             task.cancel()

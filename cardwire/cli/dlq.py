@@ -82,7 +82,7 @@ def show_letter(env: Mapping[str, str], letter_id: str, *, with_body: bool, as_j
 
     found = asyncio.run(_with(env, look))
     if not found:
-        raise NoSuchLetter(f"nothing of the id {letter_id} is a dead letter: `cardwire dlq list` shows what is")
+        raise NoSuchLetter(f"nothing of the id {letter_id} is a dead letter: cardwire dlq list shows what is")
     for letter, body in found:
         told = {**facts(letter), **({"body": body} if with_body else {})}
         if as_json:

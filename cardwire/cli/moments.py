@@ -11,7 +11,9 @@ from worker.ledger.history import CardEffect, CardHistory, CardInput
 
 What = Literal["sent", "clicked", "requested", "returned", "reminded", "effect", "waiting", "dead_letter"]
 
-WaitsFor = Literal["call_under_way", "earlier_effect", "answered_mark", "settle_gap", "back_off", "pace", "worker"]
+WaitsFor = Literal[
+    "call_under_way", "earlier_effect", "answered_mark", "settle_gap", "back_off", "its_time", "pace", "worker"
+]
 
 IN_WORDS: Final[Mapping[WaitsFor, str]] = {
     "call_under_way": "a call that is under way",
@@ -19,6 +21,7 @@ IN_WORDS: Final[Mapping[WaitsFor, str]] = {
     "answered_mark": "the answered mark of its click",
     "settle_gap": "the person's client to paint the answer",
     "back_off": "its next attempt",
+    "its_time": "its time",
     "pace": "the rate limit, or for the platform to be reached again",
     "worker": "a worker: none runs, or its app's calls are held back",
 }
@@ -79,6 +82,8 @@ def waits_for(effect: CardEffect, history: CardHistory) -> WaitsFor:
     standing = history.standings.get(effect.target)
     if standing is not None and standing.leased_until > history.now:
         return "call_under_way"
+    if effect.due > history.now and effect.kind == "Remind":
+        return "its_time"
     if effect.due > history.now and effect.k:
         return "back_off"
     if effect.due > history.now:

@@ -138,6 +138,7 @@ def test_an_outcome_says_why(given: dict[str, Any], text: str) -> None:
         (effect(due=NOW + 3000, marked_at=None), None, "answered_mark"),
         (effect(due=NOW + 300), None, "settle_gap"),
         (effect(due=NOW + 9000, k=1), None, "back_off"),
+        (replace(effect(due=NOW + 9000, marked_at=None), kind="Remind"), None, "its_time"),
         (effect(), Standing(leased_until=NOW + 1, paced_until=0), "call_under_way"),
         (effect(), Standing(leased_until=NOW, paced_until=NOW + 200), "pace"),
         (effect(), Standing(leased_until=0, paced_until=0), "worker"),

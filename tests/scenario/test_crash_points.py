@@ -14,15 +14,18 @@ import pytest
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.clock import ManualClock
-from shared.core.decision import Card
+from shared.core.answers import Preview
+from shared.core.decision import Card, Decision
 from shared.core.effects import (
     DeleteEphemeral,
     Effect,
+    RefreshPreview,
     SendEphemeral,
 )
 from shared.core.errors import LedgerUnavailable
-from shared.core.ids import AppId, MessageId, TenantKey
+from shared.core.ids import AppId, MessageId, OpenId, TenantKey
 from shared.feishu.openapi import ApiReply, ApiRequest
+from simulator.callbacks import Person
 from tests.scenario.kinds import KINDS, SHARED, Kind
 from tests.support.world import World, clock_of_now, files, world
 from worker.performing.pump import LEASE_MS
@@ -186,3 +189,34 @@ async def test_a_call_that_is_lost_or_whose_reply_is_leaves_one_deed(tmp_path: P
         last = max((await running.outcomes()), key=lambda outcome: (outcome.finished_at, outcome.k))
         assert ("succeeded", True) == (last.status, last.final)
         await running.check()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_refresh_whose_call_or_reply_is_lost_is_made_again(tmp_path: Path, when: When) -> None:
+    """Not before its preview may be refreshed again."""
+    clock = clock_of_now()
+    async with world(files(tmp_path), app_of_a_link(), clock=clock, workers=0) as running:
+        message_id = running.simulator.put_card(await running.chat(), SHARED)
+        settings = WorkerSettings.load({**running.env, "LARK_DOMAIN": running.simulator.url})
+        async with HttpPlatform.of(settings, clock) as platform:
+            lossy = Lossy(platform, when)
+            async with running.worker(platform=running.busy.watch(lossy)):
+                person = Person(open_id=OpenId("ou_ada"))
+                await running.simulator.deliverer.preview("https://a.example/1", operator=person, message_id=message_id)
+                await running.until(lambda: lossy.lost > 0)
+                await running.quiet()
+        assert {0} == {call.code for call in running.calls("im.v2.url_preview.batch_update")}
+        last = max((await running.outcomes()), key=lambda outcome: (outcome.finished_at, outcome.k))
+        assert ("succeeded", True) == (last.status, last.final)
+        await running.check()
+
+
+def app_of_a_link() -> App:
+    """Return a handler that has a link's preview refreshed, once."""
+    app = App()
+
+    @app.on_link_preview("https://a.example/", answer=Preview("告警"))
+    def previewed(link: Interaction, card: Card | None) -> Decision:
+        return Decision(effects=[] if card and card.state else [RefreshPreview()], state="refreshed")
+
+    return app

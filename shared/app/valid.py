@@ -65,6 +65,15 @@ def object_text(given: CardLike, what: str = "a card", example: str = '{"schema"
     return text
 
 
+def is_json(text: JsonText) -> bool:
+    """Say whether a text holds one JSON value, as everybody understands JSON: no NaN, no infinity."""
+    try:
+        _STRICT.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 class _Constant(ValueError):
     """NaN or an infinity."""
 

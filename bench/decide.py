@@ -22,6 +22,7 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.open import open_log
 from shared.eventlog.port import PARTITIONS, Consumer, EventLog, Polled, Topics
 from worker.deciding.consume import Consume
+from worker.deciding.failing import SHARE
 from worker.deciding.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
 from worker.ledger.port import Ledger, Write
@@ -145,6 +146,7 @@ async def decide(
         meter=Meter(),
         committed=committed,
         handlers=handlers,
+        dead_letters_stop=SHARE,
     )
     _forget()
     async with asyncio.timeout(PATIENCE_S):

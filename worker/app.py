@@ -165,6 +165,7 @@ def _stages(
         meter=meter,
         committed=committed,
         handlers=HandlerThreads(),
+        dead_letters_stop=settings.dead_letters_stop,
         settle_ms=settings.settle_ms,
         callers=settings.callers or NOBODY,
         stores=settings.stores,

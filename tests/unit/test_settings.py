@@ -1,9 +1,10 @@
+import ast
 import pickle
 import re
-from collections.abc import Mapping
-from dataclasses import FrozenInstanceError
+from collections.abc import Iterator, Mapping
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -339,6 +340,41 @@ class TestSecret:
     def test_it_gives_itself_away_when_asked(self) -> None:
         """To what needs it."""
         assert "planted" == Secret("planted").reveal()
+
+
+class TestUse:
+    """What is set has its effect."""
+
+    @pytest.mark.parametrize(("of", "package"), [(WorkerSettings, "worker"), (GatewaySettings, "gateway")])
+    def test_every_setting_is_read_by_somebody(self, of: type[object], package: str) -> None:
+        """By the process, or by a property of the settings that the process reads."""
+        sources = [path for folder in (package, "shared", "cardwire") for path in (ROOT / folder).rglob("*.py")]
+        trees = {path: ast.parse(path.read_text()) for path in sources}
+        read = set().union(*(_read(tree) for path, tree in trees.items() if not _declares(path)))
+        derived = [part for path, tree in trees.items() if _declares(path) for part in ast.walk(tree)]
+        read |= set().union(
+            *(_read(part) for part in derived if isinstance(part, ast.FunctionDef) and part.name in read)
+        )
+        unread = {f"{each.__name__}.{field.name}" for each in _sections(of) for field in fields(each)
+                  if field.name not in read}  # fmt: skip
+        assert set() == unread
+
+
+def _declares(path: Path) -> bool:
+    return "settings" in {path.stem, path.parent.name}
+
+
+def _read(tree: ast.AST) -> set[str]:
+    return {part.attr for part in ast.walk(tree) if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Load)}
+
+
+def _sections(of: type[Any]) -> Iterator[type[Any]]:
+    """Return settings and what they are made of."""
+    yield of
+    for hint in get_type_hints(of).values():
+        for part in (hint, *get_args(hint)):
+            if is_dataclass(part) and isinstance(part, type) and "settings" in part.__module__:
+                yield from _sections(part)
 
 
 class TestPages:

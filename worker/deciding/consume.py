@@ -25,7 +25,7 @@ from shared.observability.traces import Traces
 from worker.deciding.batch import Batch, Taken, take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
-from worker.deciding.failing import SHARE, Failing
+from worker.deciding.failing import Failing
 from worker.deciding.grant import is_against
 from worker.deciding.handlers import HandlerThreads
 from worker.deciding.spans import trace_decisions
@@ -79,11 +79,11 @@ class Consume:
         meter: Meter,
         committed: Committed,
         handlers: HandlerThreads,
+        dead_letters_stop: int,
         settle_ms: int = SETTLE_MS,
         callers: Callers = NOBODY,
         stores: Collection[AppId] = frozenset(),
         traces: Traces | None = None,
-        dead_letters_stop: int = SHARE,
     ) -> None:
         self._apps, self._log, self._ledger, self._topics, self._group = apps, event_log, ledger, topics, group
         self._clock, self._meter, self._committed, self._handlers = clock, meter, committed, handlers

@@ -39,12 +39,13 @@ from shared.core.json_text import EpochMs, json_text
 from shared.core.races import Counted, Lost, Won
 from shared.feishu.callback import APP_TICKET
 from worker.deciding.batch import Batch, Taken
-from worker.deciding.draft import ROUTING, Draft, Verdict
+from worker.deciding.draft import Draft
 from worker.deciding.failing import PARKED
 from worker.deciding.grant import UNKNOWN_APP, grant
 from worker.deciding.intended import intended
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
 from worker.deciding.suspension import is_suspended
+from worker.deciding.verdict import ROUTING, Verdict
 from worker.ledger.port import Known, Redrivable
 from worker.policy import refuse_click
 

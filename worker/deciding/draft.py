@@ -7,114 +7,45 @@ ledger and is asked instead of it.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
-from shared.app.handler import Handler
-from shared.core.codec import Encoded, encode, header
+from shared.core.codec import encode, header
 from shared.core.decision import Card
-from shared.core.effects import AnsweredCard
 from shared.core.events import (
     Asked,
     CallReturned,
     CardSeen,
-    ClaimResult,
     Decided,
     InteractionAnswered,
     InteractionReceived,
-    PlannedEffect,
     RedriveRequested,
     RequestReceived,
     TimerFired,
     shown_by,
 )
-from shared.core.ids import AppId, ChatId, DeliveryKey, EventId
+from shared.core.ids import ChatId, DeliveryKey, EventId
 from shared.core.json_text import EpochMs, JsonText
-from shared.core.races import NOBODY_YET, Standing, Standings, joined
-from shared.core.secret import Secret
-from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Topics
-from worker.deciding.batch import Taken, parked
-from worker.deciding.plan import UNANSWERED_MS
-from worker.deciding.rights import rights
+from shared.core.races import NOBODY_YET, Standings, joined
+from shared.eventlog.port import MAX_RECORD_BYTES, Topics
+from worker.deciding.batch import Taken
 from worker.deciding.suspension import after_miss, after_success
+from worker.deciding.verdict import Verdict
+from worker.deciding.write import Claimed, Held, as_write
 from worker.ledger.port import (
-    AppTicket,
     CardKey,
     CardRow,
     ClaimKey,
-    ClaimRow,
-    DeadLetter,
     DeliveryRef,
     FaceRow,
     Known,
-    Mark,
-    Move,
-    NewEffect,
     Redrivable,
     Suspension,
     Write,
 )
 from worker.settings import SETTLE_MS
 
-NEW_STYLE_MS: Final = 60_000
-"""How often an app's newest new-style callback is written down at most."""
-
 TOLD_BYTES: Final = MAX_RECORD_BYTES - 20_000
 """How large a `Decided` may be; its headers, with the ids of the platform's, need the rest."""
-
-ROUTING: Final = "(routing)"
-"""Stands for the handler's name where a predicate hung before one was found: predicates are suspended together."""
-
-REQUEST: Final = "(request)"
-"""Stands for the handler's name where there is none because a program asked."""
-
-_JSON: Final = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """
-    What was decided about one interaction, or one request.
-
-    Attributes:
-        requests: Updates of other cards, which leave to be decided there.
-        state: JSON text of the new state; ``None`` keeps it.
-        content: The card to show from now on; ``None`` keeps it.
-        seen: The card the handler saw.
-        added: Who joined the handler's race.
-        parks: The input failed, and its card stands still until it is decided.
-    """
-
-    result: ClaimResult
-    reason: str | None = None
-    handler: Handler | None = None
-    effects: tuple[PlannedEffect, ...] = ()
-    requests: tuple[RequestReceived, ...] = ()
-    state: JsonText | None = None
-    content: JsonText | None = None
-    late: bool = False
-    seen: Card | None = None
-    added: Standing = NOBODY_YET
-    parks: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claimed:
-    """
-    An input with everything that was decided about it, and the record that tells it.
-
-    Attributes:
-        kept: The input as it is kept if it failed: its record's value, and its ``ce_type``.
-    """
-
-    taken: Taken
-    kept: tuple[bytes, str]
-    click: Asked
-    verdict: Verdict
-    decided: Decided
-    told: Encoded
 
 
 class Draft:
@@ -126,7 +57,7 @@ class Draft:
         self.marks = 0
         self._known = known
         self._passed: dict[int, Taken] = {}
-        self._claims: dict[ClaimKey, _Claimed] = {}
+        self._claims: dict[ClaimKey, Claimed] = {}
         self._deliveries: set[DeliveryRef] = set()
         self._cards: dict[CardKey, CardRow] = {}
         self._marked: dict[ClaimKey, InteractionAnswered] = {}
@@ -259,11 +190,11 @@ class Draft:
 
     def _claimed(
         self, taken: Taken, click: Asked, verdict: Verdict, kept: tuple[bytes, str], redrive: int
-    ) -> tuple["_Claimed", CardRow | None]:
+    ) -> tuple[Claimed, CardRow | None]:
         row = self._next_row(click, verdict)
         decided = self._decided(taken, click, verdict, row, redrive)
         told = encode(decided, traceparent=taken.traceparent)
-        return _Claimed(taken=taken, kept=kept, click=click, verdict=verdict, decided=decided, told=told), row
+        return Claimed(taken=taken, kept=kept, click=click, verdict=verdict, decided=decided, told=told), row
 
     def mark(self, mark: InteractionAnswered) -> None:
         """Note a mark; the first of an event counts."""
@@ -349,65 +280,17 @@ class Draft:
 
     def write(self, positions: Mapping[int, int], topics: Topics, *, settle_ms: int = SETTLE_MS) -> Write:
         """Return the draft as one transaction, given the positions that the batch was read from."""
-        return Write(
-            moves=[
-                Move(partition=p, expected=positions[p], next=last.record.offset + 1, last_id=last.id)
-                for p, last in sorted(self._passed.items())
-            ],
-            claims=[_claim_row(claimed.decided, answered=key in self._marked) for key, claimed in self._claims.items()],
-            cards=list(self._cards.values()),
-            effects=[
-                _effect_row(claimed, effect, self._marked.get(key), settle_ms, self.now)
-                for key, claimed in self._claims.items()
-                for effect in claimed.verdict.effects
-            ],
-            tokens=[
-                token for claimed in self._claims.values() for token in rights(claimed.click, claimed.verdict.effects)
-            ],
-            marks=[
-                Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id, delivered=mark.delivered)
-                for key, mark in self._marked.items()
-                if key not in self._claims and mark.message_id
-            ],
-            dead_letters=[
-                _dead_letter(claimed) for claimed in self._claims.values() if claimed.verdict.result == "failed"
-            ],
-            revived=[
-                key
-                for key, claimed in self._claims.items()
-                if claimed.decided.redrive and claimed.verdict.result != "failed"
-            ],
-            suspensions=list(self._suspensions.values()),
-            new_style_at=self._new_style_at(),
-            tickets=self._tickets(),
-            outbox=[
-                # What a decision hands over is told before it: whoever has read the decision finds that, too.
-                *(
-                    NewRecord.of(topics.interactions, encode(request, traceparent=claimed.taken.traceparent))
-                    for claimed in self._claims.values()
-                    for request in claimed.verdict.requests
-                ),
-                *(NewRecord.of(topics.outcomes, claimed.told) for claimed in self._claims.values()),
-                *(parked(taken.record, reason, topics.dead) for taken, reason in self.parked),
-            ],
+        held = Held(
+            now=self.now,
+            passed=self._passed,
+            claims=self._claims,
+            cards=self._cards,
+            marked=self._marked,
+            suspensions=self._suspensions,
+            parked=self.parked,
+            new_style_at=self._known.new_style_at,
         )
-
-    def _new_style_at(self) -> dict[AppId, EpochMs]:
-        newest: dict[AppId, EpochMs] = {}
-        for click in (claimed.click for claimed in self._claims.values()):
-            if isinstance(click, InteractionReceived) and click.kind == "card_action":
-                newest[click.app_id] = max(newest.get(click.app_id, 0), click.received_at)
-        before = self._known.new_style_at
-        return {app: at for app, at in newest.items() if at >= before.get(app, 0) + NEW_STYLE_MS}
-
-    def _tickets(self) -> dict[AppId, AppTicket]:
-        """Return the newest ticket of each store app, whatever else was decided about the events that brought them."""
-        newest: dict[AppId, AppTicket] = {}
-        for event in (claimed.click for claimed in self._claims.values()):
-            if isinstance(event, InteractionReceived) and event.app_ticket is not None:
-                ticket = AppTicket(ticket=Secret(event.app_ticket), at=event.received_at)
-                newest[event.app_id] = max(newest.get(event.app_id, ticket), ticket, key=lambda one: one.at)
-        return newest
+        return as_write(held, positions, topics, settle_ms=settle_ms)
 
 
 def _delivery(click: Asked) -> DeliveryRef | None:
@@ -436,78 +319,3 @@ def _seen(card: Card | None) -> CardSeen | None:
     if card is None:
         return None
     return CardSeen(version=card.version, chat_id=ChatId(card.chat_id) if card.chat_id else None, sent_at=card.sent_at)
-
-
-def _claim_row(decided: Decided, *, answered: bool) -> ClaimRow:
-    return ClaimRow(
-        app_id=decided.app_id,
-        event_id=decided.event_id,
-        delivery_key=decided.delivery_key,
-        result=decided.result,
-        redrive=decided.redrive,
-        handler=decided.handler,
-        digest=decided.digest,
-        reason=decided.reason,
-        partition=decided.partition,
-        offset=decided.offset,
-        message_id=decided.message_id,
-        open_id=decided.open_id,
-        occurred_at=decided.occurred_at,
-        late=decided.late,
-        answered=answered,
-    )
-
-
-def _effect_row(
-    claimed: _Claimed, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs
-) -> NewEffect:
-    """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
-    click = claimed.click
-    return NewEffect(
-        app_id=click.app_id,
-        event_id=click.event_id,
-        index=planned.index,
-        tenant_key=click.tenant_key,
-        message_id=click.message_id,
-        kind=type(planned.effect).__name__,
-        target=planned.target,
-        audience=planned.audience,
-        coalesce=planned.coalesce,
-        eligibility=planned.eligibility,
-        order=planned.order,
-        due_in_ms=_wait_ms(planned, mark, settle_ms, now),
-        marked=mark is not None,
-        delivered=mark.delivered if mark is not None else None,
-        occurred_at=click.occurred_at,
-        received_at=click.received_at,
-        payload=_JSON.encode(planned.effect),
-        traceparent=claimed.taken.traceparent,
-    )
-
-
-def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs) -> int:
-    if planned.due is not None:
-        # Of a card that changes by what came back: the time of the mark, or one by which nobody waits for the answer.
-        return max(0, planned.due - now + (settle_ms if planned.eligibility == "after_answer" else 0))
-    if planned.eligibility == "at_once":
-        return 0
-    if mark is None:
-        return UNANSWERED_MS
-    # What was delivered with the answer is on the screen already.
-    return 0 if mark.delivered and isinstance(planned.effect, AnsweredCard) else settle_ms
-
-
-def _dead_letter(claimed: _Claimed) -> DeadLetter:
-    handler, verdict, click = claimed.verdict.handler, claimed.verdict, claimed.click
-    interaction, kind = claimed.kept
-    return DeadLetter(
-        app_id=click.app_id,
-        event_id=click.event_id,
-        handler=handler.name if handler else REQUEST if isinstance(click, RequestReceived) else ROUTING,
-        reason=verdict.reason or "failed",
-        interaction=interaction,
-        kind=kind,
-        message_id=click.message_id,
-        offset=claimed.taken.record.offset,
-        parks=verdict.parks,
-    )

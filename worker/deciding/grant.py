@@ -14,9 +14,9 @@ from shared.core.errors import HandlerError
 from shared.core.events import COMMAND_LINE, OURSELVES, RequestReceived, sends_a_successor
 from shared.core.ids import AppId, ChatId
 from shared.core.json_text import JsonText
-from worker.deciding.draft import Verdict
 from worker.deciding.intended import intended
 from worker.deciding.plan import plan
+from worker.deciding.verdict import Verdict
 
 UNKNOWN_APP: Final = "unknown_app"
 """Why an input of an app that this worker was not told of is not decided."""

@@ -1,0 +1,220 @@
+"""What one transaction stores of a decided batch (pure)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from shared.core.codec import Encoded, encode
+from shared.core.effects import AnsweredCard
+from shared.core.events import (
+    Asked,
+    Decided,
+    InteractionAnswered,
+    InteractionReceived,
+    PlannedEffect,
+    RequestReceived,
+)
+from shared.core.ids import AppId
+from shared.core.json_text import EpochMs
+from shared.core.secret import Secret
+from shared.eventlog.port import NewRecord, Topics
+from worker.deciding.batch import Taken, parked
+from worker.deciding.plan import UNANSWERED_MS
+from worker.deciding.rights import rights
+from worker.deciding.verdict import REQUEST, ROUTING, Verdict
+from worker.ledger.port import (
+    AppTicket,
+    CardKey,
+    CardRow,
+    ClaimKey,
+    ClaimRow,
+    DeadLetter,
+    Mark,
+    Move,
+    NewEffect,
+    Suspension,
+    Write,
+)
+
+NEW_STYLE_MS: Final = 60_000
+"""How often an app's newest new-style callback is written down at most."""
+
+_JSON: Final = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """
+    An input with everything that was decided about it, and the record that tells it.
+
+    Attributes:
+        kept: The input as it is kept if it failed: its record's value, and its ``ce_type``.
+    """
+
+    taken: Taken
+    kept: tuple[bytes, str]
+    click: Asked
+    verdict: Verdict
+    decided: Decided
+    told: Encoded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """
+    What a draft holds when its batch is decided.
+
+    Attributes:
+        now: The ledger's time when the batch was read (ms).
+        passed: The last decided record of each partition.
+        marked: The first mark of each event.
+        parked: Records that are put aside, and why.
+        new_style_at: Each app's newest new-style callback, as the ledger knew it (ms).
+    """
+
+    now: EpochMs
+    passed: Mapping[int, Taken]
+    claims: Mapping[ClaimKey, Claimed]
+    cards: Mapping[CardKey, CardRow]
+    marked: Mapping[ClaimKey, InteractionAnswered]
+    suspensions: Mapping[str, Suspension]
+    parked: Sequence[tuple[Taken, str]]
+    new_style_at: Mapping[AppId, EpochMs]
+
+
+def as_write(held: Held, positions: Mapping[int, int], topics: Topics, *, settle_ms: int) -> Write:
+    """Return a decided batch as one transaction, given the positions that it was read from."""
+    return Write(
+        moves=[
+            Move(partition=p, expected=positions[p], next=last.record.offset + 1, last_id=last.id)
+            for p, last in sorted(held.passed.items())
+        ],
+        claims=[_claim_row(claimed.decided, answered=key in held.marked) for key, claimed in held.claims.items()],
+        cards=list(held.cards.values()),
+        effects=[
+            _effect_row(claimed, effect, held.marked.get(key), settle_ms, held.now)
+            for key, claimed in held.claims.items()
+            for effect in claimed.verdict.effects
+        ],
+        tokens=[token for claimed in held.claims.values() for token in rights(claimed.click, claimed.verdict.effects)],
+        marks=[
+            Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id, delivered=mark.delivered)
+            for key, mark in held.marked.items()
+            if key not in held.claims and mark.message_id
+        ],
+        dead_letters=[_dead_letter(claimed) for claimed in held.claims.values() if claimed.verdict.result == "failed"],
+        revived=[
+            key
+            for key, claimed in held.claims.items()
+            if claimed.decided.redrive and claimed.verdict.result != "failed"
+        ],
+        suspensions=list(held.suspensions.values()),
+        new_style_at=_new_style_at(held),
+        tickets=_tickets(held),
+        outbox=[
+            # What a decision hands over is told before it: whoever has read the decision finds that, too.
+            *(
+                NewRecord.of(topics.interactions, encode(request, traceparent=claimed.taken.traceparent))
+                for claimed in held.claims.values()
+                for request in claimed.verdict.requests
+            ),
+            *(NewRecord.of(topics.outcomes, claimed.told) for claimed in held.claims.values()),
+            *(parked(taken.record, reason, topics.dead) for taken, reason in held.parked),
+        ],
+    )
+
+
+def _new_style_at(held: Held) -> dict[AppId, EpochMs]:
+    newest: dict[AppId, EpochMs] = {}
+    for click in (claimed.click for claimed in held.claims.values()):
+        if isinstance(click, InteractionReceived) and click.kind == "card_action":
+            newest[click.app_id] = max(newest.get(click.app_id, 0), click.received_at)
+    before = held.new_style_at
+    return {app: at for app, at in newest.items() if at >= before.get(app, 0) + NEW_STYLE_MS}
+
+
+def _tickets(held: Held) -> dict[AppId, AppTicket]:
+    """Return the newest ticket of each store app, whatever else was decided about the events that brought them."""
+    newest: dict[AppId, AppTicket] = {}
+    for event in (claimed.click for claimed in held.claims.values()):
+        if isinstance(event, InteractionReceived) and event.app_ticket is not None:
+            ticket = AppTicket(ticket=Secret(event.app_ticket), at=event.received_at)
+            newest[event.app_id] = max(newest.get(event.app_id, ticket), ticket, key=lambda one: one.at)
+    return newest
+
+
+def _claim_row(decided: Decided, *, answered: bool) -> ClaimRow:
+    return ClaimRow(
+        app_id=decided.app_id,
+        event_id=decided.event_id,
+        delivery_key=decided.delivery_key,
+        result=decided.result,
+        redrive=decided.redrive,
+        handler=decided.handler,
+        digest=decided.digest,
+        reason=decided.reason,
+        partition=decided.partition,
+        offset=decided.offset,
+        message_id=decided.message_id,
+        open_id=decided.open_id,
+        occurred_at=decided.occurred_at,
+        late=decided.late,
+        answered=answered,
+    )
+
+
+def _effect_row(
+    claimed: Claimed, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs
+) -> NewEffect:
+    """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
+    click = claimed.click
+    return NewEffect(
+        app_id=click.app_id,
+        event_id=click.event_id,
+        index=planned.index,
+        tenant_key=click.tenant_key,
+        message_id=click.message_id,
+        kind=type(planned.effect).__name__,
+        target=planned.target,
+        audience=planned.audience,
+        coalesce=planned.coalesce,
+        eligibility=planned.eligibility,
+        order=planned.order,
+        due_in_ms=_wait_ms(planned, mark, settle_ms, now),
+        marked=mark is not None,
+        delivered=mark.delivered if mark is not None else None,
+        occurred_at=click.occurred_at,
+        received_at=click.received_at,
+        payload=_JSON.encode(planned.effect),
+        traceparent=claimed.taken.traceparent,
+    )
+
+
+def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs) -> int:
+    if planned.due is not None:
+        # Of a card that changes by what came back: the time of the mark, or one by which nobody waits for the answer.
+        return max(0, planned.due - now + (settle_ms if planned.eligibility == "after_answer" else 0))
+    if planned.eligibility == "at_once":
+        return 0
+    if mark is None:
+        return UNANSWERED_MS
+    # What was delivered with the answer is on the screen already.
+    return 0 if mark.delivered and isinstance(planned.effect, AnsweredCard) else settle_ms
+
+
+def _dead_letter(claimed: Claimed) -> DeadLetter:
+    handler, verdict, click = claimed.verdict.handler, claimed.verdict, claimed.click
+    interaction, kind = claimed.kept
+    return DeadLetter(
+        app_id=click.app_id,
+        event_id=click.event_id,
+        handler=handler.name if handler else REQUEST if isinstance(click, RequestReceived) else ROUTING,
+        reason=verdict.reason or "failed",
+        interaction=interaction,
+        kind=kind,
+        message_id=click.message_id,
+        offset=claimed.taken.record.offset,
+        parks=verdict.parks,
+    )

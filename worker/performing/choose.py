@@ -72,7 +72,8 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     call = _first(ready, alive, more=leased.more)
     if call is None and unanswered is not None and len(eligible) < len(due):
         return Choice(superseded=superseded, hold_ms=_hold_ms(unanswered, now))
-    if call is None and (held := [head.due - now for head in alive if head.due > now]) and len(held) < len(alive):
+    held = [head.due - now for head in alive if head.due > now]
+    if call is None and held and len(held) < len(alive) and not leased.more:
         return Choice(superseded=superseded, hold_ms=min(held))  # What is due waits for what is not.
     if call is None and leased.resend is not None and not leased.more:
         return Choice(superseded=superseded, call=leased.resend, again=True)

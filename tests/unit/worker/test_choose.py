@@ -216,3 +216,9 @@ def test_a_card_for_one_person_replaces_nobody_elses() -> None:
     """Each audience has a newest one of its own."""
     heads = [head("e1", order=1, audience="ou_1"), head("e2", order=2, audience="ou_2")]
     assert () == tuple(choose(leased(*heads), NOW).superseded)
+
+
+def test_a_target_with_more_than_was_shown_is_looked_at_again_at_once() -> None:
+    """What is due may have been superseded only by what stands behind."""
+    heads = [head("e1", order=1), head("e2", order=2, due=NOW + 300)]
+    assert (None, 0) == (choose(leased(*heads, more=True), NOW).call, choose(leased(*heads, more=True), NOW).hold_ms)

@@ -6,80 +6,28 @@ transaction. User code is called through ``call``, which the thread runner provi
 replaying recorded decisions works the same way.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeVar, assert_never
+from collections.abc import Collection, Mapping
+from typing import assert_never
 
 from shared.app.app import App
-from shared.app.decide import run
-from shared.app.handler import Handler
-from shared.app.interaction import Interaction
-from shared.app.known import check_known
-from shared.app.race import enter, lose
-from shared.app.subject import subject_of
 from shared.core.callers import NOBODY, Callers
 from shared.core.codec import decode
-from shared.core.decision import UNCHANGED, Card, Decision
-from shared.core.effects import Effect, OnCard
-from shared.core.errors import HandlerError, Undecodable
+from shared.core.errors import Undecodable
 from shared.core.events import (
-    Asked,
     CallReturned,
     Event,
-    Heard,
     InteractionAnswered,
     InteractionReceived,
-    PlannedEffect,
     RedriveRequested,
     RequestReceived,
     TimerFired,
 )
 from shared.core.ids import AppId
-from shared.core.json_text import EpochMs, json_text
-from shared.core.races import Counted, Lost, Won
-from shared.feishu.callback import APP_TICKET
+from shared.core.json_text import EpochMs
 from worker.deciding.batch import Batch, Taken
 from worker.deciding.draft import Draft
-from worker.deciding.failing import PARKED
-from worker.deciding.grant import UNKNOWN_APP, grant
-from worker.deciding.intended import intended
-from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
-from worker.deciding.suspension import is_suspended
-from worker.deciding.verdict import ROUTING, Verdict
+from worker.deciding.judge import Call, Judge, Place
 from worker.ledger.port import Known, Redrivable
-from worker.policy import refuse_click
-
-_T = TypeVar("_T")
-
-STANDS_STILL: Final = Verdict(result="failed", reason=PARKED, parks=True)
-"""What becomes of inputs of a card that stands still."""
-
-LATE_MS: Final = 5_000
-"""A click this much older than its card's newest decided one no longer repaints the card."""
-
-TWIN_MS: Final = 600_000
-"""A legacy callback within this time of a new-style one of its app is the same click, pushed a second time."""
-
-
-class MissedDeadline(HandlerError):
-    """The handler did not come back in time."""
-
-
-class Call(Protocol):
-    """Calls user code, under deadlines."""
-
-    def __call__(self, step: Callable[[], _T], /) -> _T:
-        """
-        Return what ``step`` returns.
-
-        Raises:
-            MissedDeadline: It did not come back in time.
-            HandlerError: It raised this.
-        """
-
-    @property
-    def spent(self) -> bool:
-        """The batch's time for user code is used up: commit what is decided, the rest follows."""
 
 
 def decide(
@@ -101,7 +49,7 @@ def decide(
     """
     draft = Draft(known)
     is_shared = len({id(app) for app in apps.values()}) == 1
-    judge = _Judge(
+    judge = Judge(
         draft=draft,
         new_style=_new_style(batch, known),
         apps=apps,
@@ -125,9 +73,9 @@ def decide(
             ):
                 draft.skip()
             case InteractionReceived() as click:
-                draft.claim(taken, click, judge.verdict(click, _Place(offset=taken.record.offset)))
+                draft.claim(taken, click, judge.verdict(click, Place(offset=taken.record.offset)))
             case CallReturned() | TimerFired() as told:
-                draft.claim(taken, told, judge.heard(told, _Place(offset=taken.record.offset)))
+                draft.claim(taken, told, judge.heard(told, Place(offset=taken.record.offset)))
             case RequestReceived() as request:
                 draft.claim(taken, request, judge.asked(request, taken.record.offset))
             case _ as unreachable:
@@ -136,11 +84,11 @@ def decide(
     return draft
 
 
-def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: "_Judge") -> None:
+def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: Judge) -> None:
     """Decide an input again that failed, if it still is one: from what was kept of it, once for each redrive."""
     letter = draft.redrivable(redrive)
     kept = None if letter is None else _kept(letter)
-    place = _Place(offset=taken.record.offset, redriven=True)
+    place = Place(offset=taken.record.offset, redriven=True)
     match kept:
         case InteractionReceived() | CallReturned() | TimerFired() if letter is not None:
             draft.redecide(taken, kept, judge.heard(kept, place), letter, redrive.n)
@@ -155,199 +103,6 @@ def _kept(letter: Redrivable) -> Event | None:
         return decode([("ce_type", letter.kind.encode())], letter.interaction)
     except Undecodable:
         return None  # Of a newer program: it stays a dead letter.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where an input lies, and whether it is decided again: then its answer is long over."""
-
-    offset: int
-    redriven: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judge:
-    """
-    What one interaction is judged by: what is known, whose turn it is, and how user code is called.
-
-    Attributes:
-        is_shared: All apps have the same handlers.
-    """
-
-    draft: Draft
-    new_style: Mapping[AppId, EpochMs]
-    apps: Mapping[AppId, App]
-    call: Call
-    is_shared: bool
-    callers: Callers
-    stores: Collection[AppId]
-
-    def verdict(self, click: InteractionReceived, place: _Place) -> Verdict:
-        """Return what becomes of a click: the rules in their order, then its handler."""
-        if click.kind == "card_action_v1" and abs(click.received_at - self.new_style.get(click.app_id, 0)) < TWIN_MS:
-            return Verdict(result="twin")
-        if reason := refuse_click(self.draft.face(click), click.occurred_at):
-            return Verdict(result="refused", reason=reason)
-        return self.heard(click, place)
-
-    def asked(self, request: RequestReceived, offset: int) -> Verdict:
-        """Return what becomes of a request."""
-        if self._stands_still(request):
-            return STANDS_STILL
-        return grant(
-            request,
-            self.apps.keys(),
-            self.callers,
-            offset=offset,
-            chat_id=self.draft.chat_of(request),
-            stores=self.stores,
-            content=self.draft.content(request),
-        )
-
-    def heard(self, click: Heard, place: _Place) -> Verdict:
-        """Return what the handler of an input decides, or why it does not."""
-        if self._stands_still(click):
-            return STANDS_STILL
-        app = self.apps.get(click.app_id)
-        if app is None:
-            # A dead letter keeps it whole, so that it can be decided when the worker is told of the app.
-            return Verdict(result="failed", reason=UNKNOWN_APP)
-        handler = None
-        try:
-            handler = self._routed(click, app)
-            return _ignored(click) if handler is None else self._handled(click, app, handler, place)
-        except MissedDeadline:
-            self.draft.missed(self._filed(click, handler))
-            return _failed("deadline", click, handler)
-        except HandlerError as error:
-            return _failed(str(error), click, handler)
-
-    def _stands_still(self, asked: Asked) -> bool:
-        """Say whether an input's card waits for another input to be decided first."""
-        first = self.draft.parked_behind(asked)
-        return first is not None and first != asked.event_id
-
-    def _routed(self, click: Heard, app: App) -> Handler | None:
-        """Find the handler: under deadlines where predicates are asked, for they are user code and may hang."""
-        if not app.asks_predicates(click):
-            return app.handler_for(click)
-        if is_suspended(self.draft.suspension(self._filed(click)), self.draft.now):
-            raise HandlerError("suspended")
-        handler = self.call(lambda: app.handler_for(click))
-        self.draft.kept(self._filed(click))
-        return handler
-
-    def _filed(self, click: Heard, handler: Handler | None = None) -> str:
-        """Return what a handler, or routing, is suspended under: its name, if all apps share the handlers."""
-        name = ROUTING if handler is None else handler.name
-        return name if self.is_shared else f"{click.app_id}/{name}"
-
-    def _handled(self, click: Heard, app: App, handler: Handler, place: _Place) -> Verdict:
-        if isinstance(click, InteractionReceived):
-            return self._entered(click, app, handler, place)
-        card = self.draft.card(click)
-        decision = self._run(click, app, handler, lambda: run(handler, subject_of(click), card))
-        return self._planned(Verdict(result="decided", handler=handler, seen=card), click, decision, None, place)
-
-    def _entered(self, click: InteractionReceived, app: App, handler: Handler, place: _Place) -> Verdict:
-        """Return what becomes of an interaction by its handler's race rule, if it has one."""
-        card = self.draft.card(click)
-        rank, seen = enter(handler, Interaction(click), card)
-        answer = None if place.redriven else plan_answer(click, offset=place.offset)
-        met = Verdict(result="decided", handler=handler, seen=card)
-        match rank:
-            case Won(added=added):
-                decision = self._run(click, app, handler, lambda: run(handler, seen, card))
-                return self._planned(replace(met, added=added), click, decision, answer, place)
-            case Counted(added=added):
-                return self._planned(replace(met, result="counted", added=added), click, Decision(), answer, place)
-            case Lost(reason=reason):
-                decision = self._lost(click, app, handler, seen, card)
-                content = card.content_text if card else None
-                restored = None if place.redriven else plan_restored(click, content, offset=place.offset)
-                return self._planned(replace(met, result="refused", reason=reason), click, decision, restored, place)
-            case _ as unreachable:
-                assert_never(unreachable)
-
-    def _lost(
-        self, click: InteractionReceived, app: App, handler: Handler, seen: Interaction, card: Card | None
-    ) -> Decision:
-        late = handler.lost
-        return Decision() if late is None else self._run(click, app, handler, lambda: lose(late, seen, card))
-
-    def _run(self, click: Heard, app: App, handler: Handler, step: Callable[[], Decision]) -> Decision:
-        filed = self._filed(click, handler)
-        if is_suspended(self.draft.suspension(filed), self.draft.now):
-            raise HandlerError("suspended")
-        decision = self.call(step)
-        self.draft.kept(filed)
-        check_known(app, handler, decision.effects)
-        return decision
-
-    def _planned(
-        self,
-        verdict: Verdict,
-        click: Heard,
-        decision: Decision,
-        answer: PlannedEffect | None,
-        place: _Place,
-    ) -> Verdict:
-        """Return the verdict with what was decided; ``answer`` is what follows from the card of the click's answer."""
-        keeps_state = decision.state is UNCHANGED
-        late = self._is_late(click)
-        repaints = not (late and keeps_state)
-        wanted = [effect for effect in decision.effects if repaints or not _repaints(effect, click)]
-        # Of a late click, the answer was painted before what the newer ones have shown since.
-        first = (answer,) if answer is not None and repaints else ()
-        planned = (*first, *self._effects(wanted, click, place))
-        return replace(
-            verdict,
-            effects=planned,
-            requests=tuple(
-                hand_over(effect, click, index=index)
-                for index, effect in enumerate(wanted, 1)
-                if is_about_another_card(effect, click)
-            ),
-            state=None if keeps_state else json_text(decision.state),
-            content=intended(planned, self.draft.content(click)),
-            late=late,
-        )
-
-    def _is_late(self, click: Heard) -> bool:
-        if not isinstance(click, InteractionReceived):
-            return False  # What came back, or came due, is decided on what newer clicks have left.
-        newest = self.draft.newest_at(click)
-        return newest is not None and click.occurred_at < newest - LATE_MS
-
-    def _effects(self, effects: list[Effect], click: Heard, place: _Place) -> tuple[PlannedEffect, ...]:
-        chat_id, answered_at = self.draft.chat_of(click), self.draft.answered_at(click)
-        return tuple(
-            plan(
-                effect,
-                click,
-                index=index,
-                offset=place.offset,
-                chat_id=chat_id,
-                redriven=place.redriven,
-                answered_at=answered_at,
-            )
-            for index, effect in enumerate(effects, 1)
-            if not is_about_another_card(effect, click)
-        )
-
-
-def _repaints(effect: Effect, click: Heard) -> bool:
-    return isinstance(effect, OnCard) and not is_about_another_card(effect, click)
-
-
-def _failed(reason: str, click: Heard, handler: Handler | None) -> Verdict:
-    parks = handler is not None and handler.on_error == "park_card" and click.message_id is not None
-    return Verdict(result="failed", reason=reason, handler=handler, parks=parks)
-
-
-def _ignored(click: Heard) -> Verdict:
-    is_ticket = isinstance(click, InteractionReceived) and click.event_type == APP_TICKET
-    return Verdict(result="ignored", reason=APP_TICKET if is_ticket else None)
 
 
 def _new_style(batch: Batch, known: Known) -> dict[AppId, EpochMs]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
 from shared.core.errors import CardwireError, HandlerError
-from worker.deciding.decide import Call, MissedDeadline
 from worker.deciding.draft import Draft
+from worker.deciding.judge import Call, MissedDeadline
 
 HANDLER_S: Final = 2.0
 """How long one handler may take."""

@@ -8,14 +8,7 @@ import msgspec
 
 from shared.core.codec import Encoded, encode
 from shared.core.effects import AnsweredCard
-from shared.core.events import (
-    Asked,
-    Decided,
-    InteractionAnswered,
-    InteractionReceived,
-    PlannedEffect,
-    RequestReceived,
-)
+from shared.core.events import Asked, Decided, InteractionAnswered, InteractionReceived, PlannedEffect, RequestReceived
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret

@@ -19,8 +19,9 @@ from shared.core.json_text import JsonText
 from shared.eventlog.port import MAX_RECORD_BYTES, NewRecord, Record
 from tests.support.facts import APP, CARD, CHAT, NOW, TOPICS, changed, click, mark, record, records
 from worker.deciding.batch import take
-from worker.deciding.decide import LATE_MS, TWIN_MS, MissedDeadline, decide
+from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
+from worker.deciding.judge import LATE_MS, TWIN_MS, MissedDeadline
 from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Suspension, Write
 
 _T = TypeVar("_T")

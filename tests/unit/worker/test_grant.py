@@ -16,8 +16,9 @@ from shared.core.json_text import JsonText
 from tests.support.facts import APP, CARD, NOW, TENANT, TOPICS, click, records
 from tests.unit.worker.test_decide import Direct, counting, decisions
 from worker.deciding.batch import take
-from worker.deciding.decide import LATE_MS, decide
+from worker.deciding.decide import decide
 from worker.deciding.grant import NO_TENANT, UNKNOWN_APP, UNKNOWN_CALLER, is_against
+from worker.deciding.judge import LATE_MS
 from worker.deciding.verdict import REQUEST
 from worker.ledger.port import CardKey, CardRow, ClaimKey, FaceRow, Known, Write
 

@@ -17,10 +17,11 @@ from shared.core.events import Action, InteractionReceived
 from shared.core.ids import AppId
 from tests.support.facts import APP, NOW, TOPICS, click, mark, records
 from worker.deciding.batch import Batch, take
-from worker.deciding.decide import Call, decide
+from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
 from worker.deciding.grant import UNKNOWN_APP
 from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck
+from worker.deciding.judge import Call
 from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
 from worker.deciding.verdict import ROUTING
 from worker.ledger.port import Known, Suspension

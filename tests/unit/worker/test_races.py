@@ -16,7 +16,7 @@ from shared.core.json_text import JsonText, json_text
 from shared.core.races import Standing
 from tests.support.facts import APP, CARD, NOW, click
 from tests.unit.worker.test_decide import decisions, drafted, written
-from worker.deciding.decide import LATE_MS
+from worker.deciding.judge import LATE_MS
 from worker.ledger.port import CardKey, CardRow, FaceRow, Known, Suspension
 
 ANSWER = JsonText('{"answer":1}')

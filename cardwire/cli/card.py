@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from cardwire.cli.database import DatabaseSettings
 from cardwire.cli.moments import Moment, What, card_facts, moments
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
+from cardwire.cli.terminal import plain, time_text
 from shared.core.errors import CardwireError, ConfigError
 from shared.core.ids import AppId, MessageId
 from shared.core.json_text import EpochMs
@@ -34,7 +34,6 @@ _COLOURS: Final[Mapping[What, str]] = {
     "waiting": "yellow",
     "dead_letter": "red",
 }
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NoSuchCard(CardwireError):
@@ -117,9 +116,7 @@ def _print(history: CardHistory) -> None:
 
 def _headline(history: CardHistory) -> Text:
     facts = card_facts(history)
-    head = Text.assemble(
-        (_plain(history.message_id), "bold"), f" of {_plain(history.app_id)}, version {history.version}"
-    )
+    head = Text.assemble((plain(history.message_id), "bold"), f" of {plain(history.app_id)}, version {history.version}")
     if history.sent_at is not None:
         for word, name in (("clicked", "clickable_until"), ("updated", "updatable_until")):
             until = facts[name]
@@ -127,40 +124,28 @@ def _headline(history: CardHistory) -> Text:
     else:
         head.append("\nsent by somebody else, so its age is not known")
     if history.successor is not None:
-        head.append(f"\nhad expired, and was followed by {_plain(history.successor)}")
+        head.append(f"\nhad expired, and was followed by {plain(history.successor)}")
     for api, until in history.silent_until.items():
         head.append(f"\nthe platform wants no call of {api} until {_time(until)}", style="yellow")
     for letter in history.letters:
         if letter.parks:
-            head.append(
-                f"\nstands still until {_plain(letter.event_id)} is decided (cardwire dlq redrive)", style="red"
-            )
+            head.append(f"\nstands still until {plain(letter.event_id)} is decided (cardwire dlq redrive)", style="red")
     if history.tokens:
         left, until = sum(token.uses_left for token in history.tokens), max(token.until for token in history.tokens)
         head.append(f"\nuses left of its clicks' tokens: {left}, the last until {_time(until)}")
     for one in history.suspended:
-        head.append(f"\nthe handler {_plain(one.handler)} is suspended until {_time(one.until)}", style="red")
+        head.append(f"\nthe handler {plain(one.handler)} is suspended until {_time(one.until)}", style="red")
     if history.older:
         head.append(f"\n{history.older} older clicks are not shown: --last {len(history.inputs) + history.older}")
     return head
 
 
 def _text(one: Moment) -> Text:
-    text = Text(_plain(one.text))
+    text = Text(plain(one.text))
     if one.event_id is not None:
-        text.append(f"  {_plain(one.event_id)}", style="dim")
+        text.append(f"  {plain(one.event_id)}", style="dim")
     return text
 
 
 def _time(at: EpochMs | None) -> str:
-    if at is None:
-        return ""
-    try:
-        return f"{(_EPOCH + timedelta(milliseconds=at)):%Y-%m-%d %H:%M:%S}.{at % 1000:03}Z"
-    except OverflowError:
-        return str(at)  # A signed callback may claim any time.
-
-
-def _plain(text: str) -> str:
-    """Return what came from outside as it may stand on a terminal: nothing that moves its cursor."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return "" if at is None else time_text(at)

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.console import Console
@@ -24,6 +23,7 @@ from rich.text import Text
 from cardwire.cli.letters import KINDS, Letter, Wish, facts, in_order, of_effect, of_input, of_record
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
+from cardwire.cli.terminal import plain, time_text
 from shared.core.codec import encode
 from shared.core.errors import CardwireError, ConfigError
 from shared.core.events import RedriveRequested
@@ -35,6 +35,9 @@ from shared.eventlog.port import EventLog, NewRecord, Topics
 from shared.settings import LogSettings, load, section
 from worker.ledger.port import ClaimKey, EffectKey
 from worker.settings import ledger_url
+
+if TYPE_CHECKING:
+    from worker.ledger.sql_ledger import SqlLedger
 
 PAGE: Final = 500
 SECRETS: Final = frozenset({"card_token", "preview_token", "app_ticket", "token"})
@@ -89,8 +92,8 @@ def show_letter(env: Mapping[str, str], letter_id: str, *, with_body: bool, as_j
             typer.echo(json.dumps(told, ensure_ascii=False))
             continue
         for name, value in told.items():
-            text = _time(letter.at) if name == "at" else value if isinstance(value, str) else json.dumps(value)
-            typer.echo(f"{name:<12} {_plain(str(text))}")
+            text = time_text(letter.at) if name == "at" else value if isinstance(value, str) else json.dumps(value)
+            typer.echo(f"{name:<12} {plain(str(text))}")
 
 
 def redrive(env: Mapping[str, str], wish: Wish, *, everything: bool, dry_run: bool, as_json: bool) -> None:
@@ -130,7 +133,7 @@ def redrive(env: Mapping[str, str], wish: Wish, *, everything: bool, dry_run: bo
 class _Place:
     """Ledger and log of a deployment."""
 
-    ledger: Any
+    ledger: "SqlLedger"
     log: EventLog
     topics: Topics
 
@@ -225,10 +228,10 @@ def _print(letters: Sequence[Letter], *, as_json: bool) -> None:
     for letter in letters:
         marked = replace(letter, reason=f"{letter.reason} (its card stands still)") if letter.parks else letter
         cells = (
-            _time(marked.at), marked.kind, marked.what, marked.reason,
+            time_text(marked.at), marked.kind, marked.what, marked.reason,
             "" if marked.code is None else str(marked.code), marked.message_id or "", marked.id,
         )  # fmt: skip
-        table.add_row(*(Text(_plain(cell)) for cell in cells))
+        table.add_row(*(Text(plain(cell)) for cell in cells))
     Console(highlight=False).print(table)
 
 
@@ -240,14 +243,3 @@ def _masked(value: Any) -> Any:
             return [_masked(part) for part in value]
         case _:
             return value
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def _time(at: EpochMs) -> str:
-    try:
-        return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S}Z"
-    except (ValueError, OverflowError, OSError):
-        return str(at)

@@ -82,15 +82,19 @@ def waits_for(effect: CardEffect, history: CardHistory) -> WaitsFor:
     standing = history.standings.get(effect.target)
     if standing is not None and standing.leased_until > history.now:
         return "call_under_way"
-    if effect.due > history.now and effect.kind == "Remind":
-        return "its_time"
-    if effect.due > history.now and effect.k:
-        return "back_off"
     if effect.due > history.now:
-        return "answered_mark" if effect.marked_at is None else "settle_gap"
+        return _waits_until_due(effect)
     if _is_behind(effect, history.effects):
         return "earlier_effect"
     return "pace" if standing is not None and standing.paced_until > history.now else "worker"
+
+
+def _waits_until_due(effect: CardEffect) -> WaitsFor:
+    if effect.k:
+        return "back_off"
+    if effect.eligibility == "at_once":
+        return "its_time"
+    return "answered_mark" if effect.marked_at is None else "settle_gap"
 
 
 def _is_behind(effect: CardEffect, others: Sequence[CardEffect]) -> bool:

@@ -1,128 +1,94 @@
-"""What a call came to, as it is stored (pure, chance aside)."""
+"""One call, and what is told of it however it ends. Never raises for what the platform does."""
 
-from collections.abc import Callable
-from typing import assert_never
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
 
-from shared.core.effects import Reply, SendCard
-from shared.core.events import sends_a_successor
-from shared.core.ids import chat_target
-from worker.ledger.port import Applied, FaceRow
-from worker.performing.called import Called, handed_back, is_state, told_means, uses_left
-from worker.performing.failed import failed, repetition_failed
-from worker.performing.performed import Done, Found, FoundEntity, NoToken, Rejected, Unreached, Unsure
+from shared.clock import Clock
+from shared.core.events import CARD, EVERYBODY, NAME
+from shared.core.json_text import EpochMs, JsonText
+from shared.eventlog.port import NewRecord
+from worker.ledger.port import FaceRow, Head
+from worker.performing.perform import find_chat, find_entity, perform
 from worker.performing.prepare import Job
-from worker.performing.returning import TOO_LARGE, too_large
-from worker.performing.turn import Result
+from worker.performing.returning import brought
+from worker.platform.client import Platform
+from worker.platform.performed import Done, Failure, Found, FoundEntity, Unsure
+from worker.policy import FindChat, FindEntity, Go
 
 
-def result(called: Called, chance: Callable[[], float]) -> Result:
-    """Return what is stored of a call (pure, chance aside)."""
-    match called.performed:
-        case Done() as done:
-            return _done(called, done)
-        case Found() as found:
-            return _found(called, found)
-        case FoundEntity() as found:
-            return _found_entity(called, found)
-        case Rejected() | Unsure() | Unreached() | NoToken() as failure:
-            return (
-                repetition_failed(called, failure) if called.job.turn.choice.again else failed(called, failure, chance)
-            )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """
+    A call that was made: what it came to, and when (ms, ledger's clock).
+
+    Attributes:
+        pace_ms: How long its target is left alone from now on.
+    """
+
+    job: Job
+    performed: Done | Found | FoundEntity | Failure
+    started_at: EpochMs
+    now: EpochMs
+    pace_ms: int
+
+
+async def attempt(job: Job, platform: Platform, clock: Clock, *, ahead_ms: int, pace_ms: int) -> Attempt:
+    """
+    Make a job's call.
+
+    Args:
+        ahead_ms: How far the ledger's clock is ahead of ours.
+        pace_ms: How far apart the starts of calls to this target are.
+    """
+    began = clock.monotonic()
+    started_at = clock.now() + ahead_ms
+    performed: Done | Found | FoundEntity | Failure
+    match job.ruling:
+        case Go():
+            performed = await perform(platform, job.effect, job.head, job.means)
+        case FindEntity(message_id=message_id):
+            performed = await find_entity(platform, job.head.app_id, job.head.tenant_key, message_id)
+        case FindChat(message_id=message_id):
+            performed = await find_chat(platform, job.head.app_id, job.head.tenant_key, message_id)
         case _ as unreachable:
             assert_never(unreachable)
-
-
-def _done(called: Called, done: Done) -> Result:
-    job, head = called.job, called.job.head
-    unfit = too_large(done.data)
-    told = job.turn.tell(
-        head,
-        "succeeded" if unfit is None else "failed",
-        now=called.now,
-        attempts=head.attempts + 1,
-        folded=job.turn.folded(head),
-        started_at=called.started_at,
-        http_status=done.http_status,
-        code=0,
-        log_id=done.log_id,
-        sent_message_id=done.sent_message_id,
-        sent_at=done.sent_at,
-        chat_id=done.chat_id,
-        shown=done.shown,
-        shown_order=head.order if done.shown else None,
-        card_format=done.card_format,
-        reason=None if unfit is None else TOO_LARGE,
-        **told_means(job),
-        uses_left=uses_left(job),
-    )
-    return job.turn.settled(
-        called.now,
-        (head, told),
-        called=True,
-        pace_ms=called.pace_ms,
-        # A wish that was due before this call is granted by it; one that is not yet due stays.
-        resend="keep" if job.turn.leased.resend is None else "clear",
-        applied=_applied(job),
-        face=_face(job, done),
-        linked=_succeeded_card(job, done),
-        records=handed_back(called, value=None if unfit else done.data, error=unfit),
+    took_ms = round((clock.monotonic() - began) * 1000)
+    return Attempt(
+        job=job,
+        performed=performed,
+        started_at=started_at,
+        now=clock.now() + ahead_ms,
+        pace_ms=max(0, pace_ms - took_ms),
     )
 
 
-def _succeeded_card(job: Job, done: Done) -> FaceRow | None:
-    """Return the old card, with its link, if what was sent stands in its place."""
-    head = job.head
-    if done.sent_message_id is None or head.message_id is None or not sends_a_successor(head.event_id):
-        return None
-    return FaceRow(app_id=head.app_id, message_id=head.message_id, successor=done.sent_message_id)
+def told_means(job: Job, outran: FaceRow | None = None) -> dict[str, Any]:
+    """Return what is told of how it was done: the way of a card, the sequence of an operation."""
+    way = job.means.way
+    told: dict[str, Any] = {} if way is None else {"way": way.by, "because": way.because}
+    if job.begun is not None and job.begun.sequence is not None:
+        told["sequence"] = outran.sequence if outran is not None else job.begun.sequence
+    return told
 
 
-def _found(called: Called, found: Found) -> Result:
-    job, head = called.job, called.job.head
-    if found.chat_id is None or head.message_id is None:
-        told = job.turn.tell(head, "refused", now=called.now, reason="no_chat")
-        return job.turn.settled(called.now, (head, told))
-    return job.turn.settled(
-        called.now,
-        moved={head.key: chat_target(found.chat_id)},
-        face=FaceRow(app_id=head.app_id, message_id=head.message_id, chat_id=found.chat_id),
-    )
+def uses_left(job: Job, *, refunded: bool = False) -> int | None:
+    """Return what is left of the right that the call used."""
+    left = job.begun.uses_left if job.begun is not None else None
+    return None if left is None else left + refunded
 
 
-def _found_entity(called: Called, found: FoundEntity) -> Result:
-    job, head = called.job, called.job.head
-    if found.card_id is None or head.message_id is None:
-        told = job.turn.tell(head, "refused", now=called.now, reason="no_entity")
-        return job.turn.settled(called.now, (head, told))
-    face = FaceRow(app_id=head.app_id, message_id=head.message_id, card_id=found.card_id)
-    return job.turn.settled(called.now, face=face)
+def may_have_happened(attempt: Attempt) -> bool:
+    """Say whether nobody knows if the platform did it."""
+    return isinstance(attempt.performed, Unsure) and isinstance(attempt.job.ruling, Go)
 
 
-def _applied(job: Job) -> Applied | None:
-    head = job.head
-    if not is_state(head):
-        return None
-    return Applied(occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index)
+def is_state(head: Head) -> bool:
+    """Say whether an effect is what its target shows to all from then on: a card, or a chat's name."""
+    return head.audience == EVERYBODY and head.coalesce in {CARD, NAME}
 
 
-def _face(job: Job, done: Done) -> FaceRow | None:
-    """Return what is now known of a card: one that we sent, with its age, or one that shows our update."""
-    head = job.head
-    if isinstance(job.effect, SendCard | Reply) and job.effect.card is not None and done.sent_message_id is not None:
-        return FaceRow(
-            app_id=head.app_id,
-            message_id=done.sent_message_id,
-            chat_id=done.chat_id,
-            sent_at=done.sent_at,
-            sent=job.effect.card,
-            card_format=done.card_format,
-        )
-    if done.shown is not None and head.message_id is not None:
-        return FaceRow(
-            app_id=head.app_id,
-            message_id=head.message_id,
-            shown=done.shown,
-            shown_order=head.order,
-            card_format=done.card_format,
-        )
-    return None
+def handed_back(attempt: Attempt, *, value: JsonText | None = None, error: str | None = None) -> Sequence[NewRecord]:
+    """Return the record by which an effect comes back to its handler, if it is one that does."""
+    job = attempt.job
+    return brought(job.head, job.effect, now=attempt.now, topics=job.turn.topics, value=value, error=error)

@@ -8,14 +8,14 @@ from shared.core.events import TOO_OLD
 from shared.eventlog.port import NewRecord
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import FaceRow
-from worker.performing.called import Called, handed_back, is_state, may_have_happened, told_means, uses_left
+from worker.performing.attempt import Attempt, handed_back, is_state, may_have_happened, told_means, uses_left
 from worker.performing.perform import SEQUENCE
-from worker.performing.performed import Failure, NoToken, Rejected, Unreached, Unsure
 from worker.performing.prepare import Job
 from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, counts, last_attempt_at
 from worker.performing.succession import succession
 from worker.performing.turn import Result
 from worker.platform.client import DEADLINE_S
+from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 
 AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
 """When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""
@@ -25,11 +25,11 @@ _REASONS: Final = {300309: "streaming_off", 200510: "streaming_off", 200850: "st
 """What a refusal means, where that says more than that the platform refused."""
 
 
-def failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Result:
+def failed(attempt: Attempt, failure: Failure, chance: Callable[[], float]) -> Result:
     """Return what is stored of an effect whose call failed: another attempt, or that there is none."""
-    job, head = called.job, called.job.head
+    job, head = attempt.job, attempt.job.head
     attempts = head.attempts + counts(failure)
-    outran = _outran(called, failure)
+    outran = _outran(attempt, failure)
     following = (
         GiveUp(reason="platform_refused")
         if outran is False
@@ -37,7 +37,7 @@ def failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Res
             failure,
             failures=head.k + 1,
             attempts=attempts,
-            now=called.now,
+            now=attempt.now,
             last_at=last_attempt_at(job.effect, head=head, face=job.turn.leased.face),
             chance=chance,
         )
@@ -48,12 +48,12 @@ def failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Res
     told = job.turn.tell(
         head,
         "failed",
-        now=called.now,
+        now=attempt.now,
         retry_in_ms=retry_in_ms,
         attempts=attempts,
         folded=job.turn.folded(head),
-        begun=head.begun_at is not None or may_have_happened(called),
-        started_at=called.started_at,
+        begun=head.begun_at is not None or may_have_happened(attempt),
+        started_at=attempt.started_at,
         code=error.code if error else None,
         http_status=error.http_status if error else None,
         log_id=error.log_id if error else None,
@@ -62,24 +62,24 @@ def failed(called: Called, failure: Failure, chance: Callable[[], float]) -> Res
         uses_left=uses_left(job, refunded=unused),
     )
     return job.turn.settled(
-        called.now,
+        attempt.now,
         (head, told),
-        called=may_have_happened(called),
-        pace_ms=called.pace_ms,
-        resend=_resend(called),
+        called=may_have_happened(attempt),
+        pace_ms=attempt.pace_ms,
+        resend=_resend(attempt),
         face=outran or _too_old(job, error),
         refund=job.counted if unused else None,
         block_ms=api_pause_ms(failure),
-        records=[] if isinstance(following, RetryIn) else _told_on(called, following.reason, error),
+        records=[] if isinstance(following, RetryIn) else _told_on(attempt, following.reason, error),
     )
 
 
-def _told_on(called: Called, reason: str, error: PlatformError | None) -> Sequence[NewRecord]:
+def _told_on(attempt: Attempt, reason: str, error: PlatformError | None) -> Sequence[NewRecord]:
     """Return what goes into the log when nothing more is tried: to whom it should come back, or a card instead."""
-    job = called.job
+    job = attempt.job
     if error is not None and error.code == TOO_OLD:
-        return succession(job.effect, job.head, now=called.now, topics=job.turn.topics)
-    return handed_back(called, error=_in_words(reason, error))
+        return succession(job.effect, job.head, now=attempt.now, topics=job.turn.topics)
+    return handed_back(attempt, error=_in_words(reason, error))
 
 
 def _too_old(job: Job, error: PlatformError | None) -> FaceRow | None:
@@ -95,18 +95,18 @@ def _in_words(reason: str, error: PlatformError | None) -> str:
     return f"{reason}{answer}"
 
 
-def _outran(called: Called, failure: Failure) -> FaceRow | Literal[False] | None:
+def _outran(attempt: Attempt, failure: Failure) -> FaceRow | Literal[False] | None:
     """
     Return from where to count on after somebody else used a higher sequence, ``False`` if that did not help before.
 
     Other programs count from 1, or use the clock's seconds: the seconds are beyond both, and leave room until 2038.
     """
-    job, head = called.job, called.job.head
+    job, head = attempt.job, attempt.job.head
     sequence = job.begun.sequence if job.begun is not None else None
     is_that = isinstance(failure, Rejected) and failure.error.code == SEQUENCE
     if not is_that or sequence is None or head.message_id is None:
         return None
-    seconds = called.now // 1000
+    seconds = attempt.now // 1000
     return FaceRow(app_id=head.app_id, message_id=head.message_id, sequence=seconds) if sequence < seconds else False
 
 
@@ -127,20 +127,20 @@ def _was_no_use(failure: Failure) -> bool:
             assert_never(unreachable)
 
 
-def repetition_failed(called: Called, failure: Failure) -> Result:
+def repetition_failed(attempt: Attempt, failure: Failure) -> Result:
     """The effect was performed long ago; only sending it once more failed. A refusal ends the wish."""
     refused = counts(failure)
-    return called.job.turn.settled(
-        called.now,
-        called=may_have_happened(called),
-        pace_ms=called.pace_ms if refused else AGAIN_MS,
-        resend="clear" if refused else _resend(called),
+    return attempt.job.turn.settled(
+        attempt.now,
+        called=may_have_happened(attempt),
+        pace_ms=attempt.pace_ms if refused else AGAIN_MS,
+        resend="clear" if refused else _resend(attempt),
         block_ms=api_pause_ms(failure),
     )
 
 
-def _resend(called: Called) -> Literal["keep"] | int:
-    return AGAIN_MS if is_state(called.job.head) and may_have_happened(called) else "keep"
+def _resend(attempt: Attempt) -> Literal["keep"] | int:
+    return AGAIN_MS if is_state(attempt.job.head) and may_have_happened(attempt) else "keep"
 
 
 def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:

@@ -45,7 +45,10 @@ from shared.feishu.openapi import (
     sent,
 )
 from worker.ledger.port import Head
-from worker.performing.performed import (
+from worker.performing.request import request_of
+from worker.performing.way import NOTHING, Means
+from worker.platform.client import Platform, Unauthorized, Unreachable
+from worker.platform.performed import (
     Done,
     Failure,
     Found,
@@ -56,9 +59,6 @@ from worker.performing.performed import (
     Unreached,
     Unsure,
 )
-from worker.performing.request import request_of
-from worker.performing.way import NOTHING, Means
-from worker.platform.client import Platform, Unauthorized, Unreachable
 from worker.policy import chat_in
 
 DELETED: Final = 18051

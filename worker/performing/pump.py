@@ -29,18 +29,18 @@ from worker.alarm import Alarm
 from worker.calling.runner import Runner
 from worker.ledger.port import EffectKey, Ledger, Token, TokenKey
 from worker.meter import Meter
-from worker.performing.attempt import result
-from worker.performing.called import Called, call
+from worker.performing.attempt import Attempt, attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
 from worker.performing.lines import write_lines
 from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
+from worker.performing.result import result
 from worker.performing.settle import Settler
 from worker.performing.spans import trace_outcomes
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
 from worker.performing.way import token_for
-from worker.platform.breaker import CLOSED, Breaker, called, heard, retry_at
+from worker.platform.breaker import CLOSED, Breaker, after_call, retry_at, with_call
 from worker.platform.client import DEADLINE_S, Platform
 from worker.relay import Relay
 
@@ -172,7 +172,7 @@ class Pump:
             prepared = replace(turn, choice=Choice()).settled(now, pace_ms=NOT_UNDERSTOOD_MS)
         if isinstance(prepared, Job):
             # Now, so that an open breaker lets one of these turns through; put off, it is silent for 10 s more.
-            self._breakers[app_id] = called(self._breaker(app_id), now=now)
+            self._breakers[app_id] = with_call(self._breaker(app_id), now=now)
             return prepared
         put_off = self._errands.start(prepared, now) if isinstance(prepared, Errand) else prepared
         if put_off is not None:
@@ -208,7 +208,7 @@ class Pump:
         if needless is not None:
             self._put(job.uncounted(needless))
             return
-        made = await call(
+        made = await attempt(
             job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
         )
         self._note(made)
@@ -230,10 +230,10 @@ class Pump:
             self._meter.put_off("silence")
         return silenced
 
-    def _note(self, made: Called) -> None:
+    def _note(self, made: Attempt) -> None:
         """Learn from a call about the platform's health."""
         head = made.job.head
-        breaker = heard(self._breaker(head.app_id), made.performed, target=head.target, now=made.now)
+        breaker = after_call(self._breaker(head.app_id), made.performed, target=head.target, now=made.now)
         self._breakers[head.app_id] = breaker
         self._meter.breaker(head.app_id, is_open=retry_at(breaker) is not None)
         self._meter.call(head.app_id, made.job.api, started_at=made.started_at, ended_at=made.now)

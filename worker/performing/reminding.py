@@ -4,12 +4,13 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.codec import encode
-from shared.core.effects import CancelReminder, Origin, Remind
+from shared.core.effects import CancelReminder, Remind
 from shared.core.events import TimerFired, fired_event_id
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord
 from worker.ledger.port import Head
 from worker.performing.outcome import tell
+from worker.performing.returning import descent
 from worker.performing.turn import Result, Turn
 
 _MS: Final = timedelta(milliseconds=1)
@@ -20,20 +21,11 @@ def reminded(turn: Turn, head: Head, effect: Remind | CancelReminder, now: Epoch
     if isinstance(effect, CancelReminder):
         told = tell(head, "succeeded", now=now, topics=turn.topics, reason="cancelled")
         return turn.settled(now, (head, told))
-    origin = effect.origin or Origin(event_id=head.event_id)
     fact = TimerFired(
         event_id=fired_event_id(head.event_id, head.index),
-        origin=origin.event_id,
-        app_id=head.app_id,
-        tenant_key=head.tenant_key,
-        message_id=head.message_id,
-        chat_id=origin.chat_id,
-        operator=origin.operator,
-        clicked_at=origin.clicked_at,
+        **descent(head, effect.origin, now),
         key=effect.key,
         due=head.received_at + effect.after // _MS,
-        occurred_at=now,
-        received_at=now,
     )
     told = tell(head, "succeeded", now=now, topics=turn.topics, reason="reminded")
     return turn.settled(

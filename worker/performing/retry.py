@@ -19,7 +19,7 @@ from shared.core.json_text import EpochMs
 from shared.feishu.limits import DAY_MS, UPDATABLE_DAYS
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import FaceRow, Head
-from worker.performing.performed import Failure, NoToken, Rejected, Unreached, Unsure
+from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 
 BASE_MS: Final = 500
 CAP_MS: Final = 60_000

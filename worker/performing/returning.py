@@ -1,6 +1,6 @@
 """What an effect brought back, as the record that is decided (pure)."""
 
-from typing import Final
+from typing import Any, Final
 
 from shared.core.codec import encode
 from shared.core.effects import Asking, Call, Effect, Origin
@@ -30,23 +30,36 @@ def brought(
     """
     if not isinstance(effect, Call | Asking) or effect.name is None:
         return []
-    origin = effect.origin or Origin(event_id=head.event_id)
     fact = CallReturned(
         event_id=returned_event_id(head.event_id, head.index),
-        origin=origin.event_id,
-        app_id=head.app_id,
-        tenant_key=head.tenant_key,
-        message_id=head.message_id,
-        chat_id=origin.chat_id,
-        operator=origin.operator,
-        clicked_at=origin.clicked_at,
+        **descent(head, effect.origin, now),
         name=effect.name,
         value=value,
         error=error,
-        occurred_at=now,
-        received_at=now,
     )
     return [NewRecord.of(topics.interactions, encode(fact, traceparent=head.traceparent))]
+
+
+def descent(head: Head, origin: Origin | None, now: EpochMs) -> dict[str, Any]:
+    """
+    Return what is told alike of all that comes back: where it began, whose it was, and when it came.
+
+    All times are the ledger's, the click's as well: whoever decides what came back waits for the click's answer, and
+    takes the ledger's time from it. A gateway's clock may be seconds away from that.
+    """
+    origin = origin or Origin(event_id=head.event_id)
+    is_clicks_own = origin.clicked_at is not None and origin.event_id == head.event_id
+    return {
+        "origin": origin.event_id,
+        "app_id": head.app_id,
+        "tenant_key": head.tenant_key,
+        "message_id": head.message_id,
+        "chat_id": origin.chat_id,
+        "operator": origin.operator,
+        "clicked_at": head.decided_at if is_clicks_own else origin.clicked_at,
+        "occurred_at": now,
+        "received_at": now,
+    }
 
 
 def too_large(value: JsonText | None) -> str | None:

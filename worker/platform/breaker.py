@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
-from worker.performing.performed import Done, Found, FoundEntity, NoToken, Performed, Rejected, Unreached, Unsure
+from worker.platform.performed import Done, Found, FoundEntity, NoToken, Performed, Rejected, Unreached, Unsure
 
 FAILING_TARGETS: Final = 3
 """So many different targets have to fail in a row."""
@@ -66,7 +66,7 @@ CLOSED: Final = Closed()
 
 
 def may_call(breaker: Breaker, *, now: EpochMs) -> bool:
-    """Return whether one more call may be made; whoever makes it says so with `called`."""
+    """Return whether one more call may be made; whoever makes it says so with `with_call`."""
     match breaker:
         case Closed():
             return True
@@ -76,7 +76,7 @@ def may_call(breaker: Breaker, *, now: EpochMs) -> bool:
             assert_never(unreachable)
 
 
-def called(breaker: Breaker, *, now: EpochMs) -> Breaker:
+def with_call(breaker: Breaker, *, now: EpochMs) -> Breaker:
     """Return the breaker with a call under way, allowed by `may_call`."""
     match breaker:
         case Closed():
@@ -87,7 +87,9 @@ def called(breaker: Breaker, *, now: EpochMs) -> Breaker:
             assert_never(unreachable)
 
 
-def heard(breaker: Breaker, performed: Performed | Found | FoundEntity, *, target: Target, now: EpochMs) -> Breaker:
+def after_call(
+    breaker: Breaker, performed: Performed | Found | FoundEntity, *, target: Target, now: EpochMs
+) -> Breaker:
     """Return the breaker after a call to ``target`` that came to this: an answer, or a failure to get one."""
     match performed:
         case Done() | Found() | FoundEntity():

@@ -20,10 +20,10 @@ from tests.unit.feishu.test_codes import EXPECTED
 from tests.unit.feishu.test_platform_reference import _sections
 from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import Leased, TargetKey
-from worker.performing.attempt import result
-from worker.performing.called import call
+from worker.performing.attempt import attempt
 from worker.performing.choose import Choice, Superseded
 from worker.performing.prepare import Job
+from worker.performing.result import result
 from worker.performing.turn import Result, Turn
 from worker.policy import Go
 
@@ -58,7 +58,7 @@ async def came_to(platform: Answering, effect: PlatformEffect | None = None, **f
     older = Superseded(head=head("e0", index=1), by=f"{of.event_id}/1")
     turn = Turn(leased=leased, choice=Choice(call=of, superseded=(older,)), topics=Topics())
     job = Job(turn=turn, head=of, effect=wanted, ruling=Go(), api="im.v1.message.patch")
-    made = await call(job, platform, ManualClock(NOW), ahead_ms=0, pace_ms=0)
+    made = await attempt(job, platform, ManualClock(NOW), ahead_ms=0, pace_ms=0)
     return result(made, lambda: 0.0)
 
 

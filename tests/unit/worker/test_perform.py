@@ -27,9 +27,9 @@ from tests.unit.worker.scripted_platform import (
 )
 from worker.ledger.port import Head
 from worker.performing.perform import find_chat, perform
-from worker.performing.performed import Done, Found, NoToken, Rejected, Unreached, Unsure
 from worker.performing.request import request_of
 from worker.platform.client import HttpPlatform
+from worker.platform.performed import Done, Found, NoToken, Rejected, Unreached, Unsure
 
 APP, TENANT, EVENT = AppId("cli_1"), TenantKey("tenant_1"), EventId("e1")
 OLD_CARD = '{"elements":[1e400],  "x":"\\ud800"}'

@@ -8,8 +8,8 @@ from shared.core.json_text import EpochMs
 from shared.feishu.codes import CODES, Verdict
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import FaceRow, Head
-from worker.performing.performed import Failure, NoToken, Rejected, Unreached, Unsure
 from worker.performing.retry import MAX_ATTEMPTS, GiveUp, Next, RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 
 DAY = 86_400_000
 DECIDED_AT = 1_750_000_000_000

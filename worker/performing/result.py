@@ -1,0 +1,130 @@
+"""What a call came to, as it is stored (pure, chance aside)."""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from shared.core.effects import Reply, SendCard
+from shared.core.events import sends_a_successor
+from shared.core.ids import chat_target
+from worker.ledger.port import Applied, FaceRow
+from worker.performing.attempt import Attempt, handed_back, is_state, told_means, uses_left
+from worker.performing.failed import failed, repetition_failed
+from worker.performing.prepare import Job
+from worker.performing.returning import TOO_LARGE, too_large
+from worker.performing.turn import Result
+from worker.platform.performed import Done, Found, FoundEntity, NoToken, Rejected, Unreached, Unsure
+
+
+def result(attempt: Attempt, chance: Callable[[], float]) -> Result:
+    """Return what is stored of a call (pure, chance aside)."""
+    match attempt.performed:
+        case Done() as done:
+            return _done(attempt, done)
+        case Found() as found:
+            return _found(attempt, found)
+        case FoundEntity() as found:
+            return _found_entity(attempt, found)
+        case Rejected() | Unsure() | Unreached() | NoToken() as failure:
+            return (
+                repetition_failed(attempt, failure)
+                if attempt.job.turn.choice.again
+                else failed(attempt, failure, chance)
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _done(attempt: Attempt, done: Done) -> Result:
+    job, head = attempt.job, attempt.job.head
+    unfit = too_large(done.data)
+    told = job.turn.tell(
+        head,
+        "succeeded" if unfit is None else "failed",
+        now=attempt.now,
+        attempts=head.attempts + 1,
+        folded=job.turn.folded(head),
+        started_at=attempt.started_at,
+        http_status=done.http_status,
+        code=0,
+        log_id=done.log_id,
+        sent_message_id=done.sent_message_id,
+        sent_at=done.sent_at,
+        chat_id=done.chat_id,
+        shown=done.shown,
+        shown_order=head.order if done.shown else None,
+        card_format=done.card_format,
+        reason=None if unfit is None else TOO_LARGE,
+        **told_means(job),
+        uses_left=uses_left(job),
+    )
+    return job.turn.settled(
+        attempt.now,
+        (head, told),
+        called=True,
+        pace_ms=attempt.pace_ms,
+        # A wish that was due before this call is granted by it; one that is not yet due stays.
+        resend="keep" if job.turn.leased.resend is None else "clear",
+        applied=_applied(job),
+        face=_face(job, done),
+        linked=_succeeded_card(job, done),
+        records=handed_back(attempt, value=None if unfit else done.data, error=unfit),
+    )
+
+
+def _succeeded_card(job: Job, done: Done) -> FaceRow | None:
+    """Return the old card, with its link, if what was sent stands in its place."""
+    head = job.head
+    if done.sent_message_id is None or head.message_id is None or not sends_a_successor(head.event_id):
+        return None
+    return FaceRow(app_id=head.app_id, message_id=head.message_id, successor=done.sent_message_id)
+
+
+def _found(attempt: Attempt, found: Found) -> Result:
+    job, head = attempt.job, attempt.job.head
+    if found.chat_id is None or head.message_id is None:
+        told = job.turn.tell(head, "refused", now=attempt.now, reason="no_chat")
+        return job.turn.settled(attempt.now, (head, told))
+    return job.turn.settled(
+        attempt.now,
+        moved={head.key: chat_target(found.chat_id)},
+        face=FaceRow(app_id=head.app_id, message_id=head.message_id, chat_id=found.chat_id),
+    )
+
+
+def _found_entity(attempt: Attempt, found: FoundEntity) -> Result:
+    job, head = attempt.job, attempt.job.head
+    if found.card_id is None or head.message_id is None:
+        told = job.turn.tell(head, "refused", now=attempt.now, reason="no_entity")
+        return job.turn.settled(attempt.now, (head, told))
+    face = FaceRow(app_id=head.app_id, message_id=head.message_id, card_id=found.card_id)
+    return job.turn.settled(attempt.now, face=face)
+
+
+def _applied(job: Job) -> Applied | None:
+    head = job.head
+    if not is_state(head):
+        return None
+    return Applied(occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index)
+
+
+def _face(job: Job, done: Done) -> FaceRow | None:
+    """Return what is now known of a card: one that we sent, with its age, or one that shows our update."""
+    head = job.head
+    if isinstance(job.effect, SendCard | Reply) and job.effect.card is not None and done.sent_message_id is not None:
+        return FaceRow(
+            app_id=head.app_id,
+            message_id=done.sent_message_id,
+            chat_id=done.chat_id,
+            sent_at=done.sent_at,
+            sent=job.effect.card,
+            card_format=done.card_format,
+        )
+    if done.shown is not None and head.message_id is not None:
+        return FaceRow(
+            app_id=head.app_id,
+            message_id=head.message_id,
+            shown=done.shown,
+            shown_order=head.order,
+            card_format=done.card_format,
+        )
+    return None

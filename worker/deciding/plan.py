@@ -156,5 +156,5 @@ def _due(effect: Effect, click: Asked, answered_at: EpochMs | None) -> EpochMs |
         return click.received_at + effect.after // _MS
     if not isinstance(effect, OnCard) or not isinstance(click, CallReturned | TimerFired) or click.clicked_at is None:
         return None
-    # What came back at once may have overtaken the answer of the click with which it began.
+    # What came back at once may have overtaken the answer of the click with which it began (all by the ledger).
     return click.clicked_at + UNANSWERED_MS if answered_at is None else answered_at

@@ -35,7 +35,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         event_id: The interaction, or the request, with which it began.
         chat_id: The chat that it happened in, where it is known.
         operator: Whose interaction it was.
-        clicked_at: When the click was received (ms), if it was one: somebody waited for its answer.
+        clicked_at: If it was a click, so that somebody waited for its answer: when it was received (ms, gateway's
+            clock); of what descends from what came back, when it was decided (ms, ledger's clock).
     """
 
     event_id: EventId

@@ -25,7 +25,8 @@ class CallReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         event_id: ``<event>/<index>/returned``: of the decision that asked, and which of its effects.
         origin: The interaction, or the request, with which it began.
         message_id: The card of that interaction; `chat_id` its chat, `operator` whose it was.
-        clicked_at: When that interaction was received (ms), if it was a click.
+        clicked_at: When that interaction was decided (ms, ledger's clock), if it was a click: its answer may have been
+            under way.
         name: What was called.
         value: JSON text of what came back; ``null`` where that is nothing.
         error: Why nothing came back, in words; absent if something did.
@@ -69,7 +70,8 @@ class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         event_id: ``<event>/<index>/fired``: of the decision that asked for it, and which of its effects.
         origin: The interaction, or the request, with which it began.
         message_id: The card of that interaction; `chat_id` its chat, `operator` whose it was.
-        clicked_at: When that interaction was received (ms), if it was a click.
+        clicked_at: When that interaction was decided (ms, ledger's clock), if it was a click: its answer may have been
+            under way.
         key: Which reminder of the card.
         due: When it was to come (ms).
         occurred_at: When it came (ms, ledger's clock); `received_at` the same.

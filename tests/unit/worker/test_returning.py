@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.app.app import App
@@ -13,12 +14,15 @@ from shared.core.decision import Card, Decision
 from shared.core.effects import Call, CancelReminder, Effect, FetchMessage, Origin, Remind, UpdateCard
 from shared.core.events import CallReturned, Event, InteractionReceived, TimerFired
 from shared.core.ids import EventId, MessageId
-from shared.core.json_text import JsonText
+from shared.core.json_text import EpochMs, JsonText
+from shared.eventlog.port import NewRecord
 from tests.support.facts import APP, CARD, CHAT, NOW, TENANT, TOPICS, click, mark, record, records, redrive
+from tests.unit.worker.test_answered import head
 from tests.unit.worker.test_decide import Direct, decisions
 from worker.deciding.batch import take
 from worker.deciding.decide import decide
-from worker.ledger.port import CardKey, CardRow, ClaimKey, Known, Redrivable, Write
+from worker.ledger.port import CardKey, CardRow, ClaimKey, Head, Known, Redrivable, Write
+from worker.performing.returning import brought
 
 LATER = NOW + 60_000
 
@@ -132,6 +136,36 @@ def test_a_result_is_decided_on_the_card_of_its_moment_and_keeps_its_origin() ->
     assert isinstance(again, Call)
     assert again.origin == Origin(event_id=EventId("e1"), chat_id=CHAT, operator=click().operator, clicked_at=NOW)
     assert NOW == second.newest_at == first.newest_at
+
+
+@pytest.mark.parametrize("behind_ms", [-4_000, 0, 4_000])
+def test_what_comes_back_waits_for_the_answer_by_the_ledgers_clock_alone(behind_ms: int) -> None:
+    """However far a gateway's clock is from it, and however many calls lie in between."""
+    clicked = click("e1", received_at=NOW - behind_ms)
+    (first,) = brought(*_call(written([clicked])), now=NOW + 100, topics=TOPICS, value=JsonText("7"))
+    known = Known(now=NOW + 100)
+    write = written([_back(first)], known=known)
+    assert [("UpdateCard", 2_900), ("Call", 0)] == [(row.kind, row.due_in_ms) for row in write.effects]
+    (second,) = brought(*_call(write, decided_at=known.now), now=NOW + 200, topics=TOPICS, value=JsonText("8"))
+    assert [2_800, 0] == [row.due_in_ms for row in written([_back(second)], known=Known(now=NOW + 200)).effects]
+
+
+def _call(write: Write, *, decided_at: EpochMs = NOW) -> tuple[Head, Call]:
+    """Return the call among a decision's effects, as the ledger has it."""
+    (row,) = (row for row in write.effects if row.kind == "Call")
+    (call,) = (each.effect for one in decisions(write) for each in one.effects if isinstance(each.effect, Call))
+    of: dict[str, Any] = {
+        "app_id": row.app_id,
+        "index": row.index,
+        "kind": row.kind,
+        "target": row.target,
+        "coalesce": row.coalesce,
+    }
+    return head(row.event_id, **of, due=decided_at, decided_at=decided_at, received_at=row.received_at), call
+
+
+def _back(record: NewRecord) -> CallReturned:
+    return msgspec.json.decode(record.value, type=CallReturned)
 
 
 @pytest.mark.parametrize(("answered_ago", "wait"), [(100, 200), (60_000, 0)])

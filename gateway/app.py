@@ -10,6 +10,7 @@ from gateway.append import EVERY_S, SHARED_EVERY_S, Appender
 from gateway.apps import Gates, WebhookApps, in_words_of
 from gateway.credentials import style_of
 from gateway.listening.site import Site, listening
+from gateway.reach import telling
 from gateway.requests.accept import Requests
 from gateway.requests.http import RequestsHttp
 from gateway.running import RunningGateway
@@ -111,8 +112,9 @@ async def _appender(common: _Common, event_log: EventLog | None, spill_disk: Dis
     settings, clock, metrics = common.settings, common.clock, common.metrics
     async with AsyncExitStack() as stack:
         if event_log is None:
-            event_log = open_log(settings.log.url, topics=common.topics, kafka=settings.log.kafka)
-            stack.push_async_callback(event_log.close)
+            event_log = opened = open_log(settings.log.url, topics=common.topics, kafka=settings.log.kafka)
+            stack.push_async_callback(opened.close)
+            await stack.enter_async_context(telling(opened, common.topics.interactions, clock=clock))
         detour = await stack.enter_async_context(
             spilling(settings.spill, settings.log.url, event_log, clock=clock, metrics=metrics, disk=spill_disk)
         )

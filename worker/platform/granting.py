@@ -102,8 +102,14 @@ class Granting:
         # One organisation may have removed the app: the others go on.
         got = _granted(reply, of_app=False)
         if isinstance(got, Unauthorized) and got.error.verdict == "configuration":
-            self._refused[app_id, tenant_key] = (self._clock.monotonic() + REMEMBERED_S, got)
+            self._remember((app_id, tenant_key), got)
         return got
+
+    def _remember(self, whose: Whose, refusal: Unauthorized) -> None:
+        """Keep a refusal, and those alone that still count: there are more organisations than any list should hold."""
+        now = self._clock.monotonic()
+        self._refused = {each: kept for each, kept in self._refused.items() if now < kept[0]}
+        self._refused[whose] = (now + REMEMBERED_S, refusal)
 
     async def _of_app(self, app_id: AppId, _own: TenantKey) -> Token | Unauthorized | Unreachable:
         told = self._told(app_id)

@@ -1,7 +1,9 @@
 """How apps come by access tokens: what is asked, in what order, how often, and what is said where there is none."""
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +17,7 @@ from shared.core.secret import Secret
 from shared.feishu.limits import TOKEN_LIFE_S
 from shared.feishu.openapi import ApiReply, ApiRequest, Token
 from shared.settings import PlatformSettings
-from worker.platform.granting import BAD_TICKET, NO_TENANT, NO_TICKET, Granting
+from worker.platform.granting import BAD_TICKET, NO_TENANT, NO_TICKET, REMEMBERED_S, Granting
 from worker.platform.tokens import Got, Unauthorized, Unreachable
 
 APP, HOME, ABROAD = AppId("cli_store"), TenantKey("t1"), TenantKey("t2")
@@ -253,3 +255,16 @@ async def test_no_secret_is_in_what_is_told(issuer: Issuer) -> None:
         got = await granting(issuer).fetch(APP, HOME)
     told = f"{got!r} {got} {lines} {replace(STORE)!r} {getattr(got, 'error', None)!r}"
     assert [] == [secret for secret in SECRETS if secret in told]
+
+
+async def test_a_refusal_that_counts_no_more_is_forgotten() -> None:
+    """A worker of a store app does not grow by every organisation that has ever removed it."""
+    issuer, clock = Issuer(refusals={"tenant_access_token": 10003}), ManualClock()
+    way = granting(issuer, clock=clock)
+    first = weakref.ref(refused(await way.fetch(APP, HOME)))
+    gc.collect()
+    assert first() is not None
+    clock.advance(REMEMBERED_S)
+    refused(await way.fetch(APP, ABROAD))
+    gc.collect()
+    assert first() is None

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import asyncpg
 import msgspec
 
-from shared.core.ids import message_target
+from shared.core.targets import message_target
 from worker.ledger.port import Write
 from worker.settings import SETTLE_MS
 

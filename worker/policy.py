@@ -30,6 +30,7 @@ from shared.core.effects import (
 from shared.core.events import EVERYBODY
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.targets import card_of_unknown_chat
 from shared.feishu.cards import everybodys, only_for
 from shared.feishu.elements import too_many
 from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
@@ -47,9 +48,6 @@ UUID_MARGIN_MS: Final = 60_000
 How long before a send's ``uuid`` lapses we stop repeating it. The call has yet to reach the platform (reservation,
 token and call: up to 12 s), and the platform's hour is not ours to the second.
 """
-
-CHAT: Final = "chat:"
-CHAT_OF: Final = "chat-of:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +99,7 @@ def before(effect: PlatformEffect, *, head: Head, face: FaceRow | None, now: Epo
         face: Of the card that the effect changes or descends from.
         now: The ledger's time, right before the call (ms).
     """
-    if head.target.startswith(CHAT_OF):
+    if card_of_unknown_chat(head.target) is not None:
         return _chat_of(head, face)
     match effect:
         case UpdateCard() | UpdateElement() | StreamText() | SetStreaming():
@@ -134,11 +132,6 @@ def refuse_click(face: FaceRow | None, occurred_at: EpochMs) -> Literal["expired
     if face and clicked_too_late(face.sent_at, face.card_format or "1.0", occurred_at):
         return "expired"
     return None
-
-
-def chat_in(head: Head) -> ChatId | None:
-    """Return the chat that an effect's target is, if it is one."""
-    return ChatId(head.target.removeprefix(CHAT)) if head.target.startswith(CHAT) else None
 
 
 def _chat_of(head: Head, face: FaceRow | None) -> Ruling:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
-from shared.core.ids import EventId, shown_target
+from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
+from shared.core.targets import shown_target
 from shared.feishu.validity import interactive_until, updatable_until
 from worker.ledger.history import CardEffect, CardHistory, CardInput
 

@@ -23,6 +23,7 @@ from shared.core.events import (
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import NOBODY_YET, Standing, Standings, joined, standings_text
+from shared.core.targets import card_of_unknown_chat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +197,7 @@ def _face(folded: Folded, planned: PlannedEffect, outcome: EffectOutcome) -> Non
             _merge(folded, old, FoldedFace(successor=outcome.sent_message_id))
     if outcome.message_id and outcome.code == TOO_OLD and isinstance(planned.effect, OnCard | AnsweredCard):
         _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(expired=True))
-    if outcome.message_id and outcome.chat_id and planned.target.startswith("chat-of:"):
+    if outcome.message_id and outcome.chat_id and card_of_unknown_chat(planned.target) is not None:
         _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(chat_id=outcome.chat_id))
     if outcome.message_id and outcome.card_id:
         _merge(

@@ -15,8 +15,9 @@ from urllib.parse import quote
 import orjson
 
 from shared.core.effects.returning import Method
-from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey, chat_target, user_target
+from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText, json_text
+from shared.core.targets import chat_target, user_target
 from shared.feishu.api_names import api_of
 from shared.feishu.cards import everybodys
 from shared.feishu.codes import Verdict, verdict

@@ -19,8 +19,9 @@ from shared.core.events import (
     PlannedEffect,
 )
 from shared.core.fold import fold
-from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey, chat_target, message_target
+from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import json_text
+from shared.core.targets import chat_target, message_target
 from tests.chaos.handlers import card_showing, count
 from tests.chaos.history import (
     Attempt,

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from shared.core.effects import SendCard, UpdateCard
 from shared.core.events import EFFECTS_PER_DECISION, Decided, EffectOutcome, Output, PlannedEffect
 from shared.core.fold import fold
-from shared.core.ids import EventId, MessageId, message_target
+from shared.core.ids import EventId, MessageId
 from shared.core.json_text import JsonText
+from shared.core.targets import message_target
 from tests.support.facts import APP, CARD, CHAT, NOW, TENANT
 
 

@@ -50,14 +50,13 @@ from shared.core.events import (
     RequestReceived,
     TimerFired,
 )
-from shared.core.ids import (
-    ChatId,
-    MessageId,
-    Target,
+from shared.core.ids import ChatId, MessageId, Target
+from shared.core.targets import (
     call_target,
     chat_of_message_target,
     chat_target,
     message_target,
+    preview_target,
     timer_target,
 )
 from shared.feishu.cards import is_exclusive
@@ -204,7 +203,7 @@ def _preview(click: Asked) -> Target:
     """Return what refreshes of one link are paced as: several callbacks have one token, which must not be told."""
     token = click.preview_token if isinstance(click, InteractionReceived) else None
     known_by = click.event_id if token is None else hashlib.sha256(f"preview\0{token}".encode()).hexdigest()[:32]
-    return Target(f"preview:{known_by}")
+    return preview_target(known_by)
 
 
 def audience(effect: Effect, click: Asked) -> str:

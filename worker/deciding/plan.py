@@ -28,8 +28,9 @@ from shared.core.events import (
     TimerFired,
     request_event_id,
 )
-from shared.core.ids import ChatId, message_target
+from shared.core.ids import ChatId
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.targets import message_target
 from shared.feishu.answer import fits_in
 from shared.feishu.cards import is_exclusive
 from worker.deciding.aim import aim, audience, clicker, completed, eligibility

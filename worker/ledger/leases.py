@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Connection, Integer, String, and_, bindparam,
 
 from shared.core.ids import MessageId
 from shared.core.json_text import EpochMs
+from shared.core.targets import card_in, card_of_unknown_chat
 from worker.ledger.engine import Database, in_snapshot, in_transaction
 from worker.ledger.port import (
     Applied,
@@ -37,7 +38,6 @@ _HEAD: Final = tuple(
         "traceparent",
     )
 )  # fmt: skip
-_OF_A_CARD: Final = ("message:", "chat-of:")
 
 
 class Leases:
@@ -170,8 +170,7 @@ def _is_idle(leased: Leased, now: EpochMs) -> bool:
 
 
 def _card_of(key: TargetKey) -> MessageId | None:
-    kind = next((prefix for prefix in _OF_A_CARD if key.target.startswith(prefix)), None)
-    return None if kind is None else MessageId(key.target.removeprefix(kind))
+    return card_in(key.target) or card_of_unknown_chat(key.target)
 
 
 def _head(row: Any) -> Head:

@@ -1,8 +1,8 @@
 """The one line of each outcome."""
 
 from shared.core.events import EffectOutcome
-from shared.core.ids import shown_target
 from shared.core.json_text import EpochMs
+from shared.core.targets import shown_target
 from shared.observability.often import Line, often
 from worker.ledger.port import Head
 from worker.performing.turn import Result

@@ -8,9 +8,9 @@ import msgspec
 from shared.core.codec import encode
 from shared.core.events import EffectOutcome, OutcomeStatus
 from shared.core.json_text import EpochMs
+from shared.core.targets import chat_in
 from shared.eventlog.port import NewRecord, Topics
 from worker.ledger.port import EffectChange, Head
-from worker.policy import chat_in
 
 _JSON = msgspec.json.Encoder()
 
@@ -46,7 +46,7 @@ def tell(
         facts: Further fields of `EffectOutcome`.
     """
     final = retry_in_ms is None
-    facts.setdefault("chat_id", chat_in(head))
+    facts.setdefault("chat_id", chat_in(head.target))
     fact = EffectOutcome(
         event_id=head.event_id,
         app_id=head.app_id,

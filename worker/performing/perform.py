@@ -32,6 +32,7 @@ from shared.core.effects import (
 from shared.core.events import EVERYBODY
 from shared.core.ids import AppId, MessageId, TenantKey
 from shared.core.json_text import JsonText, json_text
+from shared.core.targets import chat_in
 from shared.feishu.card_calls import entity_found
 from shared.feishu.card_calls import find_entity as find_entity_of
 from shared.feishu.cards import everybodys
@@ -59,7 +60,6 @@ from worker.platform.performed import (
     Unreached,
     Unsure,
 )
-from worker.policy import chat_in
 
 DELETED: Final = 18051
 """An ephemeral card that was to be deleted is no more: a repeated call, or another program's."""
@@ -155,7 +155,7 @@ def _done(effect: PlatformEffect, head: Head, reply: ApiReply, success: Success)
         case UpdateCard(card=card) if head.audience == EVERYBODY:
             return replace(done, shown=digest_of(card), card_format=card_format(card))
         case RenameChat(chat_id=chat_id) | UpdateChat(chat_id=chat_id):
-            return replace(done, chat_id=chat_id or chat_in(head))
+            return replace(done, chat_id=chat_id or chat_in(head.target))
         case SendCard(card=str(card)) | Reply(card=str(card)):
             return replace(_sent(done, head, success), card_format=card_format(card))
         case SendCard() | SendText() | SendEphemeral() | Reply():
@@ -175,5 +175,5 @@ def _sent(done: Done, head: Head, success: Success) -> Done:
         done,
         sent_message_id=message.message_id,
         sent_at=message.created_at,
-        chat_id=message.chat_id or chat_in(head),
+        chat_id=message.chat_id or chat_in(head.target),
     )

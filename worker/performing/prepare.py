@@ -21,8 +21,8 @@ from shared.core.effects import (
     UpdateCard,
     UpdateElement,
 )
-from shared.core.ids import chat_target
 from shared.core.json_text import EpochMs
+from shared.core.targets import chat_target
 from shared.feishu.card_calls import find_entity
 from shared.feishu.openapi import get_message
 from worker.ledger.port import Beginning, Begun, Head, Token, TokenKey

@@ -21,8 +21,9 @@ import structlog
 from shared.app.app import App
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
-from shared.core.ids import AppId, shown_target
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
+from shared.core.targets import shown_target
 from shared.eventlog.port import Topics
 from shared.observability.traces import Traces
 from worker.alarm import Alarm

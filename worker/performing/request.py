@@ -1,6 +1,6 @@
 """The call that performs an effect (pure)."""
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from shared.core.effects import (
     Asking,
@@ -23,6 +23,7 @@ from shared.core.effects import (
     UpdateElement,
 )
 from shared.core.ids import ChatId, MessageId
+from shared.core.targets import card_in, chat_in
 from shared.feishu.card_calls import (
     Entity,
     delete_ephemeral,
@@ -49,9 +50,6 @@ from shared.feishu.openapi import (
 )
 from worker.ledger.port import Head
 from worker.performing.way import NOTHING, Means
-from worker.policy import chat_in
-
-MESSAGE: Final = "message:"
 
 
 def request_of(effect: PlatformEffect, head: Head, means: Means = NOTHING) -> ApiRequest:
@@ -147,13 +145,14 @@ def _changes(effect: RenameChat | UpdateChat) -> dict[str, object]:
 
 
 def _chat_in(head: Head) -> ChatId:
-    chat_id = chat_in(head)
+    chat_id = chat_in(head.target)
     if chat_id is None:
         raise ValueError(f"{head.kind} of {head.event_id}/{head.index} has no chat: ask worker.policy.before first")
     return chat_id
 
 
 def _card_in(head: Head) -> MessageId:
-    if not head.target.startswith(MESSAGE):
+    message_id = card_in(head.target)
+    if message_id is None:
         raise ValueError(f"{head.kind} of {head.event_id}/{head.index} is about no card, but {head.target}")
-    return MessageId(head.target.removeprefix(MESSAGE))
+    return message_id

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from shared.core.effects import Reply, SendCard
 from shared.core.events import sends_a_successor
-from shared.core.ids import chat_target
+from shared.core.targets import chat_target
 from worker.ledger.port import Applied, FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, told_means, uses_left
 from worker.performing.failed import failed, repetition_failed

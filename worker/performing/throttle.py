@@ -22,6 +22,7 @@ from shared.core.effects import (
 )
 from shared.core.ids import AppId, TenantKey
 from shared.core.json_text import EpochMs
+from shared.core.targets import is_person
 from shared.feishu.limits import PREVIEW_REFRESH_MS, Limits
 from worker.budget import at_once, pace_ms, rate_of
 from worker.ledger.port import BudgetKey, Rate
@@ -110,8 +111,7 @@ class Throttle:
             case RefreshPreview():
                 return math.ceil(PREVIEW_REFRESH_MS / self._limits.per_preview)
             case SendCard() | SendText() | Reply():
-                is_person = job.head.target.startswith("user:")
-                return pace_ms(self._limits.per_user if is_person else self._limits.per_chat)
+                return pace_ms(self._limits.per_user if is_person(job.head.target) else self._limits.per_chat)
             case _ as unreachable:
                 assert_never(unreachable)
 

@@ -15,6 +15,7 @@ from shared.core.cards import card_format
 from shared.core.effects import UpdateCard
 from shared.core.events import EVERYBODY, CardWay, WayReason, origin_of
 from shared.core.json_text import EpochMs
+from shared.core.targets import card_in
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
 from worker.ledger.port import FaceRow, Head, Token, TokenKey
 
@@ -96,5 +97,5 @@ def token_for(head: Head) -> TokenKey | None:
     """Return the right that an effect needs, if it needs one: of the click with which it began."""
     if head.kind == "RefreshPreview":
         return TokenKey(head.app_id, origin_of(head.event_id), "preview")
-    is_for_one = head.target.startswith("message:") and head.audience != EVERYBODY
+    is_for_one = card_in(head.target) is not None and head.audience != EVERYBODY
     return TokenKey(head.app_id, origin_of(head.event_id), "card") if is_for_one else None

@@ -1,14 +1,4 @@
-from shared.core.ids import (
-    AppId,
-    ChatId,
-    EventId,
-    MessageId,
-    chat_of_message_target,
-    chat_target,
-    message_target,
-    ordering_key,
-    user_target,
-)
+from shared.core.ids import AppId, EventId, MessageId, ordering_key
 
 
 def test_records_about_one_card_share_a_key() -> None:
@@ -21,14 +11,3 @@ def test_records_about_one_card_share_a_key() -> None:
 def test_a_record_without_a_card_is_keyed_by_its_event() -> None:
     """Events of the same app need no order among each other."""
     assert "cli_1:e1" == ordering_key(AppId("cli_1"), None, EventId("e1"))
-
-
-def test_targets_of_different_kinds_never_meet() -> None:
-    """A chat that is not known yet is another target than the message it is asked for."""
-    targets = [
-        message_target(MessageId("x")),
-        chat_target(ChatId("x")),
-        chat_of_message_target(MessageId("x")),
-        user_target("x"),
-    ]
-    assert ["message:x", "chat:x", "chat-of:x", "user:x"] == targets

@@ -24,7 +24,7 @@ from shared.core.effects import (
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from worker.ledger.port import FaceRow, Head
-from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before, chat_in, refuse_click
+from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before, refuse_click
 
 SENT_AT = 1_750_000_000_000
 HOUR = 3_600_000
@@ -132,12 +132,6 @@ def test_an_effect_without_a_chat_looks_for_it(effect: PlatformEffect) -> None:
     assert FindChat(message_id=MessageId("om_1")) == before(effect, head=head, face=_face(), now=SENT_AT)
     homeless = _head(target="chat-of:e1", message_id=None)
     assert Refuse(reason="no_chat") == before(effect, head=homeless, face=None, now=SENT_AT)
-
-
-def test_the_chat_of_an_effect_is_its_target() -> None:
-    """Only a chat target names one."""
-    assert ChatId("oc_1") == chat_in(_head(target="chat:oc_1"))
-    assert [None, None] == [chat_in(_head(target=target)) for target in ("message:om_1", "chat-of:om_1")]
 
 
 @pytest.mark.parametrize(("fmt", "days"), [("1.0", 30), (None, 30), ("2.0", 14)])

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from shared.core.effects import RenameChat
-from shared.core.ids import AppId, ChatId, TenantKey, chat_target
+from shared.core.ids import AppId, ChatId, TenantKey
+from shared.core.targets import chat_target
 from shared.eventlog.port import Topics
 from shared.feishu.limits import Limits
 from tests.unit.worker.test_answered import NOW, head

@@ -168,7 +168,8 @@ class Gate:
                 del came, arrival  # see `_leaner`
                 return await recording
             case Verification():
-                return _reply(arrival, challenge(came.challenge), "verified", kind="challenge")
+                hint = came.hint and respelled(came.hint, self._name)
+                return replace(_reply(arrival, challenge(came.challenge), "verified", kind="challenge"), hint=hint)
             case Illegible():
                 return await self._park(came.reason, arrival, now)
             case _ as unreachable:

@@ -65,6 +65,13 @@ Cause = Literal[
 ]
 """Every reason for a refusal, for the log line and the metric; the caller never learns which it was."""
 
+_NO_KEY_THERE: Final = "the console has no Encrypt Key, but LARK_ENCRYPT_KEY is set"
+
+_REFUSED_LATER: Final = (
+    "the challenge was not encrypted: new clicks will be refused until the console has an Encrypt Key, "
+    "as in LARK_ENCRYPT_KEY"
+)
+
 _SECONDS: Final = re.compile(r"[0-9]{10}")
 
 
@@ -101,9 +108,15 @@ class Admitted(Value, frozen=True, kw_only=True):
 
 
 class Verification(Value, frozen=True, kw_only=True):
-    """The console wants its challenge back."""
+    """
+    The console wants its challenge back.
+
+    Attributes:
+        hint: Why clicks will be refused all the same, if that can be seen by now.
+    """
 
     challenge: str
+    hint: str | None = None
 
 
 class Illegible(Value, frozen=True, kw_only=True):
@@ -135,6 +148,7 @@ class Admission:
         self._style = credentials.style
         self._keys = tuple((key.reveal(), Cipher(key.reveal())) for key in credentials.encrypt_keys)
         self._tokens = tuple(token.reveal() for token in credentials.verification_tokens)
+        self._foresight = _REFUSED_LATER if self._keys and self._style != "legacy" else None
 
     def admit(self, body: bytes, headers: CallbackHeaders, *, now: EpochMs) -> Admitted | Verification | Illegible:
         try:
@@ -154,9 +168,11 @@ class Admission:
                 assert_never(unreachable)
 
     def _challenge(self, challenge: Challenge) -> Verification:
+        if self._keys and not self._tokens:
+            raise _refused("plaintext_downgrade", hint=_NO_KEY_THERE)
         if not self._is_ours(challenge.token):
             raise _refused("token_mismatch", hint="compare LARK_VERIFICATION_TOKEN with the developer console")
-        return Verification(challenge=challenge.challenge)
+        return Verification(challenge=challenge.challenge, hint=self._foresight)
 
     def _encrypted(
         self, outer: Encrypted, body: bytes, headers: CallbackHeaders, now: EpochMs
@@ -208,7 +224,7 @@ class Admission:
         self, callback: CardAction | LinkPreview | SubscribedEvent, body: bytes, headers: CallbackHeaders
     ) -> Admitted:
         if self._keys:
-            raise _refused("plaintext_downgrade", hint="the console has no Encrypt Key, but LARK_ENCRYPT_KEY is set")
+            raise _refused("plaintext_downgrade", hint=_NO_KEY_THERE)
         if not self._is_ours(callback.token):
             raise _refused("token_mismatch", hint="compare LARK_VERIFICATION_TOKEN with the developer console")
         # Proves nothing about who signed, but still tells one delivery from another.

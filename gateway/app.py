@@ -147,7 +147,7 @@ async def _webhook(common: _Common, apps: WebhookApps) -> AsyncIterator[str]:
         yield ""
         return
     site = Site(host=common.settings.host, port=common.settings.port, what="", share=common.share_ports)
-    async with listening(Webhook(apps.routes, clock=common.clock).server(), site) as url:
+    async with listening(Webhook(apps.routes, clock=common.clock, metrics=common.metrics).server(), site) as url:
         yield url
 
 

@@ -19,13 +19,14 @@ from aiohttp.abc import AbstractStreamWriter
 
 from gateway.accept import UNAVAILABLE, Arrival, Gate, rejected
 from gateway.admission import CallbackHeaders
-from gateway.apps import SHORT_PATHS
 from gateway.listening.connection import Connection
 from gateway.listening.server import BODY_S, SERVER, STRANGER_S, Server, read_body, response
 from gateway.listening.starved import Starved
 from gateway.listening.whole import Whole
+from gateway.strays import Strays
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected
+from shared.observability.metrics import Metrics
 
 MAX_REQUEST_ID: Final = 128
 """Characters of ``X-Request-Id`` that are kept; real ones have 36."""
@@ -39,11 +40,19 @@ class Webhook:
 
     Args:
         routes: The gate of each path.
+        metrics: Where requests for other paths are counted.
     """
 
     def __init__(
-        self, routes: Mapping[str, Gate], *, clock: Clock, body_s: float = BODY_S, stranger_s: float = STRANGER_S
+        self,
+        routes: Mapping[str, Gate],
+        *,
+        clock: Clock,
+        metrics: Metrics | None = None,
+        body_s: float = BODY_S,
+        stranger_s: float = STRANGER_S,
     ) -> None:
+        self._strays = Strays(routes, clock=clock, metrics=metrics)
         self._routes, self._clock, self._body_s, self._stranger_s = routes, clock, body_s, stranger_s
 
     def server(self) -> Server:
@@ -84,8 +93,7 @@ class Webhook:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         gate = self._routes.get(request.path)
         if gate is None:
-            if request.path in SHORT_PATHS:
-                log.warning("path_without_app", path=request.path, hint="several apps have /webhook/NAME/card each")
+            self._strays.seen(request.path)
             return web.Response(status=404, headers=SERVER)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST", **SERVER})

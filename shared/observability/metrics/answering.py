@@ -19,6 +19,12 @@ REFUSALS: Final = Metric(
     meaning="Callbacks refused, by the app whose path they came to, and by cause.",
     labels=("app_id", "cause"),
 )
+# Nobody's mistake on a public address, or a wrong one in the console.
+PATHS_UNKNOWN: Final = Metric(
+    name="cardwire_paths_unknown",
+    kind="counter",
+    meaning="Requests at the port for callbacks that asked for a path which the gateway does not have.",
+)
 # Programs that ask. `not_recorded`: the log was away; `busy`: too many at once.
 REQUESTS: Final = Metric(
     name="cardwire_requests",

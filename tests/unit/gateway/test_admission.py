@@ -285,9 +285,26 @@ class TestVerification:
     @pytest.mark.parametrize("wire", [Wire(body=plain(verification())), signed(plain(verification()), key="wrong")])
     def test_a_plaintext_one_with_our_token_is_answered(self, wire: Wire, credentials: Credentials) -> None:
         """Signed or not: it is given nothing but its own challenge."""
-        assert Verification(challenge="prove it") == _admit(wire, credentials)
+        came = _admit(wire, credentials)
+        assert isinstance(came, Verification)
+        assert came.challenge == "prove it"
 
-    @pytest.mark.parametrize("credentials", [ENCRYPTING, TOKEN_ONLY, KEY_ONLY])
+    @pytest.mark.parametrize(("credentials", "is_told"), [(ENCRYPTING, True), (TOKEN_ONLY, False)])
+    def test_a_plaintext_one_foretells_that_clicks_will_be_refused(
+        self, credentials: Credentials, *, is_told: bool
+    ) -> None:
+        """A console without the Encrypt Key saves the address, and everything after that fails."""
+        came = _admit(Wire(body=plain(verification())), credentials)
+        assert isinstance(came, Verification)
+        assert is_told == ("LARK_ENCRYPT_KEY" in (came.hint or ""))
+
+    def test_a_plaintext_one_where_only_a_key_is_set_is_refused_as_not_encrypted(self) -> None:
+        """There is no token to compare: what lacks is the console's key."""
+        wire = Wire(body=plain(verification()))
+        assert "plaintext_downgrade" == _cause(wire, KEY_ONLY)
+        assert "LARK_ENCRYPT_KEY is set" in _hint(wire, KEY_ONLY)
+
+    @pytest.mark.parametrize("credentials", [ENCRYPTING, TOKEN_ONLY])
     @pytest.mark.parametrize("token", ["another", "", None])
     def test_a_plaintext_one_with_another_token_is_refused(self, token: str | None, credentials: Credentials) -> None:
         """Whoever can make us answer could claim our address for an app of theirs."""

@@ -70,6 +70,14 @@ async def test_the_usual_answer_is_these_bytes_and_the_connection_stays_open() -
         assert [True] * 3 == gate.delivered
 
 
+async def test_a_path_that_is_not_there_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """The caller gets 404, and the line says which paths there are."""
+    async with listening(FakeGate()) as (reader, writer):
+        writer.write(request().replace(b"/webhook/card", b"/webhook/crad"))
+        assert b"HTTP/1.1 404 Not Found" == (await reader.readline()).strip()
+    assert "path_unknown" in capsys.readouterr().out
+
+
 async def test_requests_that_do_not_wait_for_answers_get_them_in_order() -> None:
     """Pipelining, as HTTP has it."""
     async with listening(FakeGate()) as (reader, writer):

@@ -1,6 +1,6 @@
 """The worker's numbers, by what happened; names and meanings are `shared.observability.metrics`'s."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Final, Literal
 
 from shared.core.events import EffectOutcome
@@ -14,6 +14,7 @@ from shared.observability.metrics import (
     BUDGET_USE,
     BUDGET_WAIT_SECONDS,
     CALL_SECONDS,
+    CALLS_UNDER_WAY,
     CLICK_TO_UPDATE_SECONDS,
     DEAD_LETTERS,
     DECIDE_SECONDS,
@@ -33,6 +34,7 @@ from shared.observability.metrics import (
     OUTBOX,
     PUT_OFF,
     RELAYED,
+    STUCK_CALLS,
     STUCK_THREADS,
     TOKEN_USES,
     WORKER_METRICS,
@@ -129,9 +131,17 @@ class Meter:
         """Note the shares of the limits that were used, by app, API and window."""
         self.metrics.replace(BUDGET_USE, shares)
 
-    def put_off(self, reason: Literal["rate_limit", "silence"], calls: int = 1) -> None:
+    def put_off(self, reason: Literal["rate_limit", "silence", "calls_full"], calls: int = 1) -> None:
         """Count calls that would have come too early."""
         self.metrics.count(PUT_OFF, reason, by=calls)
+
+    def under_way(self, of: Literal["platform", "own"], calls: Sized) -> None:
+        """Show how many calls are under way, whenever somebody looks."""
+        self.metrics.follow(CALLS_UNDER_WAY, lambda: len(calls), of)
+
+    def stuck_calls(self, threads: Callable[[], int]) -> None:
+        """Show how many threads hang in users' functions, whenever somebody looks."""
+        self.metrics.follow(STUCK_CALLS, threads)
 
     def oldest_due(self, seconds: float) -> None:
         """Note for how long the longest waiting target is due."""

@@ -9,8 +9,10 @@ import structlog
 from gateway.accept import Arrival, Gate
 from gateway.admission import CallbackHeaders
 from shared.clock import Clock
+from shared.core.ids import AppId
 from shared.feishu.fragments import Whole
 from shared.feishu.frames import Frame, answer
+from shared.observability.metrics import FRAMES_UNDER_WAY, Metrics
 
 MAX_UNDER_WAY: Final = 1024
 """Payloads that may be under way at once; then nothing is read until one of them is done."""
@@ -26,10 +28,11 @@ log = structlog.get_logger("cardwire.gateway")
 class Answering:
     """What is under way, of one app, over all of its connections: a lost one takes no click along."""
 
-    def __init__(self, gate: Gate, *, clock: Clock) -> None:
+    def __init__(self, gate: Gate, *, app_id: AppId, clock: Clock, metrics: Metrics) -> None:
         self._gate, self._clock = gate, clock
         self._room = asyncio.Semaphore(MAX_UNDER_WAY)
         self._under_way: set[asyncio.Task[None]] = set()
+        metrics.follow(FRAMES_UNDER_WAY, lambda: len(self._under_way), app_id)
 
     async def take(self, whole: Whole, send: Send) -> None:
         """Begin to answer a payload; waits while too many are under way. They are recorded in the order of taking."""

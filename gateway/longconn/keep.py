@@ -101,7 +101,7 @@ class LongConnection:
     ) -> None:
         self._dialer, self._clock, self._rng, self._metrics = dialer, clock, rng, metrics
         self.app_id = app_id
-        self._answering = Answering(gate, clock=clock)
+        self._answering = Answering(gate, app_id=app_id, clock=clock, metrics=metrics)
         self._last_frame = LastFrame(clock=clock)
         self._connection: Connection | None = None
         self._was_silent = False

@@ -22,6 +22,7 @@ from shared.feishu.openapi import idempotency_key
 from worker.alarm import Alarm
 from worker.calling.runner import Broke, Came, Runner
 from worker.ledger.port import Ledger
+from worker.meter import Meter
 from worker.performing.outcome import tell
 from worker.performing.prepare import Errand
 from worker.performing.retry import HORIZON_MS, back_off_ms
@@ -55,6 +56,7 @@ class Errands:
         owner: str,
         clock: Clock,
         alarm: Alarm,
+        meter: Meter,
         lease_ms: int,
         chance: Callable[[], float],
         put: Callable[[Result], None],
@@ -63,11 +65,15 @@ class Errands:
         self._runner, self._apps, self._ledger, self._owner = runner, apps, ledger, owner
         self._clock, self._alarm, self._lease_ms, self._chance, self._put = clock, alarm, lease_ms, chance, put
         self._finish_s = finish_s
+        self._meter = meter
         self._under_way: set[asyncio.Task[None]] = set()
+        meter.under_way("own", self._under_way)
+        meter.stuck_calls(lambda: runner.stuck)
 
     def start(self, errand: Errand, now: EpochMs) -> Result | None:
         """Begin a call; without room, return the turn as it is put off."""
         if len(self._under_way) >= CALLS:
+            self._meter.put_off("calls_full")
             return errand.turn.settled(now, pace_ms=FULL_MS)
         task = asyncio.create_task(self._run(errand))
         self._under_way.add(task)

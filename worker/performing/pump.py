@@ -92,12 +92,14 @@ class Pump:
             owner=owner,
             clock=clock,
             alarm=alarm,
+            meter=meter,
             lease_ms=LEASE_MS,
             chance=rng.random,
             put=self._put,
         )
         self._breakers: dict[AppId, Breaker] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        meter.under_way("platform", self._under_way)
         self._stopping = False
         self.away = False
 

@@ -27,3 +27,10 @@ LAST_FRAME_AGE: Final = Metric(
     labels=("app_id",),
     together="smallest",
 )
+# At 1024 the log, or a handler's answer, is too slow for what comes in.
+FRAMES_UNDER_WAY: Final = Metric(
+    name="cardwire_long_connection_under_way",
+    kind="gauge",
+    meaning="Callbacks and events of a long connection that are being answered; at 1024 nothing more is read.",
+    labels=("app_id",),
+)

@@ -80,8 +80,23 @@ LEASES_LOST: Final = Metric(
 PUT_OFF: Final = Metric(
     name="cardwire_calls_put_off",
     kind="counter",
-    meaning="Calls put off, by reason: rate_limit (more than 2 s ahead), silence (the platform wants none of the API).",
+    meaning="Calls put off, by reason: rate_limit (more than 2 s ahead), silence (the platform wants none of the API), "
+    "calls_full (64 of your own functions are under way).",
     labels=("reason",),
+)
+# At their bounds for long, what is due waits for what hangs.
+CALLS_UNDER_WAY: Final = Metric(
+    name="cardwire_calls_under_way",
+    kind="gauge",
+    meaning="Calls under way, with those that wait for a rate limit: of the platform (at most CARDWIRE_CONCURRENCY), "
+    "of your own functions (at most 64).",
+    labels=("of",),
+)
+# Each is a function that blocks its loop; with more than 8, no function is called.
+STUCK_CALLS: Final = Metric(
+    name="cardwire_stuck_call_threads",
+    kind="gauge",
+    meaning="Threads hanging in functions of App.call; with more than 8, calls fail without being made.",
 )
 # At 0 a card's next update cannot go by its token.
 TOKEN_USES: Final = Metric(

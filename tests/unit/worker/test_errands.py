@@ -16,10 +16,12 @@ from shared.core.ids import EventId, Target
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import Topics
 from shared.feishu.limits import DAY_MS
+from shared.observability.metrics import CALLS_UNDER_WAY, PUT_OFF, STUCK_CALLS
 from tests.unit.worker.test_answered import APP, CARD, NOW, head
 from worker.alarm import Alarm
 from worker.calling.runner import Broke, Came, Runner
 from worker.ledger.port import Leased, Ledger, TargetKey
+from worker.meter import Meter
 from worker.performing.choose import choose
 from worker.performing.errands import CALLS, Errands
 from worker.performing.prepare import Errand
@@ -51,6 +53,7 @@ class Scripted:
     def __init__(self) -> None:
         self.came: asyncio.Future[Came | Broke] = asyncio.get_running_loop().create_future()
         self.calls: list[tuple[str, str]] = []
+        self.stuck = 0
 
     async def call(self, call: Any, args: JsonText, key: str) -> Came | Broke:
         """Wait for what the test says."""
@@ -72,6 +75,7 @@ class Desk:
 
         self.clock, self.leases, self.runner = ManualClock(NOW), Leases(), Scripted()
         self.put: list[Result] = []
+        self.meter = Meter()
         self.errands = Errands(
             runner=cast("Runner", self.runner),
             apps={APP: app},
@@ -79,6 +83,7 @@ class Desk:
             owner="pump",
             clock=self.clock,
             alarm=Alarm(self.clock),
+            meter=self.meter,
             lease_ms=LEASE_MS,
             chance=lambda: 0.5,
             put=self.put.append,
@@ -193,8 +198,19 @@ async def test_without_room_a_call_is_put_off() -> None:
     put_off = desk.errands.start(errand(), NOW)
     assert put_off is not None
     assert (500, []) == (put_off.settlement.pace_ms, list(put_off.settlement.changes))
+    metrics = desk.meter.metrics
+    assert (1, CALLS) == (metrics.value(PUT_OFF, "calls_full"), metrics.value(CALLS_UNDER_WAY, "own"))
     desk.runner.came.set_result(Came(value=JsonText("null")))
     await soon(lambda: len(desk.put) == CALLS)
+    await soon(lambda: metrics.value(CALLS_UNDER_WAY, "own") == 0)
+
+
+async def test_an_operator_sees_how_many_functions_hang() -> None:
+    """Before there are so many that no call is made."""
+    desk = Desk()
+    assert 0 == desk.meter.metrics.value(STUCK_CALLS)
+    desk.runner.stuck = 3
+    assert 3 == desk.meter.metrics.value(STUCK_CALLS)
 
 
 async def test_a_worker_that_stops_gives_back_what_does_not_end() -> None:

@@ -35,6 +35,7 @@ from shared.feishu.connection import Parameters
 from shared.feishu.fragments import MAX_PAYLOAD
 from shared.feishu.frames import DATA, Frame, decode, encode
 from shared.observability.metrics import (
+    FRAMES_UNDER_WAY,
     GATEWAY_METRICS,
     LAST_FRAME_AGE,
     LONG_CONNECTION_UP,
@@ -178,6 +179,16 @@ def told(frame: Frame) -> Any:
 
 class TestAnswers:
     """What comes in, and what goes back."""
+
+    async def test_an_operator_sees_how_many_callbacks_wait_for_their_answer(self, world: World) -> None:
+        """Before there are so many that nothing more is read."""
+        _, socket = await world.connect()
+        world.log.gate.clear()
+        answering = asyncio.ensure_future(world.asks(socket, click()))
+        await until(lambda: world.metrics.value(FRAMES_UNDER_WAY, APP_ID) == 1)
+        world.log.gate.set()
+        await answering
+        await until(lambda: world.metrics.value(FRAMES_UNDER_WAY, APP_ID) == 0)
 
     async def test_a_click_is_recorded_answered_and_marked(self, world: World) -> None:
         """By the same gate as a webhook's: with its handler's toast."""

@@ -12,11 +12,13 @@ from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord
 from shared.observability.metrics import (
     ANSWERED_TO_EFFECT_SECONDS,
+    CALLS_UNDER_WAY,
     DECIDE_SECONDS,
     LACKS,
     LAG,
     OLDEST_DUE_SECONDS,
 )
+from simulator.faults import FaultRule
 from tests.scenario.handlers import COUNT, PATCH, app_of_stories
 from tests.support.facts import APP, CARD, click, mark
 from tests.support.world import World, clock_of_now, files, world
@@ -46,6 +48,21 @@ async def test_a_worker_at_work_shows_what_it_does(tmp_path: Path) -> None:
         assert [0.0] * 12 == [metrics.value(LAG, str(partition)) for partition in range(12)]
         assert metrics.value(OLDEST_DUE_SECONDS) == 0
         assert "cardwire_worker_lacks{" not in metrics.exposition().decode()
+
+
+async def test_a_worker_shows_how_many_calls_wait_for_the_platform(tmp_path: Path) -> None:
+    """A platform that is slow is seen before there is no room for another call."""
+    async with world(files(tmp_path), app_of_stories(), clock=clock_of_now()) as running:
+        chat_id = await running.chat()
+        card = running.simulator.put_card(chat_id, {"config": {"update_multi": True}, "elements": []})
+        running.simulator.faults.set(1, [FaultRule(path="/open-apis/im/*", kind="delay", p=1.0, ms=300)])
+        clicked = click("e1", value=COUNT, message_id=card, chat_id=chat_id)
+        await running.append(clicked, mark(clicked))
+        (worker,) = running.workers
+        await running.until(lambda: worker.metrics.value(CALLS_UNDER_WAY, "platform") == 1)
+        await running.quiet()
+        await running.until(lambda: worker.metrics.value(CALLS_UNDER_WAY, "platform") == 0)
+        assert worker.metrics.value(CALLS_UNDER_WAY, "own") == 0
 
 
 async def test_a_worker_that_stands_still_says_why_and_how_far_behind_it_is(tmp_path: Path) -> None:

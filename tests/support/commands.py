@@ -43,7 +43,11 @@ def environment(folder: Path, **settings: str | None) -> dict[str, str]:
         **settings,
     }
     (folder / "my_handlers.py").write_text(HANDLERS)
-    return {"PATH": os.environ["PATH"], **{name: text for name, text in given.items() if text is not None}}
+    return _inherited("PATH", "PYTHONPATH") | {name: text for name, text in given.items() if text is not None}
+
+
+def _inherited(*names: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def run(*arguments: str, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -94,7 +98,7 @@ def started(*arguments: str, env: Mapping[str, str], cwd: Path) -> Iterator[Star
 
 async def piped(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:
     """Start a command beside the test, which reads what it prints, and ends it."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ}
+    inherited = _inherited("PATH", "HOME", "COVERAGE_PROCESS_START")
     return await asyncio.create_subprocess_exec(
         *COMMAND, *arguments, env={**inherited, **env}, cwd=cwd,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

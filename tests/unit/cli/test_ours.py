@@ -7,6 +7,7 @@ import pytest
 
 import cardwire
 from cardwire.ours import shadowed
+from tests.support.commands import environment
 
 ROOT = Path(cardwire.__file__).parents[1]
 
@@ -63,3 +64,16 @@ def test_a_misspelt_public_name_is_an_error_of_its_own() -> None:
     """As of any module."""
     with pytest.raises(AttributeError, match="module 'cardwire' has no attribute 'Ap'"):
         cardwire.Ap  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_command_is_of_the_tree_that_its_test_is_of(tmp_path: Path) -> None:
+    """Also where another copy is installed: tests of one tree say nothing about another."""
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", "import cardwire; print(cardwire.__file__)"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert cardwire.__file__ == ran.stdout.strip()

@@ -12,11 +12,12 @@ from shared.app.interaction import Interaction
 from shared.core.decision import Card, Decision
 from shared.core.effects import SendText, UpdateCard
 from shared.core.errors import Undecodable
+from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord
 from tests.scenario.handlers import BLANK, PATCH
 from tests.support import facts
 from tests.support.commands import run
-from tests.support.world import Stack, World, world
+from tests.support.world import Stack, World, files, world
 from worker.app import RunningWorker
 
 
@@ -223,6 +224,22 @@ async def test_a_broken_deploy_stops_deciding_and_loses_no_click(either_ledger: 
             await running.until(lambda: _decided(running, 300 + failed))
         assert not await running.ledger.failed_inputs()
         assert 300 == len((await running.ledger.dump()).cards)
+
+
+async def test_a_worker_that_is_told_so_never_stops_deciding(tmp_path: Path) -> None:
+    """Whatever fails is a dead letter, and the worker stays ready."""
+    async with world(files(tmp_path), moody(Mood()), workers=0, shared_log=MemoryLog()) as running:
+        app_id = running.env["LARK_APP_ID"]
+        presses = [
+            facts.click(f"e{n}", value={"action": "press", "n": n}, message_id=f"om_{n}", app_id=app_id)
+            for n in range(60)
+        ]
+        async with running.worker({"CARDWIRE_DEAD_LETTERS_STOP": "0"}) as worker:
+            for press in presses:
+                await running.append(press)
+            await running.until(lambda: _decided(running, 60))
+            assert [] == list(await worker.lacks())
+        assert 60 == len(await running.ledger.failed_inputs())
 
 
 async def _stopped(worker: RunningWorker) -> bool:

@@ -54,7 +54,8 @@ _ASKED: Final[Mapping[type[Asked], str]] = {
     TimerFired: "timer.fired",
 }
 
-_DECODERS: Final = {ce_type: msgspec.json.Decoder(of) for ce_type, of in RECORD_TYPES.items()}
+Decoders = Mapping[str, msgspec.json.Decoder[Event]]
+_DECODERS: Final[Decoders] = {ce_type: msgspec.json.Decoder(of) for ce_type, of in RECORD_TYPES.items()}
 _ENCODER: Final = msgspec.json.Encoder()
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Final = ("content-type", b"application/json")
@@ -97,7 +98,11 @@ def encode(event: Event, *, traceparent: str | None = None) -> Encoded:
 
 
 def decode(
-    headers: Headers, value: bytes | None, *, upcasters: Mapping[str, tuple[str, Upcaster]] = UPCASTERS
+    headers: Headers,
+    value: bytes | None,
+    *,
+    upcasters: Mapping[str, tuple[str, Upcaster]] = UPCASTERS,
+    decoders: Decoders = _DECODERS,
 ) -> Event:
     """
     Return the event of a record.
@@ -106,6 +111,7 @@ def decode(
         headers: Of the record; types unknown to ``upcasters`` are read as they are.
         value: Of the record.
         upcasters: How older versions become today's.
+        decoders: Of today's versions, by ``ce_type``.
 
     Raises:
         NewerThanUs: The type or its version is one that this program does not know yet.
@@ -117,7 +123,7 @@ def decode(
     while ce_type in upcasters:
         ce_type, lift = upcasters[ce_type]
         value = lift(value)
-    decoder = _DECODERS.get(ce_type)
+    decoder = decoders.get(ce_type)
     if decoder is None:
         if ce_type.startswith(PREFIX):
             raise NewerThanUs(f"record type {ce_type} is newer than this program: upgrade workers before gateways")

@@ -25,10 +25,12 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     The outcomes of an effect (``lark.card.effect.<status>.v1``) have one shape and one schema,
     ``lark.card.effect.v1``.
     """
-    return {name: _schema(name, of) for name, of in sorted({_name(ce): of for ce, of in RECORD_TYPES.items()}.items())}
+    types = {schema_name(ce_type): of for ce_type, of in RECORD_TYPES.items()}
+    return {name: _schema(name, of) for name, of in sorted(types.items())}
 
 
-def _name(ce_type: str) -> str:
+def schema_name(ce_type: str) -> str:
+    """Return the name of the schema that the records of a ``ce_type`` have."""
     return re.sub(r"\.effect\.\w+\.", ".effect.", ce_type)
 
 

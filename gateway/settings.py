@@ -122,14 +122,14 @@ def _contradictions(apps: Sequence[GatewayApp]) -> Iterator[str]:
     for one, other in combinations(apps, 2):
         if set(one.callbacks.encrypt_keys) & set(other.callbacks.encrypt_keys):
             yield respelled(
-                f"LARK_ENCRYPT_KEY is {one.name}'s as well: expected a key of its own, or who has the one could click "
-                "as the other, for example LARK_ENCRYPT_KEY=kudryavka",
+                f"LARK_ENCRYPT_KEY is that of {one.name} as well: expected a key of its own, or who has the one "
+                "could click as the other, for example LARK_ENCRYPT_KEY=kudryavka",
                 other.name,
             )
         if set(one.callbacks.verification_tokens) & set(other.callbacks.verification_tokens):
             yield respelled(
-                f"LARK_VERIFICATION_TOKEN is {one.name}'s as well: expected the one that the console shows for this "
-                "app, for example LARK_VERIFICATION_TOKEN=v-token-from-the-console",
+                f"LARK_VERIFICATION_TOKEN is that of {one.name} as well: expected the one that the console shows for "
+                "this app, for example LARK_VERIFICATION_TOKEN=v-token-from-the-console",
                 other.name,
             )
 

@@ -62,7 +62,10 @@ async def serve_admin(host: str, port: int, probes: Probes) -> AsyncIterator[str
 def _refusal(error: OSError, host: str, port: int) -> ConfigError:
     where = f"cannot listen on {host}:{port} ({error.strerror or 'unknown address'})"
     if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-        return ConfigError(f"CARDWIRE_ADMIN_PORT: {where}; expected a free port, for example CARDWIRE_ADMIN_PORT=9109")
+        why = "is taken" if error.errno == errno.EADDRINUSE else "is not for us"
+        return ConfigError(
+            f"CARDWIRE_ADMIN_PORT: {host}:{port} {why}: expected a free port, for example CARDWIRE_ADMIN_PORT=9109"
+        )
     return ConfigError(
         f"CARDWIRE_ADMIN_HOST: {where}; expected an address of this machine, for example CARDWIRE_ADMIN_HOST=0.0.0.0"
     )

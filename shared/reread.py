@@ -17,6 +17,7 @@ import structlog
 
 from shared.clock import Clock
 from shared.core.errors import ConfigError
+from shared.settings.changed import changed
 
 REREAD_S: Final = 3.0
 """Short enough to wait for at a console, long enough to cost nothing."""
@@ -123,12 +124,12 @@ async def _once(state: _State[S], read: Callable[[], S], renew: Callable[[S], No
             found = await asyncio.to_thread(read)
             if found != state.known:
                 renew(found)
-                log.info("settings_reread")
+                log.info("settings_reread", changed=list(changed(state.known, found)))
             state.known = found
         except Exception as error:  # noqa: BLE001 -- whatever it is, what is in force stays so
             told = str(error) if isinstance(error, ConfigError) else type(error).__name__
             if told != state.problem:
-                log.warning("settings_kept", reason=told)
+                log.warning("settings_kept", reason="; ".join(told.splitlines()))
             state.problem = told
         else:
             state.problem = None

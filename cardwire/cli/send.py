@@ -130,7 +130,8 @@ def _app(apps: Sequence[SendApp], name: str | None) -> SendApp:
     if name not in named:
         names = [known for known in named if known is not None]
         expected = f"one of {', '.join(names)}" if names else "none, because there is one app"
-        raise ConfigError(f"--name {'is missing' if name is None else 'is no app'}: expected {expected}")
+        example = f", for example --name {names[0]}" if names else ""
+        raise ConfigError(f"--name {'is missing' if name is None else 'is no app'}: expected {expected}{example}")
     return named[name]
 
 

@@ -137,6 +137,9 @@ class Detour:
             self._draining.cancel()
             await asyncio.wait([self._draining])
         await self._spill.close()
+        if self._spill.rows:
+            hint = "the next gateway that uses the folder, or one that does now, brings them to the log"
+            log.warning("spill_left", rows=self._spill.rows, file=self._spill.name, hint=hint)
 
     async def _put_aside(self, records: Sequence[NewRecord], *, within_s: float) -> None:
         began = self._clock.monotonic()

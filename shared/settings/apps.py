@@ -114,7 +114,7 @@ def one_of_each(apps: Sequence[Named]) -> Iterator[str]:
     """Return a line for each app whose id another one has before it."""
     for one, other in combinations(apps, 2):
         if one.app_id == other.app_id:
-            told = f"LARK_APP_ID is {one.name}'s as well: expected each app once, for example LARK_APP_ID=cli_b2"
+            told = f"LARK_APP_ID is that of {one.name} as well: expected each app once, for example LARK_APP_ID=cli_b2"
             yield respelled(told, other.name)
 
 

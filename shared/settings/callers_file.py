@@ -124,12 +124,9 @@ class _Reading:
 
     def _mounted(self, name: str, path: object) -> Iterator[bytes]:
         expected = f"a readable file with a token of at least {LEAST_TOKEN} characters on each line"
-        try:
-            lines = Path(path if isinstance(path, str) else "").read_text(encoding="utf-8-sig").split()
-        except (OSError, ValueError):
-            lines = []
+        lines, why = _lines(path)
         if not lines or min(map(len, lines)) < LEAST_TOKEN:
-            self._note_field(name, "token_file", "cannot be used", expected)
+            self._note_field(name, "token_file", f"cannot be used ({_shown(path)}{why})", expected)
             return
         yield from map(digest, lines)
 
@@ -138,6 +135,24 @@ class _Reading:
 
     def _note(self, problem: str) -> None:
         self.problems.append(f"{CALLERS.name}: {problem}")
+
+
+def _lines(path: object) -> tuple[Sequence[str], str]:
+    """Return what a file of tokens holds, and why that could not be used."""
+    if not isinstance(path, str):
+        return [], "it is no text"
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").split()
+    except OSError as error:
+        return [], error.strerror or type(error).__name__
+    except ValueError:
+        return [], "it is not UTF-8 text"
+    return lines, "a token in it is too short" if lines else "it is empty"
+
+
+def _shown(path: object) -> str:
+    """Return a path as it may be printed: what is no absolute one could be a token, given in its place."""
+    return f"{path}: " if isinstance(path, str) and path.startswith("/") and path.isprintable() else ""
 
 
 def _tables(path: str) -> Mapping[str, object]:

@@ -71,7 +71,14 @@ def _domain(text: str) -> str:
     url = text if "://" in text else f"https://{text}"
     parts = urlsplit(url)
     known = "://" in text or text in {"open.feishu.cn", "open.larksuite.com"}
-    if not known or parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+    if (
+        not known
+        or parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.username
+        or parts.query
+        or parts.path.strip("/")
+    ):
         raise ValueError("not an address of the platform")
     _ = parts.port  # raises ValueError when it is no number
     return url.rstrip("/")
@@ -145,7 +152,9 @@ FLAG: Final = Kind(name="true | false", expected="true or false", parse=_flag)
 STYLE: Final = Kind(name="auto | new | legacy | both", expected="one of auto, new, legacy, both", parse=_style)
 DELIVERY: Final = Kind(name="webhook | websocket | both", expected="one of webhook, websocket, both", parse=_delivery)
 APP_TYPE: Final = Kind(name="custom | store", expected="one of custom, store", parse=_app_type)
-DOMAIN: Final = Kind(name="domain", expected="open.feishu.cn, open.larksuite.com or an http(s) address", parse=_domain)
+DOMAIN: Final = Kind(
+    name="domain", expected="open.feishu.cn, open.larksuite.com or an http(s) address without a path", parse=_domain
+)
 APP: Final = Kind(
     name="module:attribute", expected="the module and the name of your App, as module:attribute",
     parse=lambda text: _matching(_APP, text),

@@ -52,7 +52,7 @@ async def test_one_of_several_apps_sends_by_its_name(tmp_path: Path) -> None:
         assert (0, "") == (sent.returncode, sent.stderr)
         assert 1 == len(running.calls(SEND))
         nameless = await _send(running, tmp_path, "card.json", "--to", chat_id, **told)
-        assert (2, "cardwire: --name is missing: expected one of alerts, bill\n") == (
+        assert (2, "cardwire: --name is missing: expected one of alerts, bill, for example --name alerts\n") == (
             nameless.returncode,
             nameless.stderr,
         )

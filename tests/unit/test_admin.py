@@ -38,6 +38,6 @@ async def test_a_port_that_is_taken_is_the_ports_matter() -> None:
     """Another port would help."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"^CARDWIRE_ADMIN_PORT: cannot listen on 127\.0\.0\.1:{port} \("):
+        with pytest.raises(ConfigError, match=rf"^CARDWIRE_ADMIN_PORT: 127\.0\.0\.1:{port} is taken: expe"):
             async with serve_admin("127.0.0.1", port, PROBES):
                 pass

@@ -64,8 +64,18 @@ def test_a_worker_needs_no_tokens(tmp_path: Path) -> None:
             "caller billing: token_sha256 is malformed: expected 64 lower-case hex …",
         ),
         (one(token_sha256=[]), "caller billing: token_sha256 is malformed: expected 64 lower-case hex …"),
-        (one(token_file="/nowhere"), "caller billing: token_file cannot be used: expected a readable file with …"),
-        (one(token_file=3), "caller billing: token_file cannot be used: expected a readable file with …"),
+        (
+            one(token_file="/nowhere"),
+            "caller billing: token_file cannot be used (/nowhere: No such file or directory): expected …",
+        ),
+        (
+            one(token_file="planted"),
+            "caller billing: token_file cannot be used (No such file or directory): expected a …",
+        ),
+        (
+            one(token_file=3),
+            "caller billing: token_file cannot be used (it is no text): expected a readable file with …",
+        ),
         (one(token="planted"), "caller billing: token is no field: expected some of apps, effects, token_sha256, …"),
         ("[callers.worker]\n", "caller worker is Cardwire itself: expected another name, for example …"),
         ('[callers."a b"]\n', "the name of a caller is malformed: expected a table whose name has …"),

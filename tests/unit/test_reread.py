@@ -1,12 +1,15 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog.testing
 
+from gateway.settings import GatewaySettings
 from shared.clock import ManualClock
 from shared.core.errors import ConfigError
 from shared.reread import AGAIN_S, REREAD_S, rereading
+from shared.settings.changed import changed
 
 
 class Source:
@@ -133,3 +136,45 @@ async def test_a_disk_that_hangs_holds_up_nobody_for_long() -> None:
         async with asyncio.timeout(5):
             while not renewed:  # noqa: ASYNC110 -- a thread reads
                 await asyncio.sleep(0)
+
+
+async def test_several_problems_are_one_line() -> None:
+    """A line that holds lines cannot be searched for."""
+    with structlog.testing.capture_logs() as lines:
+        await _renewed_by(lambda _: [ConfigError("one\nother")])
+    assert ["one; other"] == [line["reason"] for line in lines if line["event"] == "settings_kept"]
+
+
+async def test_what_changed_is_told_by_name(tmp_path: Path) -> None:
+    """Names of settings, never what they hold."""
+    env = {
+        "LARK_APP_ID": "cli_a",
+        "LARK_ENCRYPT_KEY": "planted-1",
+        "CARDWIRE_APP": "h:app",
+        "CARDWIRE_LOG": "sqlite:///l",
+    }
+    known, found = (
+        GatewaySettings.load({**env, "LARK_ENCRYPT_KEY": key, "CARDWIRE_SPILL": str(tmp_path)})
+        for key in ("planted-1", "planted-2")
+    )
+    assert ["LARK_ENCRYPT_KEY"] == list(changed(known, found))
+    clock, renewed = ManualClock(), asyncio.Event()
+    with structlog.testing.capture_logs() as lines:
+        async with rereading(lambda: found, known, lambda _: renewed.set(), clock=clock) as reading:
+            await reading.now()
+    assert renewed.is_set()
+    assert [["LARK_ENCRYPT_KEY"]] == [line["changed"] for line in lines if line["event"] == "settings_reread"]
+
+
+def test_apps_are_told_by_their_names(tmp_path: Path) -> None:
+    """An app that came is told of by the file."""
+
+    def read(text: str) -> GatewaySettings:
+        (tmp_path / "apps.toml").write_text(text)
+        told = {"CARDWIRE_APPS": str(tmp_path / "apps.toml"), "CARDWIRE_APP": "h:app", "CARDWIRE_LOG": "sqlite:///l"}
+        return GatewaySettings.load(told)
+
+    alerts, bill = '[apps.alerts]\napp_id = "cli_a"\n', '[apps.bill]\napp_id = "cli_b"\nencrypt_key = "k-3"\n'
+    before = read(alerts + 'encrypt_key = "k-1"\n')
+    assert ["alerts.encrypt_key"] == list(changed(before, read(alerts + 'encrypt_key = "k-2"\n')))
+    assert ["CARDWIRE_APPS"] == list(changed(before, read(alerts + 'encrypt_key = "k-1"\n' + bill)))

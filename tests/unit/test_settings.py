@@ -141,7 +141,15 @@ class TestLoad:
             (
                 "LARK_DOMAIN",
                 ["open.feishu.cn", "open.larksuite.com", "http://127.0.0.1:8900", "https://open.feishu.cn/"],
-                ["feishu", "example.com", "ftp://open.feishu.cn", "https://u:p@x", "http://x:y", "https://"],
+                [
+                    "feishu",
+                    "example.com",
+                    "ftp://open.feishu.cn",
+                    "https://u:p@x",
+                    "http://x:y",
+                    "https://",
+                    "http://x/open-apis",
+                ],
             ),
             (
                 "CARDWIRE_PROXY",

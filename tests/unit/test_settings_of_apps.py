@@ -190,14 +190,14 @@ class TestProblems:
             "billing": {**BILLING, **second, f"{kind}{old[1]}": "the same"},
         }
         [line] = _refusal(_env(path, apps))
-        assert line.startswith(f"CARDWIRE_APPS: app billing: {kind} is alerts's as well: expected")
+        assert line.startswith(f"CARDWIRE_APPS: app billing: {kind} is that of alerts as well: expected")
 
     @in_both_processes
     def test_an_app_that_is_there_twice(self, path: Path, of: type[object]) -> None:
         """Its records could be anybody's."""
         lines = _refusal(_env(path, {**BOTH, "again": {**BILLING, "verification_token": "t"}}), of)
         assert [line.partition(": expected")[0] for line in lines] == [
-            "CARDWIRE_APPS: app again: app_id is billing's as well"
+            "CARDWIRE_APPS: app again: app_id is that of billing as well"
         ]
 
 

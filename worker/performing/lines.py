@@ -13,6 +13,7 @@ class EffectPerformed(Line, frozen=True, kw_only=True, tag="effect_performed"):
     What became of an effect, or of one attempt at it.
 
     Attributes:
+        sent_message_id: The message that a send made.
         folded: How many older effects this one took the place of.
         since_received_ms: How long ago its input was received.
     """
@@ -30,6 +31,7 @@ class EffectPerformed(Line, frozen=True, kw_only=True, tag="effect_performed"):
     reason: str | None = None
     retry_at: EpochMs | None = None
     log_id: str | None = None
+    sent_message_id: str | None = None
     folded: int = 0
     since_received_ms: int
 
@@ -57,6 +59,7 @@ def _line(head: Head, outcome: EffectOutcome, *, folded: int) -> EffectPerformed
         reason=outcome.reason,
         retry_at=outcome.retry_at,
         log_id=outcome.log_id,
+        sent_message_id=outcome.sent_message_id,
         folded=folded,
         since_received_ms=outcome.finished_at - head.received_at,
     )

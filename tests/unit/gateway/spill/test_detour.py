@@ -77,6 +77,17 @@ async def test_a_log_that_hangs_does_not_hold_up_the_spill(tmp_path: Path, mood:
     assert set() == {value for value in values if values.count(value) > 1} - log.doubtful
 
 
+async def test_a_gateway_that_ends_says_how_many_records_it_leaves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are on this machine's disk alone: whoever removes the machine should know."""
+    async with a_way(UnreliableLog("away"), tmp_path) as way:
+        for n in range(4):
+            await way.append(b"%d" % n)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "spill_left" in line]
+    assert "4" in line
+
+
 async def test_marks_are_spilled_behind_their_clicks(tmp_path: Path) -> None:
     """None is lost in an outage."""
     log = UnreliableLog("away")

@@ -6,6 +6,7 @@ exceptions, whose representations hold both, are not even kept as causes.
 """
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -25,7 +26,7 @@ from shared.feishu.connection import (
     read_endpoint,
     read_handshake,
 )
-from shared.outbound import route_to
+from shared.outbound import Route, route_to
 
 DIAL_S: Final = 10.0
 """For address and WebSocket together."""
@@ -112,7 +113,7 @@ class Dialer:
                     raise NotConnected(refused)
                 status, body = response.status, await _bounded(response)
         except (aiohttp.ClientError, OSError) as error:
-            raise NotConnected(route.failure(error)) from None
+            raise NotConnected(f"the platform {_why(route, error)}") from None
         match read_endpoint(status, body, is_secure=self._domain.startswith("https:")):
             case Endpoint() as endpoint:
                 return endpoint
@@ -136,8 +137,19 @@ class Dialer:
             headers = {name.lower(): text for name, text in (error.headers or {}).items()}
             refusal = read_handshake(headers, error.status)
         except (aiohttp.ClientError, OSError) as error:
-            raise NotConnected(route.failure(error)) from None
+            raise NotConnected(f"the address that the platform gave {_why(route, error)}") from None
         raise _refused(refusal)
+
+
+def _why(route: Route, error: aiohttp.ClientError | OSError) -> str:
+    """Return why there was no answer, in words without any address."""
+    match error:
+        case aiohttp.ClientConnectorDNSError() if route.proxy is None:
+            return "cannot be reached (no such name)"
+        case aiohttp.ClientConnectorError(os_error=OSError(errno=int(number))) if route.proxy is None and number > 0:
+            return f"cannot be reached ({os.strerror(number).lower()})"
+        case _:
+            return f"cannot be reached ({route.failure(error)})"
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -5,8 +5,9 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared.app.app import App
 from shared.core.errors import ConfigError
@@ -14,6 +15,9 @@ from shared.core.ids import AppId
 from shared.settings import respelled
 
 EXAMPLE = "CARDWIRE_APP=handlers:app"
+
+_OURS: Final = f"{Path(__file__).parents[1]}{os.sep}"
+"""Where what users call lies: what they did wrong is in their own file."""
 
 
 Handlers = App | Mapping[AppId, App]
@@ -115,7 +119,8 @@ def _why(name: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         where = f"{error.filename}:{error.lineno}"
     else:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = next((found for found in reversed(frames) if not found.filename.startswith(_OURS)), frames[-1])
         where = f"{frame.filename}:{frame.lineno}"
     return f"CARDWIRE_APP names the module {name!r}, which does not import: {where}: {what}"
 

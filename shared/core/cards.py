@@ -1,7 +1,7 @@
 """What a person sees: toasts and cards."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -14,6 +14,8 @@ Language = Literal[
 """Languages a toast can be given in (docs/reference/platform.md, "Toasts")."""
 
 ToastType = Literal["info", "success", "error", "warning"]
+
+_AS_IN: Final = 'as in Toast.info("好", en_us="ok")'
 
 CardFormat = Literal["1.0", "2.0"]
 """The card's own JSON version; ``schema: "2.0"`` marks the newer one."""
@@ -55,7 +57,13 @@ class Toast(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def _of(cls, kind: ToastType, content: str, i18n: dict[str, str]) -> "Toast":
-        # Through the decoder, so that an unknown language or an empty type fails where the toast is written.
+        # Checked here, so that an unknown language fails where the toast is written.
+        for language in i18n.keys() - set(get_args(Language)):
+            known = ", ".join(get_args(Language))
+            raise TypeError(f"Toast has no language {language!r}: expected some of {known}, {_AS_IN}")
+        for text in (content, *i18n.values()):
+            if not isinstance(text, str):
+                raise TypeError(f"a text of a Toast is {type(text).__name__} {text!r:.80}: expected a text, {_AS_IN}")
         return msgspec.convert({"type": kind, "content": content, "i18n": i18n}, cls)
 
 

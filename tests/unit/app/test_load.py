@@ -76,7 +76,12 @@ def test_a_module_that_is_not_there(here: Path) -> None:
             3,
             "TypeError: App.on_action() got an unexpected keyword argument 'anwser'",
         ),
-        ("from cardwire import Toast\nToast.info('x', en_uk='y')", None, "ValidationError"),
+        (
+            "from cardwire import Toast\nToast.info('x', en_uk='y')",
+            2,
+            "TypeError: Toast has no language 'en_uk': expected some of zh_cn, en_us, ",
+        ),
+        ("from cardwire import Toast\n\nToast.error(5)", 3, "TypeError: a text of a Toast is int 5: expected a text"),
     ],
 )
 def test_a_module_that_does_not_import(here: Path, source: str, place: int | None, told: str) -> None:

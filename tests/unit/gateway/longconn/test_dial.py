@@ -78,3 +78,4 @@ async def test_a_platform_that_is_not_there_is_told_without_its_address(
         assert raised.value.__suppress_context__
         assert "planted" not in str(raised.value)
         assert nobody not in str(raised.value)
+        assert str(raised.value).endswith(" cannot be reached (connection refused)")

@@ -23,6 +23,9 @@ BURST = 550
 PER_SECOND, PER_MINUTE = HALF * Limits().api.per_second, HALF * Limits().api.per_minute
 PER_CHAT = Limits().per_chat
 USED = 0.9
+OVER_AN_HOUR_S = 65 * 60
+"""The platform tells a repeated send from a second one for an hour."""
+
 PATIENCE_S, CALM_MS = 5.0, 8
 """The clock waits for calls, and for what gathers for a moment before it is stored: no lateness is its fault."""
 
@@ -132,6 +135,31 @@ async def test_a_429_silences_its_api_for_as_long_as_the_platform_says(either_le
         assert [] == [call for call in calls if refused_at < call.at_ms < refused_at + 1_000]
         assert len(cards) == len({call.target for call in calls if call.code == 0})
         assert {1} == {outcome.attempts for outcome in await running.outcomes() if outcome.status == "succeeded"}
+        await running.check()
+
+
+async def test_a_send_that_a_429_put_off_is_made_by_whoever_comes_an_hour_later(either_ledger: Stack) -> None:
+    """Only the call that was answered left; the others are none that may have been made, and none is given up."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        chats = [await running.chat() for _ in range(6)]
+        cards = [running.simulator.put_card(chat_id, BLANK) for chat_id in chats]
+        running.simulator.faults.set(1, [FaultRule(path="/open-apis/im/v1/messages", kind="429", p=1.0, ms=2_000)])
+        now, value = clock.now(), {"action": "text", "text": "hello"}
+        clicked = [clicks([card], value, chat, now, prefix=chat) for chat, card in zip(chats, cards, strict=True)]
+        await running.append(*[event for events in clicked for event in events])
+        await running.until(lambda: len(running.calls(SEND)) > 0)
+        await running.until(lambda: clock.now() > now + 600)
+        assert len(running.calls(SEND)) < len(chats)
+        await running.stop_worker(running.workers[0])
+        clock.advance(OVER_AN_HOUR_S)
+        running.simulator.faults.set(1, [])
+        async with running.worker():
+            await running.quiet()
+        final = [outcome for outcome in await running.outcomes() if outcome.final]
+        assert ["succeeded"] * len(chats) == [outcome.status for outcome in final]
+        sent = [len(running.simulator.platform.chat(chat_id).message_ids) - 1 for chat_id in chats]
+        assert [1] * len(chats) == sent
         await running.check()
 
 

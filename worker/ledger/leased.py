@@ -182,6 +182,8 @@ class Leased:
         leased_at: When the lease began (ms, ledger's clock): with the owner, what tells this lease from others.
         heads: Its pending effects in log order, due or not, oldest first.
         more: There are more than `heads` shows.
+        performed: Where a part of a card, or what one person sees of it, was tried before: the newest of each that
+            the platform took since that was decided, as heads (status ``succeeded``).
         applied: The newest full update that the platform took.
         resend: That update is to be sent once more now, because an ambiguous call may have overtaken it; its
             effect as a head (status ``succeeded``), else ``None``.
@@ -193,6 +195,7 @@ class Leased:
     leased_at: EpochMs
     heads: Sequence[Head]
     more: bool = False
+    performed: Sequence[Head] = ()
     applied: Applied | None = None
     resend: Head | None = None
     face: FaceRow | None = None
@@ -242,6 +245,7 @@ class Settlement:
         face: What is now known of a card; ``None`` fields leave the row's as they are.
         linked: What is now known of a second card: the one that this one was sent in place of.
         refund: The right whose counted use was none: nothing had reached the platform.
+        unbegun: The effect that was recorded as begun under this lease, not before, and whose call was not made.
     """
 
     key: TargetKey
@@ -255,6 +259,7 @@ class Settlement:
     face: FaceRow | None = None
     linked: FaceRow | None = None
     refund: TokenKey | None = None
+    unbegun: EffectKey | None = None
     outbox: Sequence[NewRecord] = ()
 
 

@@ -34,6 +34,7 @@ class Settlements:
         self._making = Making(database)
         self._locking, self._lock = _lock(database)
         self._changing, self._change = _change(dialect)
+        self._unbeginning, self._unbegin = _unbegin(dialect)
         self._moving, self._move = _move(dialect)
         self._facing, self._face = _face(dialect)
         self._tokens = Tokens(database)
@@ -75,6 +76,8 @@ class Settlements:
     def _store(self, connection: Connection, ours: Sequence[Settlement], *, now: EpochMs) -> None:
         changes = [_changed(change, now) for each in ours for change in each.changes]
         self._changing.execute(connection, self._change, sorted(changes, key=lambda row: tuple(row[:3])))
+        unbegun = sorted({each.unbegun for each in ours if each.unbegun is not None})
+        self._unbeginning.execute(connection, self._unbegin, unbegun)
         moved = {key: target for each in ours for key, target in each.moved.items()}
         self._moving.execute(connection, self._move, [(*key, target) for key, target in sorted(moved.items())])
         self._tokens.give_back(connection, {each.refund for each in ours if each.refund is not None})
@@ -127,6 +130,13 @@ def _changed(change: EffectChange, now: EpochMs) -> tuple[Any, ...]:
     due = None if change.retry_in_ms is None else now + change.retry_in_ms
     begun_at = now if change.begun else None
     return (*change.key, change.status, change.k, change.attempts, due, begun_at, change.outcome)
+
+
+def _unbegin(dialect: Dialect) -> tuple[Given, Any]:
+    given = keys(dialect, app_id=Key, event_id=Key, index=Integer())
+    row = given.table.c
+    same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
+    return given, update(effects).where(same).values(begun_at=null())
 
 
 def _move(dialect: Dialect) -> tuple[Given, Any]:

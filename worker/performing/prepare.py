@@ -92,9 +92,15 @@ class Job:
         sequence = begun.sequence if begun is not None else None
         return replace(self, begun=begun, means=replace(self.means, sequence=sequence or 0))
 
-    def uncounted(self, result: Result) -> Result:
-        """Return the result of a call that was not made after all: a use that was counted for it was none."""
-        return replace(result, settlement=replace(result.settlement, refund=self.counted))
+    def not_made(self, result: Result) -> Result:
+        """
+        Return the result of a call that was not made after all.
+
+        A use that was counted for it was none. What it was begun by is taken back, or a send that never left would be
+        given up an hour later as one that may have been made; an earlier call's beginning stays.
+        """
+        unbegun = self.head.key if self.beginning is not None and self.head.begun_at is None else None
+        return replace(result, settlement=replace(result.settlement, refund=self.counted, unbegun=unbegun))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,7 +156,7 @@ class Pump:
             return await self._reserve(jobs, now)
         except LedgerUnavailable:
             for turn in turns:
-                self._put(turn.settled(now))  # Given back, for when the ledger is there again.
+                self._put(turn.given_back(now))  # For when the ledger is there again.
             raise
 
     def _prepared(
@@ -209,7 +209,7 @@ class Pump:
         await self._clock.sleep(job.wait_s)
         needless = self._needless(job, self._alarm.ledger_now())
         if needless is not None:
-            self._put(job.uncounted(needless))
+            self._put(job.not_made(needless))
             return
         made = await attempt(
             job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)

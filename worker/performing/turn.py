@@ -1,7 +1,7 @@
 """What a target's turn came to, as what the ledger stores (pure)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.core.events import EffectOutcome, OutcomeStatus
@@ -71,6 +71,12 @@ class Turn:
             outcomes=[(head, one.fact) for head, one in everything],
             block_ms=block_ms,
         )
+
+    def given_back(self, now: EpochMs) -> Result:
+        """Return the result of a turn without its call, as the ledger went away: what it may have noted began not."""
+        head, result = self.choice.call, self.settled(now)
+        unbegun = head.key if head is not None and head.begun_at is None else None
+        return replace(result, settlement=replace(result.settlement, unbegun=unbegun))
 
     def tell(self, head: Head, status: OutcomeStatus, *, now: EpochMs, **facts: Any) -> Told:
         """

@@ -173,6 +173,27 @@ async def test_a_begun_call_is_remembered(ledger: SqlLedger, clock: ManualClock)
     assert (await only(ledger)).heads[0].begun_at is None
 
 
+async def test_a_call_that_was_not_made_has_not_begun(ledger: SqlLedger) -> None:
+    """Its target's release says so, whatever else the effect came to; other effects that were begun stay so."""
+    decider = Decider(ledger)
+    await decider.decide("e1", effect("e1"))
+    await decider.decide("e2", effect("e2"))
+    leased = await only(ledger)
+    await ledger.begun([Beginning(key=head.key) for head in leased.heads])
+    await settle(ledger, settling(leased, called=False, unbegun=leased.heads[0].key))
+    assert [None, leased.leased_at] == [head.begun_at for head in (await only(ledger)).heads]
+
+
+async def test_a_lost_lease_takes_no_beginning_back(ledger: SqlLedger) -> None:
+    """Somebody else may have made the call meanwhile."""
+    await Decider(ledger).decide("e1", effect("e1"))
+    leased = await only(ledger)
+    await ledger.begun([Beginning(key=leased.heads[0].key)])
+    await settle(ledger, settling(leased, called=False, unbegun=leased.heads[0].key), owner="somebody else")
+    await settle(ledger, settling(leased, called=False))
+    assert leased.leased_at == (await only(ledger)).heads[0].begun_at
+
+
 async def test_a_lease_can_be_prolonged_while_it_is_ours(ledger: SqlLedger, clock: ManualClock) -> None:
     """What takes longer than a lease keeps its target, and ends with it: nobody else has it meanwhile."""
     await Decider(ledger).decide("e1", effect("e1"))

@@ -135,6 +135,7 @@ class Answers:
         log.warning(
             "answer_defaulted",
             reason=reason,
+            app_id=received.app_id,
             event_id=received.event_id,
             open_message_id=received.message_id,
             **({} if error is None else {"error": _named(error)}),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.append import EVERY_S, SHARED_EVERY_S, Appender
 from gateway.apps import Gates, WebhookApps, in_words_of
 from gateway.credentials import style_of
@@ -32,6 +34,8 @@ from shared.reread import rereading
 
 if TYPE_CHECKING:
     from gateway.longconn.keep import LongConnection
+
+log = structlog.get_logger("cardwire.gateway")
 
 
 @asynccontextmanager
@@ -81,6 +85,7 @@ async def serve(
         webhook, requests = WebhookApps(settings.apps, gates.gate), _requests(common, appender)
         running.url = await stack.enter_async_context(_webhook(common, webhook))
         running.requests_url = await stack.enter_async_context(_requested(common, requests))
+        _warn_of_unserved(settings)
         for told in settings.apps:
             if told.callbacks.delivery != "webhook":
                 connecting = _connected(told, gates, proxy=settings.outbound.proxy)
@@ -149,6 +154,14 @@ async def _webhook(common: _Common, apps: WebhookApps) -> AsyncIterator[str]:
     site = Site(host=common.settings.host, port=common.settings.port, what="", share=common.share_ports)
     async with listening(Webhook(apps.routes, clock=common.clock, metrics=common.metrics).server(), site) as url:
         yield url
+
+
+def _warn_of_unserved(settings: GatewaySettings) -> None:
+    """Say which callers name apps that are not here: what they ask for in the name of these is refused."""
+    served = {told.app_id for told in settings.apps}
+    for caller in (settings.callers or NOBODY).by_name.values():
+        if unserved := sorted(caller.apps - served):
+            log.warning("caller_without_app", caller=caller.name, app_ids=unserved, setting="CARDWIRE_CALLERS")
 
 
 def _requests(common: _Common, appender: Appender) -> Requests:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from cardwire.cli import process
@@ -17,6 +18,8 @@ from shared.observability import configure_logs, say
 from worker.settings import WorkerSettings
 
 LAST_PORT: Final = 65_535
+
+_SQLITE: Final = "sqlite:///"
 
 
 def run_both(env: Mapping[str, str]) -> None:
@@ -32,6 +35,7 @@ def run_both(env: Mapping[str, str]) -> None:
     configure_logs(settings.observability.level, settings.observability.format)
     load_apps(settings.apps)
     make_folder(Path(RunSettings.load(env).data))
+    make_folder_of_log(settings.log.url)
     children = [
         _child("gateway", env),
         _child("worker", {**env, "CARDWIRE_ADMIN_PORT": str(worker_admin_port(settings.admin_port))}),
@@ -96,6 +100,27 @@ def make_folder(data: Path) -> None:
         raise ConfigError(
             f"CARDWIRE_DATA is {data}, which cannot be made ({error.strerror}): expected a folder that can be written, "
             "for example CARDWIRE_DATA=/var/lib/cardwire"
+        ) from error
+
+
+def make_folder_of_log(url: str) -> None:
+    """
+    Make the folder of a SQLite log that lies elsewhere; of another log, nothing.
+
+    Raises:
+        ConfigError: It cannot be made, or nothing can be written there.
+    """
+    if not url.startswith(_SQLITE):
+        return
+    folder = Path(url.removeprefix(_SQLITE)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise ConfigError(
+            f"CARDWIRE_LOG lies in {folder}, where nothing can be written ({error.strerror}): expected a file in a "
+            "folder that can be written, for example CARDWIRE_LOG=sqlite:////var/lib/cardwire/log.db"
         ) from error
 
 

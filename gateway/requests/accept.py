@@ -183,7 +183,7 @@ class Requests:
 
     def _refusal(self, caller: Caller, requested: Requested) -> str | None:
         if refusal := caller.refusal(requested.app_id, requested.effects):
-            return refusal
+            return f"{refusal}: expected it in [callers.{caller.name}] of CARDWIRE_CALLERS"
         return None if requested.app_id in self._apps else f"the app {requested.app_id} is not served here"
 
     async def _record(self, received: RequestReceived, traceparent: str | None) -> Answer:

@@ -139,6 +139,9 @@ def _is_app(name: str, table: object) -> bool:
 
 def _outside(found: Mapping[str, Any]) -> Iterator[str]:
     for name in found:
+        if name == "app":
+            yield f"{APPS.name}: [app.…] is no table of apps: did you mean [apps.alerts]?"
+            continue
         told = name if _NAME.fullmatch(name) else "a field"
         yield f"{APPS.name}: {told} stands outside of any app: expected it below a name, for example [apps.alerts]"
 

@@ -249,6 +249,25 @@ async def test_the_gateway_reads_the_file_of_callers_again(tmp_path: Path) -> No
         assert 401 == (await program.post(request(TEXT)))[0]
 
 
+async def test_a_caller_of_an_app_that_is_not_served_is_told_of_at_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An id with a typing error would else be found out by the program alone."""
+    callers = write_callers(tmp_path / "callers.toml", {CALLER: table(apps=[APP, "cli_elsewhere"])})
+    env = {
+        "LARK_APP_ID": APP,
+        **ENCRYPTED,
+        "CARDWIRE_APP": "tests:app",
+        "CARDWIRE_LOG": "sqlite:///unused.db",
+        "CARDWIRE_CALLERS": str(callers),
+        "CARDWIRE_PORT": "0",
+        "CARDWIRE_ADMIN_PORT": "0",
+    }
+    async with serve(GatewaySettings.load(env), app_of_stories(), event_log=TestableLog()):
+        [line] = [line for line in capsys.readouterr().out.splitlines() if "caller_without_app" in line]
+    assert (True, True, False) == (CALLER in line, "cli_elsewhere" in line, APP in line)
+
+
 async def test_the_worker_reads_the_file_of_callers_again(either_ledger: Stack, tmp_path: Path) -> None:
     """What a caller may no longer ask for is refused from then on."""
     async with asking(either_ledger, tmp_path, workers=0, clock=clock_of_now()) as (running, _):

@@ -17,11 +17,14 @@ import pytest
 from shared.core.effects import REQUESTABLE
 from tests.scenario.handlers import BLANK, PATCH, SEND, app_of_stories
 from tests.support.documents import ROOT
+from tests.support.facts import APP
 from tests.support.world import ENCRYPTED, files, world
 
 HOWTO: Final = (ROOT / "docs" / "howto" / "requests.md").read_text()
 (FILE,) = re.findall(r"In `callers\.toml`:\n\n```toml\n(.*?)^```", HOWTO, re.MULTILINE | re.DOTALL)
 DRAW, EXPORT, SEND_IT, FROM_A_SHELL, UPDATE_IT = re.findall(r"^```sh\n(.*?)^```", HOWTO, re.MULTILINE | re.DOTALL)
+
+EXAMPLE_APP: Final = "cli_a1b2c3d4e5f6"
 
 needs_tools = pytest.mark.skipif(
     not (shutil.which("curl") and shutil.which("openssl")), reason="curl or openssl is not installed"
@@ -43,14 +46,15 @@ async def _typed(commands: str, folder: Path, **env: str) -> str:
 async def test_a_program_sends_a_card_and_updates_it_by_the_document(tmp_path: Path) -> None:
     """Each command as it stands, with the addresses of this test; the answers are those shown."""
     digest = (await _typed(DRAW, tmp_path)).strip()
-    (tmp_path / "callers.toml").write_text(FILE.replace("PUT-THE-DIGEST-HERE", digest))
+    (tmp_path / "callers.toml").write_text(_with(FILE, {"PUT-THE-DIGEST-HERE": digest, EXAMPLE_APP: APP}))
     settings = dict(re.findall(r"^export (\w+)=(\S+)$", EXPORT, re.MULTILINE))
     callers = settings["CARDWIRE_CALLERS"].replace("$PWD", str(tmp_path))
     given = {"CARDWIRE_CALLERS": callers, "CARDWIRE_REQUESTS_PORT": "0"}
     assert settings.keys() == given.keys()
     async with world(files(tmp_path), app_of_stories(), credentials={**ENCRYPTED, **given}) as running:
         chat_id = await running.chat()
-        ours = {f"http://127.0.0.1:{settings['CARDWIRE_REQUESTS_PORT']}": running.gateway.requests_url, "oc_1": chat_id}
+        port = f"http://127.0.0.1:{settings['CARDWIRE_REQUESTS_PORT']}"
+        ours = {port: running.gateway.requests_url, EXAMPLE_APP: APP, "oc_1": chat_id}
         answer = json.loads(await _typed(_with(SEND_IT, ours), tmp_path))
         shown = re.findall(r"^```json\n(.*?)^```", HOWTO, re.MULTILINE | re.DOTALL)
         assert [answer] == [json.loads(block) for block in shown]

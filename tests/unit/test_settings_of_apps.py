@@ -138,6 +138,7 @@ class TestProblems:
             ('[apps."a b"]', "the name of an app is malformed: expected a table whose name has"),
             ("[apps]\nalerts = 1", "app alerts is malformed: expected a table whose name has"),
             ("[alerts]", "alerts stands outside of any app: expected it below a name, for example [apps.alerts]"),
+            ('[app.alerts]\napp_id = "x"', "[app.…] is no table of apps: did you mean [apps.alerts]?"),
             ("[apps.a]\napp_id = 5", 'app a: app_id is malformed: expected text, for example app_id = "cli_'),
             ("[apps.a]\nkeys = ['a']", 'app a: keys is no field: did you mean encrypt_key = "kudryavka"?'),
         ],

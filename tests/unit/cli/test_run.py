@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cardwire.cli.run import check, make_folder, with_files, worker_admin_port
+from cardwire.cli.run import check, make_folder, make_folder_of_log, with_files, worker_admin_port
 from shared.core.errors import ConfigError
 
 ENV = {
@@ -75,3 +75,15 @@ def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"CARDWIRE_DATA is .*/file/data, which cannot be made \(Not a directory\)"):
         make_folder(tmp_path / "file" / "data")
+
+
+def test_a_log_that_cannot_be_written_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    """Not told by a gateway that is up and records nothing."""
+    make_folder_of_log(f"sqlite:///{tmp_path}/new/log.db")
+    assert (tmp_path / "new").is_dir()
+    make_folder_of_log("kafka://127.0.0.1:1")
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigError, match=r"^CARDWIRE_LOG lies in .*/file, where nothing can be written \(.+\): expected"
+    ):
+        make_folder_of_log(f"sqlite:///{tmp_path}/file/log.db")

@@ -145,7 +145,7 @@ async def test_a_hanging_predicate_is_left_behind_and_others_are_not_disturbed(
     assert Answer() == await hanging
     assert (1, 0, 0) == (world.defaulted("late"), world.defaulted("failed"), world.defaulted("busy"))
     [line] = [line for line in capsys.readouterr().out.splitlines() if "answer_defaulted" in line]
-    assert all(word in line for word in ("reason=late", "event_id=hang", "open_message_id=om_hang"))
+    assert all(word in line for word in ("reason=late", "app_id=", "event_id=hang", "open_message_id=om_hang"))
 
 
 async def test_beside_a_hanging_predicate_the_same_threads_serve_others(world: World) -> None:

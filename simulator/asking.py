@@ -40,6 +40,8 @@ def read_request(body: bytes, kind: type[Any]) -> Any:
         content = json.loads(body or b"{}", parse_float=_finite, parse_constant=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"the body is no JSON: expected an object, for example {{}} ({error})") from error
     return msgspec.convert(content, kind)
 
 

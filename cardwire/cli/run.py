@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -67,8 +67,17 @@ def check(env: Mapping[str, str]) -> GatewaySettings:
             "CARDWIRE_ADMIN_PORT=9101"
         )
     if settings is None or problems:
-        raise ConfigError("\n".join(dict.fromkeys(problems)))
+        raise ConfigError("\n".join(_each_once(problems)))
     return settings
+
+
+def _each_once(problems: Iterable[str]) -> Iterable[str]:
+    """Return the lines without repetitions: a setting that both processes miss is missing once, whatever for."""
+    told: dict[str, str] = {}
+    for line in problems:
+        what, _, why = line.partition(" is missing: ")
+        told.setdefault(what if why else line, line)
+    return told.values()
 
 
 def _loaded(

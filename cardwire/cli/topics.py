@@ -22,11 +22,11 @@ def create(env: Mapping[str, str], *, as_json: bool) -> None:
     """
     only_our_lines()
     settings = load(LogSettings, env)
-    asyncio.run(_create(settings))
+    made = asyncio.run(_create(settings))
     if as_json:
         typer.echo(json.dumps({"topics": names(settings)}))
         return
-    typer.echo("\n".join(f"{topic}: there" for topic in names(settings)))
+    typer.echo("\n".join(f"{topic}: {'created' if topic in made else 'there'}" for topic in names(settings)))
 
 
 def check(env: Mapping[str, str], *, as_json: bool) -> bool:
@@ -52,9 +52,13 @@ def names(settings: LogSettings) -> list[str]:
     return [topics.interactions, topics.outcomes, topics.dead]
 
 
-async def _create(settings: LogSettings) -> None:
+async def _create(settings: LogSettings) -> set[str]:
+    """Create the topics, and return those that were not there before."""
+    wanted = names(settings)
     async with _opened(settings) as event_log:
-        await event_log.create(names(settings))
+        lacked = await event_log.differences(wanted)
+        await event_log.create(wanted)
+    return {topic for topic in wanted if any(line.startswith(f"{topic}: missing") for line in lacked)}
 
 
 async def _check(settings: LogSettings) -> list[str]:

@@ -87,3 +87,11 @@ def test_a_log_that_cannot_be_written_is_refused_before_anything_is_started(tmp_
         ConfigError, match=r"^CARDWIRE_LOG lies in .*/file, where nothing can be written \(.+\): expected"
     ):
         make_folder_of_log(f"sqlite:///{tmp_path}/file/log.db")
+
+
+def test_a_secret_that_both_processes_miss_is_told_once() -> None:
+    """The gateway wants it for the long connection, the worker to call the platform."""
+    env = {name: text for name, text in ENV.items() if name != "LARK_APP_SECRET"}
+    with pytest.raises(ConfigError) as refused:
+        check({**env, "LARK_DELIVERY": "websocket"})
+    assert 1 == str(refused.value).count("LARK_APP_SECRET is missing")

@@ -245,6 +245,7 @@ async def test_an_old_card_can_be_put(ask: Asking) -> None:
     ("name", "body", "status", "line"),
     [
         ("click", b"{", 400, "line 1"),
+        ("click", b"x", 400, "the body is no JSON: expected an object, for example {} ("),
         ("click", b"\xff", 400, "utf-8"),
         ("click", [], 400, "Expected `object`"),
         ("click", {}, 400, "Expected message_id"),

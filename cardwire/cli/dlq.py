@@ -27,7 +27,7 @@ from cardwire.cli.terminal import plain, time_text
 from shared.core.codec import encode
 from shared.core.errors import CardwireError, ConfigError
 from shared.core.events import RedriveRequested
-from shared.core.ids import TenantKey
+from shared.core.ids import MessageId, TenantKey
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.open import open_log
@@ -166,7 +166,7 @@ class _Place:
             page = letters[start : start + PAGE]
             now = time.time_ns() // 1_000_000
             records = [
-                NewRecord.of(self.topics.interactions, encode(_request(letter, now)))
+                NewRecord.of(self.topics.interactions, encode(_request(letter, await self._card(letter), now)))
                 for letter in page
                 if letter.kind == "handler"
             ]
@@ -180,6 +180,11 @@ class _Place:
             if effects:
                 await self.ledger.redrive_effects(effects, topic=self.topics.outcomes)
             done(len(page))
+
+    async def _card(self, letter: Letter) -> MessageId | None:
+        """Return the card of what is kept, which is decided again: its record must lie where the card's others do."""
+        kept = await self.body(letter)
+        return kept.get("message_id") if isinstance(kept, dict) else letter.message_id
 
     async def _undecodable(self) -> list[Letter]:
         found: list[Letter] = []
@@ -206,13 +211,13 @@ async def _with(env: Mapping[str, str], do: Callable[[_Place], Any]) -> Any:
         return await do(_Place(ledger=ledger, log=event_log, topics=topics))
 
 
-def _request(letter: Letter, now: EpochMs) -> RedriveRequested:
+def _request(letter: Letter, card: MessageId | None, now: EpochMs) -> RedriveRequested:
     return RedriveRequested(
         event_id=letter.event_id,
         n=letter.redrives + 1,
         app_id=letter.app_id,
         tenant_key=TenantKey(""),
-        message_id=letter.message_id,
+        message_id=card,
         requested_at=now,
     )
 

@@ -57,14 +57,14 @@ def mark(of: InteractionReceived, *, delivered: bool = True, answered_at: int = 
     )
 
 
-def redrive(event_id: str, n: int, *, message_id: str = CARD, app_id: str = APP) -> RedriveRequested:
+def redrive(event_id: str, n: int, *, message_id: str | None = CARD, app_id: str = APP) -> RedriveRequested:
     """Return the wish that a failed input is decided again."""
     return RedriveRequested(
         event_id=EventId(event_id),
         n=n,
         app_id=AppId(app_id),
         tenant_key=TENANT,
-        message_id=MessageId(message_id),
+        message_id=MessageId(message_id) if message_id else None,
         requested_at=NOW,
     )
 

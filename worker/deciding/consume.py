@@ -27,7 +27,7 @@ from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
 from worker.deciding.failing import Failing
 from worker.deciding.grant import is_against
-from worker.deciding.handlers import HandlerThreads
+from worker.deciding.handlers import HandlerThreads, Undecided
 from worker.deciding.spans import trace_decisions
 from worker.deciding.telling import Telling
 from worker.deciding.wanted import wanted
@@ -189,15 +189,18 @@ class Consume:
                 await self._stop_deciding()
         return not rest
 
-    async def _decide_some(self, rest: Sequence[Taken], consumer: Consumer, *, park: str | None = None) -> int | None:
+    async def _decide_some(
+        self, rest: Sequence[Taken], consumer: Consumer, *, refused: Sequence[str] = ()
+    ) -> int | None:
         """
         Decide and store what fits into one transaction; return how many records that were, `None` if fenced.
 
         Args:
-            park: Put the first record aside for this reason instead of deciding it.
+            refused: Why the only record here could not be decided, or not stored: once, and it fails; as what failed
+                it could not be stored either, and it is put aside.
         """
         try:
-            draft = await self._parking(rest[0], park) if park else await self._decide(rest[: self._failing.room])
+            draft = await self._drafted(rest, refused)
             await self._store(draft)
         except ClaimRace:
             return 0
@@ -207,25 +210,36 @@ class Consume:
             self._meter.fenced()
             await self._seek(fenced, consumer)
             return None
-        except DataRefused as error:
-            # Halve what was refused until the record is alone whose data the database does not take; park that one.
+        except (DataRefused, Undecided) as error:
+            # Halve it until the record is alone that cannot be decided, or whose data the database does not take.
             if len(rest) > 1:
                 return await self._decide_some(rest[: len(rest) // 2], consumer)
-            return await self._decide_some(rest, consumer, park=str(error))
+            if len(refused) > 1:
+                raise
+            return await self._decide_some(rest, consumer, refused=(*refused, str(error)))
         except LedgerUnavailable as error:
             await self._pause("ledger", error)
             return 0
         self._went_on()
         return draft.taken
 
-    async def _decide(self, rest: Sequence[Taken]) -> Draft:
+    async def _drafted(self, rest: Sequence[Taken], refused: Sequence[str]) -> Draft:
+        match refused:
+            case ():
+                return await self._decide(rest[: self._failing.room])
+            case (reason,):
+                return await self._decide(rest, gives_up=reason)
+            case _:
+                return await self._parking(rest[0], refused[-1])
+
+    async def _decide(self, rest: Sequence[Taken], *, gives_up: str | None = None) -> Draft:
         known: Known = await self._ledger.read(wanted(rest))
         batch = Batch(taken=rest)
         if self._refuses_some(rest, known):
             await self.reread()  # it is for good: by the lists as they are now
         callers = self.callers  # the same if it is decided again
         return await self._handlers.run(
-            lambda call: decide(batch, known, self._apps, call, callers=callers, stores=self._stores)
+            lambda call: decide(batch, known, self._apps, call, callers=callers, stores=self._stores, gives_up=gives_up)
         )
 
     def _refuses_some(self, rest: Sequence[Taken], known: Known) -> bool:
@@ -243,7 +257,7 @@ class Consume:
         return draft
 
     async def _store(self, draft: Draft) -> None:
-        write = draft.write(self._next, self._topics, settle_ms=self._settle_ms)
+        write = self._written(draft)
         at = await self._ledger.write(write)
         for move in write.moves:
             self._next[move.partition] = move.next
@@ -255,7 +269,14 @@ class Consume:
         if self._traces is not None:
             trace_decisions(self._traces, draft.traced, began=draft.now, at=at)
         self._telling.told(write, draft.parked)
+        self._telling.misled(draft.misled)
         self._committed(write, at)
+
+    def _written(self, draft: Draft) -> Write:
+        try:
+            return draft.write(self._next, self._topics, settle_ms=self._settle_ms)
+        except Exception as error:
+            raise Undecided(error) from error
 
     async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
         """Ask the ledger until it answers; `None` only when the worker stops meanwhile."""

@@ -14,6 +14,7 @@ from shared.core.callers import NOBODY, Callers
 from shared.core.codec import decode
 from shared.core.errors import Undecodable
 from shared.core.events import (
+    Asked,
     CallReturned,
     Event,
     InteractionAnswered,
@@ -38,6 +39,7 @@ def decide(
     *,
     callers: Callers = NOBODY,
     stores: Collection[AppId] = frozenset(),
+    gives_up: str | None = None,
 ) -> Draft:
     """
     Decide the batch in log order, or its first part if handlers took too long.
@@ -46,6 +48,8 @@ def decide(
         apps: Each app's handlers, which decide its clicks.
         callers: Who may ask for what.
         stores: Apps that have more organisations than one.
+        gives_up: Why what is decided of the batch's inputs cannot be kept, if it cannot: then they fail, and that is
+            all.
     """
     draft = Draft(known)
     is_shared = len({id(app) for app in apps.values()}) == 1
@@ -57,6 +61,7 @@ def decide(
         is_shared=is_shared,
         callers=callers,
         stores=stores,
+        gives_up=gives_up,
     )
     for taken in batch.taken:
         if call.spent:
@@ -89,6 +94,10 @@ def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: Judg
     letter = draft.redrivable(redrive)
     kept = None if letter is None else _kept(letter)
     place = Place(offset=taken.record.offset, redriven=True)
+    if isinstance(kept, Asked) and kept.message_id != redrive.message_id:
+        # What the ledger was asked for is not its card, which may be another worker's: it would begin anew.
+        draft.mislead(redrive)
+        return
     match kept:
         case InteractionReceived() | CallReturned() | TimerFired() if letter is not None:
             draft.redecide(taken, kept, judge.heard(kept, place), letter, redrive.n)

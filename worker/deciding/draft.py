@@ -64,6 +64,7 @@ class Draft:
         self._suspensions: dict[str, Suspension] = {}
         self._parking: dict[CardKey, list[EventId]] = {}
         self.parked: list[tuple[Taken, str]] = []
+        self.misled: list[RedriveRequested] = []
         self.taken = 0
 
     @property
@@ -204,6 +205,11 @@ class Draft:
     def skip(self) -> None:
         """Note a duplicate: nothing is written for it."""
         self.results["duplicate"] += 1
+
+    def mislead(self, redrive: RedriveRequested) -> None:
+        """Note a redrive that names another card than its input: nothing is written for it, and it stays a letter."""
+        self.skip()
+        self.misled.append(redrive)
 
     def park(self, taken: Taken, reason: str) -> None:
         """Put a record aside, bytes untouched."""

@@ -5,7 +5,15 @@ from typing import assert_never
 
 import structlog
 
-from shared.core.events import Asked, CallReturned, Decided, InteractionReceived, RequestReceived, TimerFired
+from shared.core.events import (
+    Asked,
+    CallReturned,
+    Decided,
+    InteractionReceived,
+    RedriveRequested,
+    RequestReceived,
+    TimerFired,
+)
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.observability.often import Line, often
@@ -16,6 +24,7 @@ from worker.ledger.port import DeadLetter, Write
 from worker.settings import CALLERS_HINT, UNKNOWN_HINT
 
 TWINS_HINT = "the console is subscribed to card callbacks in both styles: unsubscribe one of them"
+MISLED_HINT = "it names another card than the input that is kept: cardwire dlq redrive EVENT_ID asks for the right one"
 
 log = structlog.get_logger("cardwire.worker")
 
@@ -77,6 +86,11 @@ class Telling:
         for taken, reason in parked:
             record = taken.record
             log.warning("record_parked", partition=record.partition, offset=record.offset, reason=reason)
+
+    def misled(self, redrives: Iterable[RedriveRequested]) -> None:
+        """Write a line for each redrive that names another card than its input."""
+        for redrive in redrives:
+            log.warning("redrive_refused", event_id=redrive.event_id, app_id=redrive.app_id, hint=MISLED_HINT)
 
     def _tell_of_request(self, letter: DeadLetter) -> None:
         hint = CALLERS_HINT if letter.reason == UNKNOWN_CALLER else UNKNOWN_HINT

@@ -21,6 +21,7 @@ from tests.unit.worker.test_answered import head
 from tests.unit.worker.test_decide import Direct, decisions
 from worker.deciding.batch import take
 from worker.deciding.decide import decide
+from worker.deciding.telling import Telling
 from worker.ledger.port import CardKey, CardRow, ClaimKey, Head, Known, Redrivable, Write
 from worker.performing.returning import brought
 
@@ -242,6 +243,21 @@ def test_a_redrive_of_what_did_not_fail_or_was_redriven_meanwhile_changes_nothin
     """Never a second decision."""
     write = written([redrive("e1", 1)], known=known)
     assert ([], [], []) == (list(write.claims), list(write.outbox), list(write.revived))
+
+
+@pytest.mark.parametrize("message_id", [None, "om_other"])
+def test_a_redrive_that_names_another_card_than_its_input_is_refused_and_told(
+    message_id: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ledger was not asked for the input's card, which would begin anew: it stays a dead letter, with one line."""
+    batch = take({0: records([redrive("e1", 1, message_id=message_id)])})
+    draft = decide(batch, dead(click("e1")), {APP: app_that_works()}, Direct())
+    write = draft.write({0: 0}, TOPICS)
+    assert ([], [], [], []) == (list(write.claims), list(write.cards), list(write.outbox), list(write.revived))
+    Telling().misled(draft.misled)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "redrive_refused" in line
+    assert "e1" in line
 
 
 def test_two_wishes_for_one_redrive_in_a_batch_are_one() -> None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from shared.clock import Clock
+from shared.core.effects import UpdateChat
 from shared.core.events import CARD, EVERYBODY, NAME
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
-from worker.ledger.port import FaceRow, Head
+from worker.ledger.port import FaceRow
 from worker.performing.perform import find_chat, find_entity, perform
 from worker.performing.prepare import Job
 from worker.performing.returning import brought
@@ -83,9 +84,11 @@ def may_have_happened(attempt: Attempt) -> bool:
     return isinstance(attempt.performed, Unsure) and isinstance(attempt.job.ruling, Go)
 
 
-def is_state(head: Head) -> bool:
-    """Say whether an effect is what its target shows to all from then on: a card, or a chat's name."""
-    return head.audience == EVERYBODY and head.coalesce in {CARD, NAME}
+def is_state(job: Job) -> bool:
+    """Say whether an effect is what its target shows to all from then on: a card, or a chat's name, among others."""
+    if isinstance(job.effect, UpdateChat):
+        return job.effect.name is not None
+    return job.head.audience == EVERYBODY and job.head.coalesce in {CARD, NAME}
 
 
 def handed_back(attempt: Attempt, *, value: JsonText | None = None, error: str | None = None) -> Sequence[NewRecord]:

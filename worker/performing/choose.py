@@ -7,15 +7,16 @@ cards of several partitions, whose log orders cannot be compared. Of reminders t
 before it is due. Everything else is sent in log order, and an effect never overtakes an earlier one of its own event.
 
 A card that a program asks for has no callback to wait for; but a click that was logged before it may be unanswered
-still, and the platform would undo whatever is painted before that answer. So a whole card waits until those of all
-earlier clicks are due, too (docs/reference/platform.md, "Delayed updates").
+still, and the platform would undo whatever is painted before that answer. So what changes a card waits until what
+all earlier clicks change is due, too (docs/reference/platform.md, "Delayed updates"). What was tried and waits for its
+next attempt waits for no answer any more: whatever is newer takes its place, or it would be painted last.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from shared.core.effects import ANSWERED_CARD, PartOfCard
+from shared.core.effects import ANSWERED_CARD, PartOfCard, SetStreaming, StreamText
 from shared.core.events import CARD, ELEMENT, EVERYBODY, NAME, TEXT, TIMER
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
@@ -25,6 +26,9 @@ LOOK_MS: Final = 100
 """How soon a target is looked at again on which all waits for an answer: the mark may come at any time."""
 
 PARTS: Final = frozenset(kind.__name__ for kind in get_args(PartOfCard))
+
+SWITCH: Final = SetStreaming.__name__
+STREAMING: Final = frozenset({SWITCH, StreamText.__name__})
 
 Newness = tuple[int, int, EventId, int]
 
@@ -60,21 +64,28 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     # A newer reminder takes an older one's place however long either has to wait.
     due = [head for head in leased.heads if head.due <= now or head.coalesce == TIMER]
     eligible = [head for head in due if not _would_be_undone(head, unanswered)]
-    newest = _newest(eligible)
+    newest = _newest([*eligible, *leased.performed])
+    tried = [head for head in leased.heads if head.due > now and head.k > 0 and head.coalesce != TIMER]
     superseded = [
-        Superseded(head=head, by=by) for head in eligible if (by := _replaced_by(head, newest, leased)) is not None
+        Superseded(head=head, by=by)
+        for head in (*eligible, *tried)
+        if (by := _replaced_by(head, newest, leased)) is not None
     ]
     gone = {one.head.key for one in superseded}
     alive = [head for head in leased.heads if head.key not in gone]
-    ready = [
-        head for head in eligible if head.key not in gone and head.due <= now and not _waits_for_whole(head, alive)
-    ]
-    call = _first(ready, alive, more=leased.more)
+    ready = [head for head in eligible if head.key not in gone and head.due <= now and not _waits(head, alive)]
+    if leased.more:
+        # What took a place may lose it to what stands behind. Everything else is due, however much there is.
+        winners = {one.by for one in superseded}
+        ready = [head for head in ready if _name(head) not in winners]
+    call = _first(ready, alive)
     if call is None and unanswered is not None and len(eligible) < len(due):
         return Choice(superseded=superseded, hold_ms=_hold_ms(unanswered, now))
     held = [head.due - now for head in alive if head.due > now]
-    if call is None and held and len(held) < len(alive) and not leased.more:
-        return Choice(superseded=superseded, hold_ms=min(held))  # What is due waits for what is not.
+    if call is None and held and (not superseded if leased.more else len(held) < len(alive)):
+        # What is due waits for what is not; what stands behind comes into sight when something here has gone.
+        looks = held if unanswered is None else [*held, _hold_ms(unanswered, now)]
+        return Choice(superseded=superseded, hold_ms=min(looks))
     if call is None and leased.resend is not None and not leased.more:
         return Choice(superseded=superseded, call=leased.resend, again=True)
     return Choice(superseded=superseded, call=call)
@@ -85,20 +96,29 @@ def is_part(head: Head) -> bool:
     return head.kind in PARTS
 
 
-def _waits_for_whole(head: Head, alive: Sequence[Head]) -> bool:
-    """Say whether a part would be painted over by an older whole card that is still to come."""
-    return is_part(head) and any(
-        one.coalesce == CARD and one.audience == EVERYBODY and one.order < head.order for one in alive
-    )
+def _waits(head: Head, alive: Sequence[Head]) -> bool:
+    """Say whether something older must be done before this change of a part, though it is not of the same event."""
+    return is_part(head) and any(one.order < head.order and _goes_before(one, head) for one in alive)
+
+
+def _goes_before(older: Head, part: Head) -> bool:
+    """Say whether a part would be painted over by an older whole card, or find streaming switched otherwise."""
+    if older.coalesce == CARD and older.audience == EVERYBODY:
+        return True
+    return SWITCH in {older.kind, part.kind} and {older.kind, part.kind} <= STREAMING
 
 
 def _unanswered(heads: Sequence[Head], now: EpochMs) -> Head | None:
-    """Return the oldest card that waits for the answer of its click; what was tried waits for something else."""
-    return next((head for head in heads if head.coalesce == CARD and head.due > now and head.k == 0), None)
+    """Return the oldest change of a card that waits for its click's answer; what was tried waits for something else."""
+    return next((head for head in heads if _changes_card(head) and head.due > now and head.k == 0), None)
+
+
+def _changes_card(head: Head) -> bool:
+    return head.coalesce == CARD or is_part(head)
 
 
 def _would_be_undone(head: Head, unanswered: Head | None) -> bool:
-    if unanswered is None or not (head.coalesce == CARD or is_part(head)) or head.order < unanswered.order:
+    if unanswered is None or not _changes_card(head) or head.order < unanswered.order:
         return False
     return head.kind != ANSWERED_CARD or not head.delivered  # an answer that arrived is painted already
 
@@ -127,7 +147,7 @@ def _replaced_by(head: Head, newest: dict[tuple[str, str], Head], leased: Leased
     for key in above:
         winner = newest.get((head.audience, key))
         if winner is not None and newness(head) < newness(winner):
-            return f"{winner.event_id}/{winner.index}"
+            return _name(winner)
     return _replaced_by_applied(head, leased)
 
 
@@ -137,29 +157,36 @@ def _replaced_by_applied(head: Head, leased: Leased) -> str | None:
     if applied is None or (applied.event_id, applied.index) == (head.event_id, head.index):
         return None
     if head.coalesce == NAME:
-        overtaken = newness(head) < _applied_newness(applied)
+        overtaken = newness(head) < applied_newness(applied)
     else:
         shown = leased.face.shown_order if leased.face else None
         overtaken = shown is not None and head.order < shown
     return f"{applied.event_id}/{applied.index}" if overtaken else None
 
 
-def _first(rest: Sequence[Head], alive: Sequence[Head], *, more: bool) -> Head | None:
+def _first(rest: Sequence[Head], alive: Sequence[Head]) -> Head | None:
     """Return the first in log order that no earlier effect of its own event, still waiting, holds back."""
     lowest: dict[EventId, int] = {}
     for head in alive:
         lowest[head.event_id] = min(head.index, lowest.get(head.event_id, head.index))
-    # With more heads than we were shown, a newer full update may follow behind them.
-    ready = (head for head in rest if head.index == lowest[head.event_id] and not (more and head.coalesce))
+    ready = (head for head in rest if head.index == lowest[head.event_id])
     return min(ready, key=lambda head: (head.decided_at, head.order), default=None)
+
+
+def _name(head: Head) -> str:
+    return f"{head.event_id}/{head.index}"
 
 
 def newness(head: Head) -> Newness:
     """Return what full updates of one target are compared by."""
-    if head.coalesce == NAME:
-        return head.occurred_at, head.received_at, head.event_id, head.index
-    return head.order, 0, head.event_id, head.index
+    return name_newness(head) if head.coalesce == NAME else (head.order, 0, head.event_id, head.index)
 
 
-def _applied_newness(applied: Applied) -> Newness:
+def name_newness(head: Head) -> Newness:
+    """Return what names of one chat are compared by: the time of the click."""
+    return head.occurred_at, head.received_at, head.event_id, head.index
+
+
+def applied_newness(applied: Applied) -> Newness:
+    """Return what the applied name of a chat is compared by."""
     return applied.occurred_at, applied.received_at, applied.event_id, applied.index

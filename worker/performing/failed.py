@@ -11,11 +11,12 @@ from worker.ledger.port import FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, may_have_happened, told_means, uses_left
 from worker.performing.perform import SEQUENCE
 from worker.performing.prepare import Job
-from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, came_too_long, counts, last_attempt_at
 from worker.performing.succession import succession
 from worker.performing.turn import Result
 from worker.platform.client import DEADLINE_S
 from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
+from worker.policy import Go
 
 AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
 """When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""
@@ -30,17 +31,13 @@ def failed(attempt: Attempt, failure: Failure, chance: Callable[[], float]) -> R
     job, head = attempt.job, attempt.job.head
     attempts = head.attempts + counts(failure)
     outran = _outran(attempt, failure)
-    following = (
-        GiveUp(reason="platform_refused")
-        if outran is False
-        else after(
-            failure,
-            failures=head.k + 1,
-            attempts=attempts,
-            now=attempt.now,
-            last_at=last_attempt_at(job.effect, head=head, face=job.turn.leased.face),
-            chance=chance,
-        )
+    following = _given_up(attempt, failure, outran) or after(
+        failure,
+        failures=head.k + 1,
+        attempts=attempts,
+        now=attempt.now,
+        last_at=last_attempt_at(job.effect, head=head, face=job.turn.leased.face),
+        chance=chance,
     )
     retry_in_ms = following.delay_ms if isinstance(following, RetryIn) else None
     error, reason = _error(failure)
@@ -72,6 +69,14 @@ def failed(attempt: Attempt, failure: Failure, chance: Callable[[], float]) -> R
         block_ms=api_pause_ms(failure),
         records=[] if isinstance(following, RetryIn) else _told_on(attempt, following.reason, error),
     )
+
+
+def _given_up(attempt: Attempt, failure: Failure, outran: FaceRow | Literal[False] | None) -> GiveUp | None:
+    """Return that nothing more is tried, for what this very call was about; else the failure itself says what."""
+    if outran is False:
+        return GiveUp(reason="platform_refused")
+    unreadable = isinstance(attempt.job.ruling, Go) and came_too_long(attempt.job.effect, failure)
+    return GiveUp(reason="too_large") if unreadable else None
 
 
 def _told_on(attempt: Attempt, reason: str, error: PlatformError | None) -> Sequence[NewRecord]:
@@ -140,7 +145,7 @@ def repetition_failed(attempt: Attempt, failure: Failure) -> Result:
 
 
 def _resend(attempt: Attempt) -> Literal["keep"] | int:
-    return AGAIN_MS if is_state(attempt.job.head) and may_have_happened(attempt) else "keep"
+    return AGAIN_MS if is_state(attempt.job) and may_have_happened(attempt) else "keep"
 
 
 def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:

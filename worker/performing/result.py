@@ -1,13 +1,14 @@
 """What a call came to, as it is stored (pure, chance aside)."""
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Literal, assert_never
 
-from shared.core.effects import Reply, SendCard
+from shared.core.effects import Reply, SendCard, UpdateChat
 from shared.core.events import sends_a_successor
 from shared.core.targets import chat_target
 from worker.ledger.port import Applied, FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, told_means, uses_left
+from worker.performing.choose import applied_newness, name_newness
 from worker.performing.failed import failed, repetition_failed
 from worker.performing.prepare import Job
 from worker.performing.returning import TOO_LARGE, too_large
@@ -62,8 +63,7 @@ def _done(attempt: Attempt, done: Done) -> Result:
         (head, told),
         called=True,
         pace_ms=attempt.pace_ms,
-        # A wish that was due before this call is granted by it; one that is not yet due stays.
-        resend="keep" if job.turn.leased.resend is None else "clear",
+        resend=_resend(job),
         applied=_applied(job),
         face=_face(job, done),
         linked=_succeeded_card(job, done),
@@ -100,9 +100,25 @@ def _found_entity(attempt: Attempt, found: FoundEntity) -> Result:
     return job.turn.settled(attempt.now, face=face)
 
 
+def _resend(job: Job) -> Literal["keep", "clear"] | int:
+    """Return what becomes of the wish to send the newest state again."""
+    if _named_back(job):
+        return 0
+    # A wish that was due before this call is granted by it; one that is not yet due stays.
+    return "keep" if job.turn.leased.resend is None else "clear"
+
+
+def _named_back(job: Job) -> bool:
+    """Say whether a chat was given an older name, among other things that it had to be given."""
+    applied = job.turn.leased.applied
+    if applied is None or not isinstance(job.effect, UpdateChat) or job.effect.name is None:
+        return False
+    return name_newness(job.head) < applied_newness(applied)
+
+
 def _applied(job: Job) -> Applied | None:
     head = job.head
-    if not is_state(head):
+    if not is_state(job) or _named_back(job):
         return None
     return Applied(occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index)
 

@@ -146,9 +146,16 @@ def test_what_was_logged_before_an_unanswered_click_does_not_wait_for_it() -> No
     assert (["a"], "b") == chosen(target)
 
 
-def test_a_card_does_not_wait_for_one_that_is_tried_again_later() -> None:
-    """The click of an update that failed was answered long ago."""
-    assert ([], "b") == chosen(leased(head("a", order=1, due=NOW + 5_000, k=1), head("b", order=2)))
+def test_a_card_does_not_wait_for_one_that_is_tried_again_later_but_takes_its_place() -> None:
+    """The click of an update that failed was answered long ago; tried after the newer one it would be shown last."""
+    assert (["a"], "b") == chosen(leased(head("a", order=1, due=NOW + 5_000, k=1), head("b", order=2)))
+    ada = [head("a", order=1, due=NOW + 5_000, k=1, audience="ou_1"), head("b", order=2, audience="ou_1")]
+    assert (["a"], "b") == chosen(leased(*ada))
+
+
+def test_a_newer_one_that_waits_takes_no_place() -> None:
+    """It has not come yet, or waits for its next attempt as the older does: the older is tried."""
+    assert ([], "a") == chosen(leased(head("a", order=1, k=1), head("b", order=2, due=NOW + 5_000, k=1)))
 
 
 def test_nothing_is_sent_once_more_while_a_newer_card_waits_for_a_click() -> None:
@@ -181,9 +188,17 @@ def test_a_cancelled_reminder_does_not_come() -> None:
     assert (["asked"], "cancelled") == chosen(target)
 
 
-def part(event: str, *, order: int, due: int = NOW, coalesce: str = "element:a", kind: str = "UpdateElement") -> Head:
+def part(
+    event: str,
+    *,
+    order: int,
+    due: int = NOW,
+    coalesce: str | None = "element:a",
+    kind: str = "UpdateElement",
+    k: int = 0,
+) -> Head:
     """Return a pending change of a card's part."""
-    return head(event, order=order, due=due, kind=kind, coalesce=coalesce)
+    return head(event, order=order, due=due, kind=kind, coalesce=coalesce, k=k)
 
 
 def test_a_part_gives_way_to_a_later_whole_card_and_to_a_later_change_of_the_same_part() -> None:
@@ -220,6 +235,56 @@ def test_a_card_for_one_person_replaces_nobody_elses() -> None:
 
 
 def test_a_target_with_more_than_was_shown_is_looked_at_again_at_once() -> None:
-    """What is due may have been superseded only by what stands behind."""
-    heads = [head("e1", order=1), head("e2", order=2, due=NOW + 300)]
-    assert (None, 0) == (choose(leased(*heads, more=True), NOW).call, choose(leased(*heads, more=True), NOW).hold_ms)
+    """What took a place may lose it to what stands behind, which is seen as soon as the superseded have gone."""
+    heads = [head("e1", order=1), head("e2", order=2), head("e3", order=3, due=NOW + 300)]
+    choice = choose(leased(*heads, more=True), NOW)
+    assert (["e1"], None, 0) == ([one.head.event_id for one in choice.superseded], choice.call, choice.hold_ms)
+
+
+def test_of_more_than_was_shown_the_first_is_performed_if_none_was_superseded() -> None:
+    """However many people each wait for a card of their own, and nobody's takes another's place."""
+    ada, bob = head("e1", order=1, audience="ou_1"), head("e2", order=2, audience="ou_2")
+    assert ([], "e1") == chosen(leased(ada, bob, more=True))
+    assert (["e3"], "e1") == chosen(leased(ada, bob, part("e3", order=3), part("e4", order=4), more=True))
+
+
+def test_a_target_of_which_all_that_is_shown_must_wait_is_not_looked_at_all_the_time() -> None:
+    """What stands behind is not seen before something here has gone."""
+    heads = [head("e1", order=1, due=NOW + 700, k=1, audience="ou_1"), head("e2", order=2, due=NOW + 900, k=1)]
+    choice = choose(leased(*heads, more=True), NOW)
+    assert (None, 700) == (choice.call, choice.hold_ms)
+
+
+def test_a_part_takes_the_place_of_the_same_part_that_is_tried_again_later() -> None:
+    """Tried after the newer one it would be shown last, for good."""
+    assert (["a"], "b") == chosen(leased(part("a", order=1, due=NOW + 5_000, k=1), part("b", order=2)))
+    other = part("c", order=2, coalesce="element:other")
+    assert ([], "c") == chosen(leased(part("a", order=1, due=NOW + 5_000, k=1), other))
+
+
+def test_a_part_waits_until_the_clicks_before_it_are_answered() -> None:
+    """Whichever mark comes first: the older click's change would be painted last."""
+    unanswered = part("a", order=1, due=NOW + 3_000)
+    assert ([], None) == chosen(leased(unanswered, part("b", order=2)))
+    assert LOOK_MS == choose(leased(unanswered, part("b", order=2)), NOW).hold_ms
+    assert (["a"], "b") == chosen(leased(replace(unanswered, due=NOW), part("b", order=2)))
+
+
+def test_a_part_that_is_tried_again_by_hand_gives_way_to_what_was_performed_since() -> None:
+    """The platform shows the newer one: of the same part, and for the same people."""
+    performed = [part("new", order=5)]
+    assert (["old"], None) == chosen(leased(part("old", order=4, k=2), performed=performed))
+    for old in (part("old", order=6, k=2), part("old", order=4, k=2, coalesce="element:b")):
+        assert ([], "old") == chosen(leased(old, performed=performed))
+    assert ([], "old") == chosen(leased(replace(part("old", order=4, k=2), audience="ou_1"), performed=performed))
+
+
+def test_streaming_is_switched_in_the_order_of_the_log() -> None:
+    """A text that finds streaming off fails for good; and what is switched off behind a text must not outrun it."""
+    switch = part("on", order=1, due=NOW + 700, k=1, coalesce=None, kind="SetStreaming")
+    typed = part("type", order=2, coalesce="text:a", kind="StreamText")
+    assert ([], None) == chosen(leased(switch, typed))
+    assert 700 == choose(leased(switch, typed), NOW).hold_ms
+    assert ([], "element") == chosen(leased(switch, part("element", order=2)))
+    waits = replace(typed, due=NOW + 700, k=1)
+    assert ([], None) == chosen(leased(waits, part("off", order=3, coalesce=None, kind="SetStreaming")))

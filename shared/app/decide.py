@@ -11,7 +11,7 @@ import msgspec
 from shared.app.errand import Errand, check_errand
 from shared.app.handler import Handler
 from shared.app.subject import Subject
-from shared.app.valid import check_id, object_text, utf8
+from shared.app.valid import check_id, check_receiver, object_text, utf8
 from shared.core.cards import card_format
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import (
@@ -20,6 +20,7 @@ from shared.core.effects import (
     FetchChat,
     FetchMessage,
     OnCard,
+    RefreshPreview,
     RenameChat,
     Reply,
     SendCard,
@@ -32,7 +33,7 @@ from shared.core.effects import (
 )
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
-from shared.core.json_text import json_text
+from shared.core.json_text import JsonText, json_text, json_value
 
 MAX_BYTES: Final = 256 * 1024
 """What one decision may hold: effects and state together, as UTF-8."""
@@ -56,15 +57,29 @@ def run(handler: Handler, interaction: Subject, card: Card | None) -> Decision:
         HandlerError: It raised (the cause has the traceback), or returned what cannot be decided. The text names
             the handler and what is wrong, never what a person typed.
     """
-    decision = _normalized(handler, _called(handler, interaction, card))
+    returned = _called(handler, interaction, card)
+    try:
+        return _believed(handler, interaction, returned)
+    except (HandlerError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        # What was returned may hold itself, or run code of its own wherever it is read.
+        raise HandlerError(f"{type(error).__name__} in what {handler.name} returned{place_of(error)}") from error
+
+
+def _believed(handler: Handler, interaction: Subject, returned: Any) -> Decision:
+    """Return what a handler returned with everything of it checked, and no object in it that is not plain."""
+    given = _normalized(handler, returned)
+    decision = Decision(effects=tuple(given.effects), state=given.state)
     if len(decision.effects) > MAX_EFFECTS:
         raise HandlerError(f"{handler.name} returned {len(decision.effects)} effects: at most {MAX_EFFECTS}")
     _check_aim(handler, interaction, decision)
     effects = tuple(_valid(handler, effect) for effect in decision.effects)
-    size = sum(len(_ENCODER.encode(effect)) for effect in effects) + _state_size(handler, decision.state)
+    state = None if decision.state is UNCHANGED else _state_text(handler, decision.state)
+    size = sum(len(_ENCODER.encode(effect)) for effect in effects) + len((state or "").encode())
     if size > MAX_BYTES:
         raise HandlerError(f"{handler.name} decided {size} bytes of state and effects: at most {MAX_BYTES}")
-    return Decision(effects=effects, state=decision.state)
+    return Decision(effects=effects, state=UNCHANGED if state is None else json_value(state))
 
 
 def _called(handler: Handler, interaction: Subject, card: Card | None) -> Any:
@@ -74,10 +89,10 @@ def _called(handler: Handler, interaction: Subject, card: Card | None) -> Any:
         raise
     except BaseException as error:
         # Not only Exception: a handler that calls exit() must not end the worker.
-        raise HandlerError(f"{type(error).__name__} in {handler.name}{_where(error)}") from error
+        raise HandlerError(f"{type(error).__name__} in {handler.name}{place_of(error)}") from error
 
 
-def _where(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """Name the line that raised, and nothing of what it said: that may hold what a person typed."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
@@ -158,11 +173,10 @@ def _check(effect: Effect) -> None:
     if isinstance(effect, Errand):
         check_errand(effect)
         return
-    card, message_id = getattr(effect, "card", None), getattr(effect, "message_id", None)
+    card = getattr(effect, "card", None)
     if card is not None:
         object_text(card)
-    if message_id is not None:
-        check_id(message_id)
+    _check_where(effect)
     if isinstance(effect, UpdateElement | StreamText):
         _check_part(effect)
     if isinstance(effect, UpdateCard) and effect.audience is not None:
@@ -175,6 +189,23 @@ def _check(effect: Effect) -> None:
             raise ValueError("an audience, and a card of JSON 2.0, which is everybody's: expected a card of JSON 1.0")
 
 
+def _check_where(effect: Effect) -> None:
+    """Raise `ValueError` if what an effect acts on cannot be: a database would refuse it with all that is decided."""
+    message_id, chat_id = getattr(effect, "message_id", None), getattr(effect, "chat_id", None)
+    if message_id is not None:
+        check_id(message_id)
+    if chat_id is not None:
+        check_id(chat_id, "oc_…")
+    match effect:
+        case SendCard(to=str(to)) | SendText(to=str(to)) | SendEphemeral(to=str(to)):
+            check_receiver(to)
+        case RefreshPreview(open_ids=open_ids):
+            for open_id in open_ids:
+                check_id(open_id, "ou_…")
+        case _:
+            return
+
+
 def _check_part(effect: UpdateElement | StreamText) -> None:
     if not _ELEMENT_ID.fullmatch(effect.element_id):
         raise ValueError("an element_id that is none: expected at most 20 letters, digits and _, a letter first")
@@ -184,10 +215,8 @@ def _check_part(effect: UpdateElement | StreamText) -> None:
         raise ValueError(f"a text of {len(effect.text)} characters: expected 1 to {MAX_TEXT_CHARS}")
 
 
-def _state_size(handler: Handler, state: Any) -> int:
-    if state is UNCHANGED:
-        return 0
+def _state_text(handler: Handler, state: Any) -> JsonText:
     try:
-        return len(json_text(state).encode())
+        return json_text(state)
     except (ValueError, RecursionError) as error:
         raise HandlerError(f"{handler.name} returned state that is not JSON: {type(error).__name__}") from error

@@ -10,6 +10,9 @@ from shared.core.json_text import JsonText, json_text
 NAME_CHARS: Final = 128
 """Names of calls and keys of reminders become parts of the ledger's keys."""
 
+RECEIVER_CHARS: Final = 254
+"""Of an e-mail address, the longest name of anybody; receivers become parts of the ledger's keys."""
+
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -24,21 +27,34 @@ def check_id(text: str, example: str = "om_…") -> None:
         raise ValueError(f"an id that is none: expected one as in '{example}'")
 
 
+def check_receiver(text: str) -> None:
+    """
+    Return if this may be whom or where a message goes: an id or an e-mail address.
+
+    Raises:
+        ValueError: It cannot be. The text does not repeat it.
+    """
+    if not 0 < len(text) <= RECEIVER_CHARS or not text.isprintable():
+        raise ValueError(f"a receiver that is no text of 1 to {RECEIVER_CHARS} printable characters, as in 'ou_…'")
+
+
 def utf8(given: Any) -> Any:
     """
-    Return what was given with lone surrogates, in texts at any depth, replaced by U+FFFD.
+    Return what was given with lone surrogates, in texts and keys at any depth, replaced by U+FFFD.
 
     Half a character, pasted or cut, is what a person may have typed: shown so rather than refused.
+
+    Raises:
+        RecursionError: It holds itself, or is too deep. An object's own code may raise anything else.
     """
     match given:
         case str():
+            text = str.__str__(given)  # of a class of its own: the text, and none of its methods
             # UTF-16 knows halves, and joins two that belong together.
-            return (
-                given if given.isascii() else given.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-            )
+            return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         case dict():
-            return {name: utf8(part) for name, part in given.items()}
-        case list():
+            return {utf8(name): utf8(part) for name, part in given.items()}
+        case list() | tuple():
             return [utf8(part) for part in given]
         case _:
             return given

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
+from shared.app.decide import place_of
 from shared.core.errors import CardwireError, HandlerError
 from worker.deciding.draft import Draft
 from worker.deciding.judge import Call, MissedDeadline
@@ -34,6 +35,17 @@ Deciding = Callable[[Call], Draft]
 
 class TooManyStuck(CardwireError):
     """More threads hang in user code than a process should carry."""
+
+
+class Undecided(CardwireError):
+    """
+    Deciding raised what no handler did: a mistake of ours, or of a library's, that one of the records brings out.
+
+    The text names its type and its place, and nothing of what it said.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"could not be decided: {type(error).__name__}{place_of(error)}")
 
 
 class _Abandoned(BaseException):
@@ -61,6 +73,9 @@ class _Calls:
             result: _T | HandlerError = step()
         except HandlerError as error:
             result = error
+        except BaseException as error:  # noqa: BLE001 - user code; nobody's Ctrl-C ends up in this thread
+            result = HandlerError(f"{type(error).__name__} in a handler{place_of(error)}")
+            result.__cause__ = error
         with self._lock:
             if self._abandoned:
                 raise _Abandoned
@@ -124,6 +139,9 @@ class HandlerThreads:
         Return the draft of a batch, or of its first part if a handler hung or the time was used up.
 
         Deciding is called once with live calls, and once more with their replay if a handler hangs.
+
+        Raises:
+            Undecided: Deciding raised something.
         """
         calls = _Calls(self._handler_s, self._batch_s)
         self._thread = thread = self._thread or _Thread()
@@ -136,7 +154,7 @@ class HandlerThreads:
                 thread.close()
                 self._left_behind.append(thread)
                 self._thread = None
-                return deciding(_Replay(calls.returned))
+                return _drafted(deciding, _Replay(calls.returned))
 
     def check(self) -> None:
         """
@@ -188,20 +206,29 @@ class _Thread:
         while (work := self._work.get()) is not None:
             deciding, calls, loop, future = work
             try:
-                draft = deciding(calls)
+                draft = _drafted(deciding, calls)
             except _Abandoned:
                 return
-            except BaseException as error:  # noqa: BLE001 - carried to the loop, where it is raised
+            except Undecided as error:
                 _hand_over(loop, future, error)
             else:
                 _hand_over(loop, future, draft)
 
 
-def _hand_over(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Draft]", result: Draft | BaseException) -> None:
+def _drafted(deciding: Deciding, call: Call) -> Draft:
+    try:
+        return deciding(call)
+    except _Abandoned:
+        raise
+    except BaseException as error:
+        raise Undecided(error) from error
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Draft]", result: Draft | Undecided) -> None:
     def settle() -> None:
         if future.done():
             return
-        if isinstance(result, BaseException):
+        if isinstance(result, Undecided):
             future.set_exception(result)
         else:
             future.set_result(result)

@@ -11,6 +11,7 @@ from shared.app.interaction import Interaction
 from shared.app.known import check_known
 from shared.app.race import enter, lose
 from shared.app.subject import subject_of
+from shared.app.valid import utf8
 from shared.core.callers import Callers
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, OnCard
@@ -36,6 +37,9 @@ STANDS_STILL: Final = Verdict(result="failed", reason=PARKED, parks=True)
 
 LATE_MS: Final = 5_000
 """A click this much older than its card's newest decided one no longer repaints the card."""
+
+REASON_CHARS: Final = 1_000
+"""How much of a reason is kept."""
 
 TWIN_MS: Final = 600_000
 """A legacy callback within this time of a new-style one of its app is the same click, pushed a second time."""
@@ -77,6 +81,7 @@ class Judge:
 
     Attributes:
         is_shared: All apps have the same handlers.
+        gives_up: Why what is decided of these inputs cannot be kept, if it cannot: then they fail, without effects.
     """
 
     draft: Draft
@@ -86,9 +91,12 @@ class Judge:
     is_shared: bool
     callers: Callers
     stores: Collection[AppId]
+    gives_up: str | None = None
 
     def verdict(self, click: InteractionReceived, place: Place) -> Verdict:
         """Return what becomes of a click: the rules in their order, then its handler."""
+        if self.gives_up is not None:
+            return self._given_up(click, self.gives_up)
         if click.kind == "card_action_v1" and abs(click.received_at - self.new_style.get(click.app_id, 0)) < TWIN_MS:
             return Verdict(result="twin")
         if reason := refuse_click(self.draft.face(click), click.occurred_at):
@@ -97,6 +105,8 @@ class Judge:
 
     def asked(self, request: RequestReceived, offset: int) -> Verdict:
         """Return what becomes of a request."""
+        if self.gives_up is not None:
+            return self._given_up(request, self.gives_up)
         if self._stands_still(request):
             return STANDS_STILL
         return grant(
@@ -111,6 +121,8 @@ class Judge:
 
     def heard(self, click: Heard, place: Place) -> Verdict:
         """Return what the handler of an input decides, or why it does not."""
+        if self.gives_up is not None:
+            return self._given_up(click, self.gives_up)
         if self._stands_still(click):
             return STANDS_STILL
         app = self.apps.get(click.app_id)
@@ -126,6 +138,18 @@ class Judge:
             return _failed("deadline", click, handler)
         except HandlerError as error:
             return _failed(str(error), click, handler)
+
+    def _given_up(self, asked: Asked, reason: str) -> Verdict:
+        if self._stands_still(asked):
+            return STANDS_STILL
+        app = self.apps.get(asked.app_id)
+        if app is None or isinstance(asked, RequestReceived):
+            return _failed(reason, asked, None)
+        try:
+            handler = self._routed(asked, app)
+        except Exception:  # noqa: BLE001 - this may be what brought it here
+            handler = None
+        return _failed(reason, asked, handler)
 
     def _stands_still(self, asked: Asked) -> bool:
         """Say whether an input's card waits for another input to be decided first."""
@@ -245,9 +269,11 @@ def _repaints(effect: Effect, click: Heard) -> bool:
     return isinstance(effect, OnCard) and not is_about_another_card(effect, click)
 
 
-def _failed(reason: str, click: Heard, handler: Handler | None) -> Verdict:
+def _failed(reason: str, click: Asked, handler: Handler | None) -> Verdict:
     parks = handler is not None and handler.on_error == "park_card" and click.message_id is not None
-    return Verdict(result="failed", reason=reason, handler=handler, parks=parks)
+    # A file's name, or a library's words, may be in it: what neither log nor database takes is told in its place.
+    shown = utf8(reason).replace("\0", "\N{SYMBOL FOR NULL}")[:REASON_CHARS]
+    return Verdict(result="failed", reason=shown, handler=handler, parks=parks)
 
 
 def _ignored(click: Heard) -> Verdict:

@@ -52,11 +52,18 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiReply:
-    """What came back. Names of `headers` are in lower case."""
+    """
+    What came back.
+
+    Attributes:
+        headers: Their names are in lower case.
+        too_long: There was more of a body than is read, so none of it is here.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(repr=False)
+    too_long: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,7 @@ class PlatformError:
     Attributes:
         code: The body's code; ``None`` if there was none to read.
         retry_after_ms: For how long nobody should call this API, where the platform says so.
+        too_long: The answer was longer than what is read of one, so that nobody knows what it says.
     """
 
     code: int | None
@@ -84,6 +92,7 @@ class PlatformError:
     verdict: Verdict
     retry_after_ms: int | None = None
     log_id: str | None = None
+    too_long: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +342,7 @@ def _error(code: int | None, reply: ApiReply) -> PlatformError:
         verdict=judged,
         retry_after_ms=_wait(reply.headers.get(_RESET)) if judged == "rate_limit" else None,
         log_id=_log_id(reply),
+        too_long=reply.too_long,
     )
 
 

@@ -17,6 +17,7 @@ from shared.core.ids import MessageId
 from shared.feishu.openapi import idempotency_key
 from tests.scenario.handlers import BLANK, PATCH
 from tests.support.world import Stack, World, world
+from tests.unit.worker.scripted_platform import endless, scripted
 
 Publish = Callable[[Any, str], Any]
 
@@ -205,6 +206,18 @@ async def test_questions_to_the_platform_come_back(stack: Stack) -> None:
         assert why is not None
         assert why.startswith("platform_refused (code ")
         await running.check()
+
+
+async def test_a_call_whose_answer_is_too_long_to_read_is_made_once(either_ledger: Stack) -> None:
+    """It was done, and would be done again each time; the handler hears why nothing comes."""
+    app, came = asking(CallApi("POST", "/open-apis/im/v1/messages/om_1/reactions", body={}, name="anything"))
+    async with scripted(endless) as platform, world(either_ledger, app, workers=0) as running:
+        async with running.worker({"LARK_DOMAIN": platform.url}):
+            await clicked(running, {"action": "ask"})
+        assert ["POST"] == [call.method for call in platform.calls]
+        told = [(one.status, one.final, one.reason, one.attempts) for one in await running.outcomes()]
+        assert [("failed", True, "too_large", 1)] == told
+        assert [(None, "too_large (code None, HTTP 200, log id None)")] == [(value, error) for _, value, error in came]
 
 
 async def test_a_chat_is_fetched_from_where_the_card_is(either_ledger: Stack) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from shared.core.effects import PlatformEffect, UpdateCard
+from shared.core.effects import Asking, PlatformEffect, UpdateCard
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import DAY_MS, UPDATABLE_DAYS
 from shared.feishu.openapi import PlatformError
@@ -41,14 +41,15 @@ Limits of the whole API, as opposed to those of one chat or one message: our own
 its callers send together and which full and half hours reach (docs/reference/platform.md, "Rate limits").
 """
 
+HTTP_REDIRECT: Final = 300
 HTTP_CLIENT_ERROR: Final = 400
 HTTP_TOO_MANY: Final = 429
 HTTP_SERVER_ERROR: Final = 500
 
-Reason = Literal["platform_refused", "configuration", "out_of_attempts", "out_of_time"]
+Reason = Literal["platform_refused", "configuration", "out_of_attempts", "out_of_time", "too_large"]
 """
 Why no further attempt is made: the platform will never do this, an operator has to act, it was tried often enough, or
-for long enough.
+for long enough, or it was done, and what came back is longer than what is read.
 """
 
 
@@ -98,12 +99,21 @@ def counts(failure: Failure) -> bool:
         case Rejected(error=error):
             return error.verdict != "rate_limit" and _is_final(error)
         case Unsure(error=error) if error is not None:
-            says_something = error.code is not None or error.http_status >= HTTP_CLIENT_ERROR
+            says_something = error.code is not None or error.too_long or error.http_status >= HTTP_CLIENT_ERROR
             return says_something and error.http_status < HTTP_SERVER_ERROR
         case Unsure() | Unreached() | NoToken():
             return False
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def came_too_long(effect: PlatformEffect, failure: Failure) -> bool:
+    """Say whether an answer that was asked for is longer than what is read: the call was made, and would be again."""
+    match failure:
+        case Unsure(error=PlatformError(too_long=True, http_status=status)):
+            return isinstance(effect, Asking) and status < HTTP_REDIRECT
+        case _:
+            return False
 
 
 def last_attempt_at(effect: PlatformEffect, *, head: Head, face: FaceRow | None) -> EpochMs:

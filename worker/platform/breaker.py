@@ -99,7 +99,8 @@ def after_call(
         case NoToken() | Unreached():
             return failed(breaker, target=None, now=now)
         case Rejected(error=error) | Unsure(error=error):
-            is_answer = error is not None and error.code is not None and error.http_status < HTTP_SERVER_ERROR
+            speaks = error is not None and (error.code is not None or error.too_long)
+            is_answer = error is not None and speaks and error.http_status < HTTP_SERVER_ERROR
             is_limit = error is not None and error.verdict == "rate_limit"
             return answered() if is_answer or is_limit else failed(breaker, target=target, now=now)
         case _ as unreachable:

@@ -83,7 +83,8 @@ class Way:
                     raise self._nothing_sent(refused)
                 self._lost = None
                 names = {name.lower(): text for name, text in response.headers.items()}
-                return ApiReply(status=response.status, headers=names, body=await _bounded(response))
+                body = await _bounded(response)
+                return ApiReply(status=response.status, headers=names, body=body or b"", too_long=body is None)
         except (aiohttp.ClientError, OSError) as error:
             unreachable = (
                 Unreachable(type(error).__name__, sent=True)
@@ -117,11 +118,12 @@ async def _note_sent(
     progress.sent = True
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return the body; ``None``: it is too long."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         body += chunk
         if len(body) > REPLY_BYTES:
             response.close()
-            return b""
+            return None
     return bytes(body)

@@ -111,6 +111,7 @@ def _error(verdict: Verdict, *, code: int | None = 1, status: int = 400) -> Plat
         Rejected(error=_error("configuration")),
         Rejected(error=_error("rate_limit", code=None, status=429)),
         Unsure(error=_error("retry")),
+        Unsure(error=PlatformError(code=None, http_status=200, verdict="retry", too_long=True)),
     ],
 )
 def test_whatever_the_platform_itself_says_is_an_answer(answer: Done | Found | Failure) -> None:

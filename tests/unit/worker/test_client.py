@@ -302,10 +302,10 @@ async def test_one_caller_who_gives_up_leaves_the_token_to_the_others() -> None:
 
 
 async def test_an_endless_reply_is_read_to_a_bound_and_counts_as_none() -> None:
-    """The status is known, the body is not."""
+    """The status is known, the body is not, and that is told."""
     async with scripted(endless) as platform, client_of(platform) as client:
         got = await call(client)
-    assert (200, b"") == (got.status, got.body)
+    assert (200, b"", True) == (got.status, got.body, got.too_long)
 
 
 async def test_a_redirect_is_not_followed() -> None:

@@ -2,13 +2,23 @@
 
 import pytest
 
-from shared.core.effects import PlatformEffect, RenameChat, UpdateCard
+from shared.core.effects import CallApi, FetchChat, FetchMessage, PlatformEffect, RenameChat, UpdateCard
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.codes import CODES, Verdict
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import FaceRow, Head
-from worker.performing.retry import MAX_ATTEMPTS, GiveUp, Next, RetryIn, after, api_pause_ms, counts, last_attempt_at
+from worker.performing.retry import (
+    MAX_ATTEMPTS,
+    GiveUp,
+    Next,
+    RetryIn,
+    after,
+    api_pause_ms,
+    came_too_long,
+    counts,
+    last_attempt_at,
+)
 from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 
 DAY = 86_400_000
@@ -25,6 +35,8 @@ def _error(
 HTML_400 = Unsure(error=_error("retry", code=None))
 HTML_200 = Unsure(error=_error("retry", code=None, status=200))
 PROXY_403 = Rejected(error=_error("configuration", code=None, status=403))
+LONG_200 = Unsure(error=PlatformError(code=None, http_status=200, verdict="retry", too_long=True))
+LONG_502 = Unsure(error=PlatformError(code=None, http_status=502, verdict="retry", too_long=True))
 INTERNAL_500 = Unsure(error=_error("retry", code=2200, status=500))
 INTERNAL_400 = Unsure(error=_error("retry", code=2200))
 LIMITED = Rejected(error=_error("rate_limit", code=99991400, status=429, retry_after_ms=3_000))
@@ -113,6 +125,23 @@ def test_a_rate_limit_is_left_alone_for_as_long_as_the_platform_says(retry_after
 def test_a_rate_limit_that_stays_is_asked_about_less_and_less() -> None:
     """The back-off wins over a short reset."""
     assert RetryIn(delay_ms=16_000) == _next(LIMITED, failures=6)
+
+
+def test_an_answer_that_is_too_long_to_read_is_not_asked_for_again_and_again() -> None:
+    """It uses up attempts, as whatever answers so answers so again; a server error's page does not."""
+    assert counts(LONG_200)
+    assert isinstance(_next(LONG_200, attempts=MAX_ATTEMPTS - 1), RetryIn)
+    assert GiveUp(reason="out_of_attempts") == _next(LONG_200, attempts=MAX_ATTEMPTS)
+    assert not counts(LONG_502)
+
+
+@pytest.mark.parametrize("effect", [FetchChat(), FetchMessage(), CallApi("POST", "/open-apis/im/v1/messages")])
+def test_what_was_asked_for_and_is_too_long_to_read_was_done(effect: PlatformEffect) -> None:
+    """A call must not be made once more for that; of an update, or behind a server error, nobody knows."""
+    assert came_too_long(effect, LONG_200)
+    assert not came_too_long(effect, LONG_502)
+    assert not came_too_long(effect, HTML_200)
+    assert not came_too_long(CARD, LONG_200)
 
 
 @pytest.mark.parametrize("failure", [REFUSED, LIMITED, HTML_200, WRONG_SECRET])

@@ -3,39 +3,44 @@ Calls the user's asynchronous functions, on a loop in a thread of its own.
 
 Nothing that such a function does holds up the worker: one that waits, waits there; one that blocks its loop blocks only
 other calls, and only until the first of them is over its time. Then the thread is left behind with it, and a fresh one
-takes the next calls.
+takes the next calls. One that exits, or stops its loop, ends itself: the loop runs until we end it, and where it was
+closed all the same, a fresh thread takes the next call.
 """
 
 import asyncio
 import inspect
-import threading
 import traceback
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from shared.app.calls import RegisteredCall
 from shared.core.effects.returning import ANSWER_BYTES
-from shared.core.errors import CallFailed
+from shared.core.errors import CallFailed, CardwireError
 from shared.core.json_text import JsonText, json_text, json_value
+from worker.calling.thread import CallThread
 
 GRACE_S: Final = 2.0
 """A function that waits as it should ends at its time; one that is not over so long after it blocks its loop."""
 
 STUCK: Final = 8
-"""How many threads may hang in calls; with more, calls fail without being made."""
+"""How many threads may hang in calls before the process ends itself, to be started afresh."""
 
 CLOSE_S: Final = 1.0
 """How long functions that are cancelled may take to clean up, when the worker stops."""
 
 ERROR_CHARS: Final = 1_000
 
-Reason = Literal["raised", "timeout", "refused", "unfit", "stuck"]
+Reason = Literal["raised", "timeout", "refused", "unfit"]
 """
 Why a call brought nothing: it raised; it was over its time; it said so itself (`CallFailed`); it returned what is no
-JSON, or too much; it was not made, because too many hang.
+JSON, or too much.
 """
+
+
+class TooManyHang(CardwireError):
+    """More threads hang in calls than a process should carry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,29 +68,42 @@ class Broke:
 class Runner:
     """Calls functions, many at a time."""
 
-    def __init__(self, *, grace_s: float = GRACE_S) -> None:
-        self._grace_s = grace_s
-        self._thread: _Thread | None = None
-        self._left_behind: list[_Thread] = []
+    def __init__(self, *, grace_s: float = GRACE_S, thread: Callable[[], CallThread] = CallThread) -> None:
+        self._grace_s, self._fresh = grace_s, thread
+        self._thread: CallThread | None = None
+        self._left_behind: list[tuple[CallThread, str]] = []
 
     async def call(self, call: RegisteredCall, args: JsonText, key: str) -> Came | Broke:
         """Return what one attempt came to. If this is cancelled, so is the function."""
-        if self.stuck > STUCK:
-            return Broke(reason="stuck", text=f"more than {STUCK} threads hang in calls")
-        thread = self._thread = self._thread or _Thread()
-        future = thread.submit(call, args, key)
+        thread = self._thread = self._serving() or self._fresh()
+        future = thread.submit(_attempt(call, args, key))
         try:
             async with asyncio.timeout(call.timeout_s + self._grace_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            self._abandon(thread)
+            self._abandon(thread, call.name)
             return _late(call)
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if thread.is_told or (me is not None and me.cancelling()):
+                raise
+            return Broke(reason="raised", text=f"{call.name} cancelled itself")
 
     @property
     def stuck(self) -> int:
         """How many threads hang in user code."""
-        self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
+        self._left_behind = [(thread, name) for thread, name in self._left_behind if thread.is_alive]
         return len(self._left_behind)
+
+    def too_many(self) -> TooManyHang | None:
+        """Return why the process has to start afresh, with the names of what was late where a thread hangs."""
+        if self.stuck <= STUCK:
+            return None
+        names = ", ".join(sorted({name for _, name in self._left_behind}))
+        return TooManyHang(
+            f"{len(self._left_behind)} threads hang in functions of @app.call (late were: {names}): expected functions "
+            "that never block their loop, and end when they are cancelled; the process must start afresh"
+        )
 
     def close(self) -> None:
         """End what is under way, and the thread. Hanging ones end with the process."""
@@ -93,44 +111,14 @@ class Runner:
             self._thread.stop(wait_s=CLOSE_S)
             self._thread = None
 
-    def _abandon(self, thread: "_Thread") -> None:
+    def _serving(self) -> CallThread | None:
+        return self._thread if self._thread is not None and self._thread.serves else None
+
+    def _abandon(self, thread: CallThread, name: str) -> None:
         if self._thread is thread:
             self._thread = None
             thread.stop()
-            self._left_behind.append(thread)
-
-
-class _Thread:
-    """A daemon thread with a loop: a function that hangs must not keep the process from ending."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="cardwire-calls", daemon=True)
-        self._thread.start()
-
-    def submit(self, call: RegisteredCall, args: JsonText, key: str) -> "Future[Came | Broke]":
-        return asyncio.run_coroutine_threadsafe(_attempt(call, args, key), self._loop)
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def stop(self, *, wait_s: float = 0.0) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(wait_s)
-
-    def _serve(self) -> None:
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.run_until_complete(_end_all())
-            self._loop.close()
-
-
-async def _end_all() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+            self._left_behind.append((thread, name))
 
 
 async def _attempt(call: RegisteredCall, args: JsonText, key: str) -> Came | Broke:
@@ -138,6 +126,7 @@ async def _attempt(call: RegisteredCall, args: JsonText, key: str) -> Came | Bro
     try:
         async with bound:
             value = await call.function(json_value(args), idempotency_key=key)
+        return _told(call, value)
     except CallFailed as failed:
         return Broke(reason="refused", text=_fit(str(failed)), is_final=True)
     except BaseException as error:
@@ -147,15 +136,14 @@ async def _attempt(call: RegisteredCall, args: JsonText, key: str) -> Came | Bro
         if isinstance(error, TimeoutError) and bound.expired():
             return _late(call)
         return Broke(reason="raised", text=f"{type(error).__name__} in {call.name}{_where(error)}")
-    return _told(call, value)
 
 
 def _told(call: RegisteredCall, value: Any) -> Came | Broke:
-    if inspect.iscoroutine(value):
-        value.close()
     try:
+        if inspect.iscoroutine(value):
+            value.close()
         text = json_text(value)
-    except (ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - an object of the user's is looked at, and may raise anything
         return Broke(reason="unfit", text=f"{call.name} returned what is no JSON", is_final=True)
     size = len(text.encode())
     if size > ANSWER_BYTES:

@@ -4,7 +4,8 @@ Calls of the user's own functions: made by the pump, beside the platform's.
 Guarantees: a function is called at least once, and what it returned, or why it was given up, is told in the transaction
 that ends its effect. A call may take longer than a lease: the lease is prolonged as long as it lasts, and ends soon
 after the process does; then the function is called again, by whoever takes the lease, with the same key. Calls take
-no room from the platform's, and are bounded by themselves.
+no room from the platform's, and are bounded by themselves. Where too many hang, none is made, which counts for nothing,
+and the process starts afresh.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import idempotency_key
 from worker.alarm import Alarm
-from worker.calling.runner import Broke, Came, Runner
+from worker.calling.runner import Broke, Came, Runner, TooManyHang
 from worker.ledger.port import Ledger
 from worker.meter import Meter
 from worker.performing.outcome import tell
@@ -71,7 +72,9 @@ class Errands:
         meter.stuck_calls(lambda: runner.stuck)
 
     def start(self, errand: Errand, now: EpochMs) -> Result | None:
-        """Begin a call; without room, return the turn as it is put off."""
+        """Begin a call; without room, or where too many hang, return the turn as it is put off, and unchanged."""
+        if self.too_many() is not None:
+            return errand.turn.settled(now, pace_ms=FULL_MS)
         if len(self._under_way) >= CALLS:
             self._meter.put_off("calls_full")
             return errand.turn.settled(now, pace_ms=FULL_MS)
@@ -79,6 +82,10 @@ class Errands:
         self._under_way.add(task)
         task.add_done_callback(self._finished)
         return None
+
+    def too_many(self) -> TooManyHang | None:
+        """Return why no function is called until the process has started afresh."""
+        return self._runner.too_many()
 
     async def finish(self) -> None:
         """Wait for what is under way, for a while, and give up the rest: it is called again, with the same keys."""
@@ -97,6 +104,10 @@ class Errands:
         except asyncio.CancelledError:
             self._put(errand.turn.settled(self._alarm.ledger_now()))
             raise
+        except Exception as error:
+            # What nobody foresaw counts as an attempt all the same: a call that always ends so, ends.
+            log.exception("call_broke", error=type(error).__name__)
+            came = Broke(reason="raised", text=f"{type(error).__name__} around {errand.effect.name}")
         finally:
             keeping.cancel()
         self._put(self._result(errand, came, self._alarm.ledger_now()))

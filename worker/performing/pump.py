@@ -109,8 +109,14 @@ class Pump:
         self._alarm.at(self._alarm.ledger_now())
 
     async def run(self) -> None:
-        """Perform effects until stopped; an absent ledger is waited for."""
-        while not self._stopping:
+        """
+        Perform effects until stopped; an absent ledger is waited for.
+
+        Raises:
+            TooManyHang: Too many users' functions hang; what is under way has ended, and waits to be settled.
+        """
+        hang = None
+        while not self._stopping and (hang := self._errands.too_many()) is None:
             await self._alarm.wait()
             try:
                 while await self._lease_some():
@@ -125,6 +131,8 @@ class Pump:
         if self._under_way:
             await asyncio.wait(self._under_way)
         await self._errands.finish()
+        if hang is not None:
+            raise hang
 
     async def _lease_some(self) -> bool:
         """Lease and start what there is room for; return whether there may be more at once."""

@@ -1,7 +1,8 @@
 """Calls of users' functions, as the pump makes them: leases, room, what is tried again and what is told."""
 
 import asyncio
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -14,18 +15,23 @@ from shared.core.errors import LedgerUnavailable
 from shared.core.events import CallReturned
 from shared.core.ids import EventId, Target
 from shared.core.json_text import EpochMs, JsonText
-from shared.eventlog.port import Topics
-from shared.feishu.limits import DAY_MS
+from shared.eventlog.port import EventLog, Topics
+from shared.feishu.limits import DAY_MS, Limits
 from shared.observability.metrics import CALLS_UNDER_WAY, PUT_OFF, STUCK_CALLS
 from tests.unit.worker.test_answered import APP, CARD, NOW, head
 from worker.alarm import Alarm
-from worker.calling.runner import Broke, Came, Runner
-from worker.ledger.port import Leased, Ledger, TargetKey
+from worker.calling.runner import Broke, Came, Runner, TooManyHang
+from worker.ledger.port import EffectKey, Lease, Leased, Ledger, TargetKey
 from worker.meter import Meter
 from worker.performing.choose import choose
 from worker.performing.errands import CALLS, Errands
 from worker.performing.prepare import Errand
+from worker.performing.pump import Pump
+from worker.performing.settle import Settler
+from worker.performing.throttle import Throttle
 from worker.performing.turn import Result, Turn
+from worker.platform.client import Platform
+from worker.relay import Relay
 
 LEASE_MS = 15_000
 TARGET = Target("call:e1/1")
@@ -38,6 +44,16 @@ class Leases:
         self.prolonged: list[tuple[str, TargetKey, EpochMs, int]] = []
         self.is_away = False
         self.is_ours = True
+        self.asked = 0
+
+    async def lease(self, owner: str, *, limit: int, ttl_ms: int) -> Lease:
+        """Lease nothing."""
+        self.asked += 1
+        return Lease(now=NOW, targets=[], next_due=None)
+
+    async def payloads(self, keys: Sequence[EffectKey]) -> Mapping[EffectKey, bytes]:
+        """Return none: nothing is leased."""
+        return {}
 
     async def prolong(self, owner: str, key: TargetKey, leased_at: EpochMs, *, ttl_ms: int) -> bool:
         """Note it."""
@@ -54,6 +70,11 @@ class Scripted:
         self.came: asyncio.Future[Came | Broke] = asyncio.get_running_loop().create_future()
         self.calls: list[tuple[str, str]] = []
         self.stuck = 0
+        self.hang: TooManyHang | None = None
+
+    def too_many(self) -> TooManyHang | None:
+        """Return what the test says."""
+        return self.hang
 
     async def call(self, call: Any, args: JsonText, key: str) -> Came | Broke:
         """Wait for what the test says."""
@@ -203,6 +224,69 @@ async def test_without_room_a_call_is_put_off() -> None:
     desk.runner.came.set_result(Came(value=JsonText("null")))
     await soon(lambda: len(desk.put) == CALLS)
     await soon(lambda: metrics.value(CALLS_UNDER_WAY, "own") == 0)
+
+
+@pytest.mark.parametrize(("attempts", "status"), [(0, "pending"), (1, "failed")])
+async def test_what_nobody_foresaw_of_a_call_counts_as_an_attempt(attempts: int, status: str) -> None:
+    """A call that always ends so is not made for ever, and nothing of the exception's words is told."""
+    desk = Desk(attempts=2)
+    desk.errands.start(errand(attempts=attempts, k=attempts), NOW)
+    desk.runner.came.set_exception(RuntimeError("words"))
+    result = await desk.result()
+    (change,) = result.settlement.changes
+    assert (status, attempts + 1) == (change.status, change.attempts)
+    assert ([] if status == "pending" else ["RuntimeError around publish"]) == [fact.error for fact in told(result)]
+
+
+async def test_where_too_many_hang_a_call_waits_and_nothing_counts() -> None:
+    """Neither as an attempt nor as a failure: the process is about to start afresh, and this function did nothing."""
+    desk = Desk(attempts=1)
+    desk.runner.hang = TooManyHang("9 threads hang")
+    put_off = desk.errands.start(errand(decided_at=NOW - 2 * DAY_MS), NOW)
+    assert put_off is not None
+    assert (500, [], []) == (put_off.settlement.pace_ms, list(put_off.settlement.changes), put_off.settlement.outbox)
+    assert [] == desk.runner.calls
+    desk.runner.hang = None
+    assert desk.errands.start(errand(), NOW) is None
+    desk.runner.came.set_result(Came(value=JsonText("null")))
+    await desk.result()
+
+
+async def test_a_pump_ends_when_too_many_functions_hang() -> None:
+    """It leases nothing more, lets end what is under way, and says why: whoever runs the process starts it afresh."""
+    desk = Desk()
+    pump = Pump(
+        ledger=cast("Ledger", desk.leases),
+        platform=cast("Platform", None),
+        topics=Topics(),
+        throttle=Throttle(Limits()),
+        settler=Settler(ledger=cast("Ledger", desk.leases), owner="pump", clock=desk.clock, settled=lambda _: None),
+        relay=Relay(
+            event_log=cast("EventLog", None),
+            ledger=cast("Ledger", desk.leases),
+            owner="pump",
+            clock=desk.clock,
+            meter=desk.meter,
+        ),
+        alarm=Alarm(desk.clock),
+        clock=desk.clock,
+        meter=desk.meter,
+        rng=random.Random(1),
+        owner="pump",
+        concurrency=4,
+        settle_ms=0,
+        apps={},
+        runner=cast("Runner", desk.runner),
+    )
+    running = asyncio.ensure_future(pump.run())
+    await soon(lambda: desk.leases.asked == 1)
+    assert not running.done()
+    desk.runner.hang = TooManyHang("9 threads hang")
+    await soon(lambda: desk.clock.next_wake() is not None)
+    desk.clock.advance(1)
+    await soon(running.done)
+    assert desk.runner.hang is running.exception()
+    assert desk.leases.asked <= 2
 
 
 async def test_an_operator_sees_how_many_functions_hang() -> None:

@@ -10,10 +10,22 @@ from shared.app.app import App
 from shared.app.decide import MAX_BYTES, MAX_EFFECTS, run
 from shared.app.handler import make_handler
 from shared.app.interaction import Interaction
+from shared.app.race import lose
 from shared.core.decision import UNCHANGED, Card, Decision
-from shared.core.effects import Effect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import (
+    CallApi,
+    Effect,
+    Origin,
+    RefreshPreview,
+    RenameChat,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    UpdateCard,
+    UpdateChat,
+)
 from shared.core.errors import HandlerError
-from shared.core.ids import ChatId
+from shared.core.ids import ChatId, EventId, OpenId
 from shared.core.json_text import JsonText
 
 CLICK = click("approve")
@@ -85,6 +97,14 @@ class _Mine(SendText, frozen=True):
         (UpdateCard('{"a": ' + "[" * 100_000), "UpdateCard with "),
         (UpdateCard("{}", "om_\0"), "UpdateCard with an id that is none: expected one as in 'om_…'"),
         (UpdateCard("{}", ""), "UpdateCard with an id that is none"),
+        (RenameChat("x", ChatId("oc_\0")), "RenameChat with an id that is none: expected one as in 'oc_…'"),
+        (UpdateChat("x", chat_id=""), "UpdateChat with an id that is none: expected one as in 'oc_…'"),
+        (SendEphemeral({}, "ou_1", "oc 1"), "SendEphemeral with an id that is none: expected one as in 'oc_…'"),
+        (SendText("x", to="a\0b"), "SendText with a receiver that is no text of 1 to 254 printable characters"),
+        (SendText("x", to=""), "SendText with a receiver that is no text of 1 to 254 printable characters"),
+        (SendCard({}, to="x" * 255), "SendCard with a receiver that is no text of 1 to 254 printable characters"),
+        (SendEphemeral({}, "ou\n"), "SendEphemeral with a receiver that is no text of 1 to 254 printable characters"),
+        (RefreshPreview((OpenId("ou_1"), OpenId("\ud800"))), "RefreshPreview with an id that is none"),
     ],
 )
 def test_an_effect_that_could_not_be_performed(effect: object, told: str) -> None:
@@ -99,6 +119,68 @@ def test_half_characters_do_not_fail_a_handler() -> None:
     effects: tuple[Effect, ...] = (SendText("a\ud800\U0001f600"), RenameChat("x\x00"))
     assert (SendText("a\ufffd\U0001f600"), RenameChat("x\x00")) == _returning(list(effects)).effects
     assert (UpdateCard(JsonText('{"t":"\\ud800"}')),) == _returning([UpdateCard({"t": "\ud800"})]).effects
+
+
+def test_half_a_character_in_a_key_is_repaired_like_one_in_a_text() -> None:
+    """What somebody typed may be a parameter's name, too."""
+    (effect,) = _returning([CallApi("GET", "/open-apis/im/v1/chats", {"q\ud800": "\udc00"})]).effects
+    assert CallApi("GET", "/open-apis/im/v1/chats", {"q\ufffd": "\ufffd"}) == effect
+
+
+class _Read(dict[str, Any]):
+    """A dict that fails whoever reads it."""
+
+    def items(self) -> Any:
+        raise LookupError("secret")
+
+
+class _Shout(str):
+    """A text with methods of its own."""
+
+    __slots__ = ()
+
+    def isascii(self) -> bool:
+        raise LookupError("secret")
+
+
+def _cycle() -> dict[str, Any]:
+    held: dict[str, Any] = {}
+    held["it"] = held
+    return held
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ([CallApi("GET", "/open-apis/im", _cycle())], "RecursionError in what handler returned"),
+        ([CallApi("GET", "/open-apis/im", _Read(a="b"))], "LookupError in what handler returned (test_decide.py:"),
+        (Decision(state=_Read(a=1)), "LookupError in what handler returned (test_decide.py:"),
+        (Decision(state=_cycle()), "handler returned state that is not JSON: ValueError"),
+        ([CallApi("GET", "/open-apis/im", origin=Origin(event_id=EventId("\ud800")))], "UnicodeEncodeError in what"),
+    ],
+)
+def test_what_cannot_even_be_read_fails_the_handler_that_returned_it(returned: object, told: str) -> None:
+    """It holds itself, or runs code of its own: told by type and place, and by nothing that it says."""
+    with pytest.raises(HandlerError) as failed:
+        _returning(returned)
+    assert str(failed.value).startswith(told)
+    assert "secret" not in str(failed.value)
+
+
+def test_a_loser_is_read_under_the_same_guard() -> None:
+    """What ``lost=`` returns is no more believed than the winner's."""
+    late = make_handler(lambda click, card: [CallApi("GET", "/open-apis/im", _cycle())], name="late")
+    with pytest.raises(HandlerError, match="RecursionError in what late returned"):
+        lose(late, CLICK, None)
+
+
+def test_what_is_decided_holds_plain_objects_only() -> None:
+    """Nothing of the user's is read again after the deadline: texts and states are copies."""
+    state: dict[str, tuple[int, ...]] = {"votes": (1, 2)}
+    decided = _returning(Decision(state=state, effects=[SendText(_Shout("x"))]))
+    state["votes"] = (3,)
+    (effect,) = decided.effects
+    assert ({"votes": [1, 2]}, str) == (decided.state, type(effect.text) if isinstance(effect, SendText) else None)
 
 
 @pytest.mark.parametrize("error", [ValueError("secret"), SystemExit(3), RecursionError(), asyncio.CancelledError()])

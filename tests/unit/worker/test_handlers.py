@@ -1,6 +1,7 @@
 """User code in a thread, under deadlines: real threads, short deadlines."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +21,7 @@ from worker.deciding.batch import Batch, take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
 from worker.deciding.grant import UNKNOWN_APP
-from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck
+from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck, Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
 from worker.deciding.verdict import ROUTING
@@ -253,13 +254,35 @@ async def test_a_batch_stops_when_its_time_is_used_up() -> None:
     assert 1 == draft.taken
 
 
-async def test_an_error_of_ours_in_deciding_reaches_the_loop() -> None:
-    """A bug is not swallowed in a thread."""
+@pytest.mark.parametrize("error", [RuntimeError("a secret"), StopIteration(), SystemExit(3)])
+async def test_an_error_of_ours_in_deciding_reaches_the_loop(error: BaseException) -> None:
+    """A bug is not swallowed in a thread: it is told by its type and its place, and by nothing that it said."""
     threads = HandlerThreads()
 
     def broken(_call: Call) -> Draft:
-        raise RuntimeError("a bug")
+        raise error
 
-    with pytest.raises(RuntimeError, match="a bug"):
+    with pytest.raises(Undecided) as told:
         await threads.run(broken)
+    assert re.fullmatch(rf"could not be decided: {type(error).__name__} \(test_handlers\.py:\d+\)", str(told.value))
+    assert error is told.value.__cause__
     threads.close()
+
+
+async def test_nobodys_interrupt_ends_the_thread_of_handlers() -> None:
+    """Ctrl-C goes to another thread: here it is a handler's own failure, and the next click is decided."""
+    app = App()
+
+    @app.on_action("follow_up", handler_name="follow")
+    def follow(given: Interaction, card: Card | None) -> None:
+        if given.event_id == "e1":
+            raise KeyboardInterrupt
+
+    threads = HandlerThreads()
+    try:
+        became, _ = await decided(threads, Known(now=NOW), {APP: app}, click("e1"), click("e2"))
+    finally:
+        threads.close()
+    (failed, reason), healthy = became
+    assert ("failed", ("decided", None)) == (failed, healthy)
+    assert re.fullmatch(r"KeyboardInterrupt in a handler \(test_handlers\.py:\d+\)", reason or "")

@@ -14,11 +14,13 @@ from shared.core.effects import SendText, UpdateCard
 from shared.core.errors import Undecodable
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord
-from tests.scenario.handlers import BLANK, PATCH
+from simulator.faults import FaultRule
+from tests.scenario.handlers import BLANK, PATCH, SEND
 from tests.support import facts
 from tests.support.commands import run
-from tests.support.world import Stack, World, files, world
+from tests.support.world import Stack, World, clock_of_now, files, world
 from worker.app import RunningWorker
+from worker.ledger.port import EffectKey
 
 
 class Mood:
@@ -148,6 +150,28 @@ async def test_an_effect_that_was_given_up_is_performed_again_and_never_decided_
         refused = ("failed", True, "platform_refused", 1)
         assert [refused, ("failed", False, "redriven", 0), refused] == told
         assert 1 == len(await running.decisions())
+        await running.check()
+
+
+async def test_an_effect_that_is_redriven_days_later_outlasts_a_short_trouble(either_ledger: Stack) -> None:
+    """It is worth a try for a day again, as when it was decided."""
+    clock = clock_of_now()
+    async with world(either_ledger, moody(Mood()), clock=clock) as running:
+        card = running.simulator.put_card(await running.chat(), BLANK)
+        await running.simulator.click(card, {"action": "shout"})
+        await running.quiet()
+        clock.advance(3 * 24 * 3600)
+        running.simulator.faults.set(1, [FaultRule(path="/open-apis/im/v1/messages", kind="500", p=1.0)])
+        (gone,) = await running.ledger.failed_effects()
+        key = EffectKey(gone.app_id, gone.event_id, gone.index)
+        assert 1 == await running.ledger.redrive_effects([key], topic=running.topics.outcomes)
+        await running.until(lambda: any(call.fault == "500" for call in running.calls(SEND)))
+        running.simulator.faults.set(1, [])
+        await running.quiet()
+        told = [(one.status, one.final, one.reason) for one in await running.outcomes()]
+        refused = ("failed", True, "platform_refused")
+        trouble = ("failed", False, "no_usable_answer")
+        assert [refused, ("failed", False, "redriven"), trouble, refused] == list(dict.fromkeys(told[:-1])) + told[-1:]
         await running.check()
 
 

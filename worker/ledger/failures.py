@@ -195,4 +195,5 @@ def _try_again(dialect: Any) -> tuple[Any, Any]:
     same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
     changed = update(effects).where(same)
     zero = literal_column("0", Integer())
-    return given, changed.values(status=PENDING, k=row.k, attempts=zero, due=row.due, outcome=row.outcome)
+    again = {"status": PENDING, "k": row.k, "attempts": zero, "due": row.due, "redriven_at": row.due}
+    return given, changed.values(**again, outcome=row.outcome)

@@ -144,6 +144,7 @@ class Head:
         begun_at: When a call was first begun and not answered (ms): it may have been performed.
         delivered: Its click's answer reached somebody; ``None``: no mark has said so yet.
         traceparent: Of its input's record, if that had one.
+        redriven_at: When it had been given up and was wanted again by hand, last (ms, ledger's clock).
     """
 
     app_id: AppId
@@ -166,11 +167,17 @@ class Head:
     marked_at: EpochMs | None
     delivered: bool | None = None
     traceparent: str | None = None
+    redriven_at: EpochMs | None = None
 
     @property
     def key(self) -> EffectKey:
         """Its key."""
         return EffectKey(self.app_id, self.event_id, self.index)
+
+    @property
+    def wanted_at(self) -> EpochMs:
+        """When somebody last wanted it: its handler, or whoever had it tried again (ms, ledger's clock)."""
+        return self.decided_at if self.redriven_at is None else max(self.decided_at, self.redriven_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

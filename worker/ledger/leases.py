@@ -35,7 +35,7 @@ _HEAD: Final = tuple(
     for name in (
         "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce", "order",
         "due", "occurred_at", "received_at", "decided_at", "k", "attempts", "begun_at", "marked_at", "delivered",
-        "traceparent",
+        "traceparent", "redriven_at",
     )
 )  # fmt: skip
 

@@ -129,6 +129,7 @@ effects: Final = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("delivered", Boolean),
     Column("traceparent", Key),
+    Column("redriven_at", BigInteger),
     *_no_nul("event_id", "target", "tenant_key"),
     # A mark, an attempt and an outcome each rewrite the row: room beside it keeps the indexes out of that.
     postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.05"},

@@ -152,7 +152,7 @@ class Errands:
     ) -> Result:
         head, topics = errand.head, errand.turn.topics
         retry_in_ms = back_off_ms(head.k + 1, self._chance)
-        is_over = is_final or now + retry_in_ms > head.decided_at + HORIZON_MS
+        is_over = is_final or now + retry_in_ms > head.wanted_at + HORIZON_MS
         told = tell(
             head,
             "failed",

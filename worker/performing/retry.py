@@ -27,7 +27,7 @@ DOUBLINGS: Final = 7
 """As many as reach the cap; an effect may have failed a thousand times."""
 
 HORIZON_MS: Final = DAY_MS
-"""How long after its decision an effect is still worth a try."""
+"""How long after its decision, or after it was wanted again by hand, an effect is still worth a try."""
 
 MAX_ATTEMPTS: Final = 8
 """How often an answer that we do not understand is tried again: by the formula about half a minute."""
@@ -117,8 +117,8 @@ def came_too_long(effect: PlatformEffect, failure: Failure) -> bool:
 
 
 def last_attempt_at(effect: PlatformEffect, *, head: Head, face: FaceRow | None) -> EpochMs:
-    """Return when an effect's last attempt may start (ms): a day after its decision, or when its card gets too old."""
-    horizon = head.decided_at + HORIZON_MS
+    """Return when an effect's last attempt may start (ms): a day after it was wanted, or when its card gets too old."""
+    horizon = head.wanted_at + HORIZON_MS
     if not isinstance(effect, UpdateCard) or face is None or face.sent_at is None:
         return horizon
     return min(horizon, face.sent_at + UPDATABLE_DAYS[face.card_format or "1.0"] * DAY_MS - 1)

@@ -20,6 +20,7 @@ from tests.contract.ledger.words import (
     only,
     settle,
     settling,
+    succeeded,
 )
 from worker.ledger.port import (
     CardKey,
@@ -134,6 +135,7 @@ async def test_an_effect_that_was_given_up_is_pending_again_and_told_so(ledger: 
     assert [] == await ledger.failed_effects()
     again = await only(ledger)
     assert (on(), [(1, 2, 0)]) == (again.key, [(head.index, head.k, head.attempts) for head in again.heads])
+    assert (None, await ledger.now()) == (gone.heads[0].redriven_at, again.heads[0].redriven_at)
     ((_, record),) = await ledger.outbox(limit=9)
     told = msgspec.json.decode(record.value, type=EffectOutcome)
     assert ("outcomes", 2, False, "redriven") == (record.topic, told.k, told.final, told.reason)
@@ -167,3 +169,19 @@ async def test_what_was_kept_is_shown_whole_on_demand(ledger: SqlLedger) -> None
     assert (CARD, KIND, "follow_up", "ValueError", False) == (
         MessageId(one.message_id or ""), one.kind, one.handler, one.reason, one.parks,
     )  # fmt: skip
+
+
+async def test_what_is_tried_again_is_shown_what_was_performed_since(ledger: SqlLedger) -> None:
+    """The newest of each audience and key of the same card, found by the inputs about it; nothing older than it."""
+    decider = Decider(ledger)
+    for event, key in (("e1", "text:a"), ("e2", "text:a"), ("e3", "text:a"), ("e4", "text:a"), ("e5", "text:b")):
+        row = replace(claim(event, offset=decider.next), message_id=CARD)
+        await decider.write(claims=[row], effects=[replace(effect(event), kind="StreamText", coalesce=key)])
+    leased = await only(ledger)
+    assert () == tuple(leased.performed)
+    changes = [given_up(head) if head.event_id == "e2" else succeeded(head) for head in leased.heads]
+    await settle(ledger, settling(leased, changes=changes))
+    assert 1 == await ledger.redrive_effects([EffectKey(APP, EventId("e2"), 1)], topic="outcomes")
+    again = await only(ledger)
+    assert ["e2"] == [head.event_id for head in again.heads]
+    assert [("e4", "text:a"), ("e5", "text:b")] == sorted((head.event_id, head.coalesce) for head in again.performed)

@@ -200,11 +200,16 @@ async def test_a_failure_is_tried_again_and_then_told(
     assert ([] if comes_back is None else [comes_back]) == [fact.error for fact in told(result)]
 
 
-@pytest.mark.parametrize(("decided_at", "status"), [(NOW, "pending"), (NOW - DAY_MS, "failed")])
-async def test_a_function_of_another_version_is_waited_for_a_day(decided_at: EpochMs, status: str) -> None:
+@pytest.mark.parametrize(
+    ("decided_at", "redriven_at", "status"),
+    [(NOW, None, "pending"), (NOW - DAY_MS, None, "failed"), (NOW - DAY_MS, NOW - 1_000, "pending")],
+)
+async def test_a_function_of_another_version_is_waited_for_a_day(
+    decided_at: EpochMs, redriven_at: EpochMs | None, status: str
+) -> None:
     """A worker that is not upgraded yet uses up no attempt."""
     desk = Desk()
-    desk.errands.start(errand("unknown", decided_at=decided_at), NOW)
+    desk.errands.start(errand("unknown", decided_at=decided_at, redriven_at=redriven_at), NOW)
     result = await desk.result()
     assert [(status, 0)] == [(change.status, change.attempts) for change in result.settlement.changes]
     assert [] == desk.runner.calls

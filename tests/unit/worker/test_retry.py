@@ -1,5 +1,7 @@
 """What follows a failed attempt."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.core.effects import CallApi, FetchChat, FetchMessage, PlatformEffect, RenameChat, UpdateCard
@@ -208,3 +210,11 @@ def test_an_effect_is_worth_trying_for_a_day_or_until_its_card_expires(
     face = FaceRow(app_id=AppId("cli_1"), message_id=MessageId("om_1"), sent_at=sent_at)
     assert last_at == last_attempt_at(effect, head=_head(), face=face)
     assert DECIDED_AT + DAY == last_attempt_at(effect, head=_head(), face=None)
+
+
+def test_what_is_wanted_again_by_hand_is_worth_trying_for_a_day_from_then_on() -> None:
+    """Or its first failure would be its last; its card gets too old all the same."""
+    again = replace(_head(), redriven_at=DECIDED_AT + 3 * DAY)
+    old = FaceRow(app_id=AppId("cli_1"), message_id=MessageId("om_1"), sent_at=DECIDED_AT - 10 * DAY)
+    assert DECIDED_AT + 4 * DAY == last_attempt_at(CARD, head=again, face=None)
+    assert DECIDED_AT + 4 * DAY - 1 == last_attempt_at(CARD, head=again, face=old)

@@ -9,6 +9,7 @@ from shared.core.ids import MessageId
 from shared.core.json_text import EpochMs
 from shared.core.targets import card_in, card_of_unknown_chat
 from worker.ledger.engine import Database, in_snapshot, in_transaction
+from worker.ledger.performed import HEAD, Performed, head
 from worker.ledger.port import (
     Applied,
     Beginning,
@@ -30,15 +31,6 @@ from worker.ledger.tokens import Tokens
 HEADS: Final = 2_000
 """Pending effects that are shown of one target. A hot card's older updates are superseded this many at a time."""
 
-_HEAD: Final = tuple(
-    effects.c[name]
-    for name in (
-        "app_id", "event_id", "index", "tenant_key", "message_id", "kind", "target", "audience", "coalesce", "order",
-        "due", "occurred_at", "received_at", "decided_at", "k", "attempts", "begun_at", "marked_at", "delivered",
-        "traceparent", "redriven_at",
-    )
-)  # fmt: skip
-
 
 class Leases:
     """The transaction in which a pump takes targets, and what it asks about them."""
@@ -53,9 +45,10 @@ class Leases:
         self._take = _take(self._targets, database)
         self._prolong = _prolong(database)
         self._heads = _heads(self._targets)
+        self._performed = Performed(dialect)
         row = self._effects.table.c
         same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
-        self._applied = select(*_HEAD).join(self._effects.table, same)
+        self._applied = select(*HEAD).join(self._effects.table, same)
         self._payloads = select(effects.c.app_id, effects.c.event_id, effects.c.index, effects.c.payload).join(
             self._effects.table, same
         )
@@ -124,16 +117,18 @@ class Leases:
     def _look(self, connection: Connection, taken: Mapping[TargetKey, Any], now: EpochMs) -> Sequence[Leased]:
         heads: dict[TargetKey, list[Head]] = {key: [] for key in taken}
         for row in self._targets.fetch(connection, self._heads, list(taken)):
-            heads[TargetKey(row.app_id, row.target)].append(_head(row))
+            heads[TargetKey(row.app_id, row.target)].append(head(row))
         applied = {key: _applied(row) for key, row in taken.items()}
         resends = self._resends(connection, taken, applied, now)
         of_cards = self._faces_of(connection, taken)
+        performed = self._performed.since(connection, heads, now)
         return [
             Leased(
                 key=key,
                 leased_at=now,
                 heads=heads[key][:HEADS],
                 more=len(heads[key]) > HEADS,
+                performed=performed.get(key, ()),
                 applied=applied[key],
                 resend=resends.get(key),
                 face=of_cards.get(key),
@@ -154,7 +149,7 @@ class Leases:
             for key, row in taken.items()
             if (newest := applied[key]) is not None and row.resend_at is not None and row.resend_at <= now
         }
-        found = map(_head, self._effects.fetch(connection, self._applied, list(wanted)))
+        found = map(head, self._effects.fetch(connection, self._applied, list(wanted)))
         return {wanted[head.key]: head for head in found}
 
     def _faces_of(self, connection: Connection, taken: Mapping[TargetKey, Any]) -> Mapping[TargetKey, FaceRow]:
@@ -171,10 +166,6 @@ def _is_idle(leased: Leased, now: EpochMs) -> bool:
 
 def _card_of(key: TargetKey) -> MessageId | None:
     return card_in(key.target) or card_of_unknown_chat(key.target)
-
-
-def _head(row: Any) -> Head:
-    return Head(**{each.key: value for each, value in zip(_HEAD, row, strict=False)})
 
 
 def _applied(row: Any) -> Applied | None:
@@ -219,7 +210,7 @@ def _heads(given: Given) -> Any:
     in_order = (effects.c.order, effects.c.event_id, effects.c.index)
     number = func.row_number().over(partition_by=(effects.c.app_id, effects.c.target), order_by=in_order)
     numbered = (
-        select(*_HEAD, number.label("number"))
+        select(*HEAD, number.label("number"))
         .join(given.table, and_(here, effects.c.status == PENDING))
         .subquery("numbered")
     )

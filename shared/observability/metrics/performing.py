@@ -92,11 +92,11 @@ CALLS_UNDER_WAY: Final = Metric(
     "of your own functions (at most 64).",
     labels=("of",),
 )
-# Each is a function that blocks its loop; with more than 8, no function is called.
+# Each is a function that blocks its loop, or goes on when it is cancelled.
 STUCK_CALLS: Final = Metric(
     name="cardwire_stuck_call_threads",
     kind="gauge",
-    meaning="Threads hanging in functions of App.call; with more than 8, calls fail without being made.",
+    meaning="Threads hanging in functions of App.call; with more than 8, no function is called and the worker ends.",
 )
 # At 0 a card's next update cannot go by its token.
 TOKEN_USES: Final = Metric(

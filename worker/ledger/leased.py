@@ -189,8 +189,8 @@ class Leased:
         leased_at: When the lease began (ms, ledger's clock): with the owner, what tells this lease from others.
         heads: Its pending effects in log order, due or not, oldest first.
         more: There are more than `heads` shows.
-        performed: Where a part of a card, or what one person sees of it, was tried before: the newest of each that
-            the platform took since that was decided, as heads (status ``succeeded``).
+        performed: Where a part of a card, or what one person sees of it, is tried again by hand: the newest of each
+            that the platform took since that was decided, as heads (status ``succeeded``).
         applied: The newest full update that the platform took.
         resend: That update is to be sent once more now, because an ambiguous call may have overtaken it; its
             effect as a head (status ``succeeded``), else ``None``.

@@ -121,7 +121,7 @@ class Leases:
         applied = {key: _applied(row) for key, row in taken.items()}
         resends = self._resends(connection, taken, applied, now)
         of_cards = self._faces_of(connection, taken)
-        performed = self._performed.since(connection, heads, now)
+        performed = self._performed.since(connection, heads)
         return [
             Leased(
                 key=key,

@@ -1,7 +1,7 @@
 """
-Effects as a pump sees them, and what was performed since one that is tried again was decided.
+Effects as a pump sees them, and what was performed since one that is tried again by hand was decided.
 
-Whatever waits gives way to what is newer in the pump; what was given up and is wanted again by hand may come back when
+In the pump whatever waits gives way to what is newer. What was given up and is wanted again by hand may come back when
 the newer one was performed long ago.
 """
 
@@ -12,7 +12,6 @@ from sqlalchemy import BigInteger, Connection, and_, func, select
 
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.ids import AppId, MessageId, Target
-from shared.core.json_text import EpochMs
 from shared.core.targets import card_in
 from worker.ledger.port import Head, TargetKey
 from worker.ledger.sql import Dialect, Given, keys
@@ -44,11 +43,11 @@ class Performed:
         self._newest = _performed(self._tried)
 
     def since(
-        self, connection: Connection, heads: Mapping[TargetKey, Sequence[Head]], now: EpochMs
+        self, connection: Connection, heads: Mapping[TargetKey, Sequence[Head]]
     ) -> Mapping[TargetKey, Sequence[Head]]:
-        """Return the newest that was performed on each card of which something that was tried before is due."""
+        """Return the newest that was performed on each card of which something is tried again by hand."""
         orders: dict[tuple[AppId, MessageId, Target], int] = {}
-        for one in (one for of in heads.values() for one in of if one.k > 0 and one.due <= now):
+        for one in (one for of in heads.values() for one in of if one.redriven_at is not None):
             if one.coalesce is not None and one.message_id is not None and one.message_id == card_in(one.target):
                 card = one.app_id, one.message_id, one.target
                 orders[card] = min(one.order, orders.get(card, one.order))

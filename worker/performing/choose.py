@@ -60,10 +60,11 @@ class Choice:
 
 def choose(leased: Leased, now: EpochMs) -> Choice:
     """Return which of a target's pending effects are superseded, and which one is performed next."""
-    unanswered = _unanswered(leased.heads, now)
+    waiting = [head for head in leased.heads if _is_unanswered(head, now)]
+    unanswered = waiting[0] if waiting else None
     # A newer reminder takes an older one's place however long either has to wait.
     due = [head for head in leased.heads if head.due <= now or head.coalesce == TIMER]
-    eligible = [head for head in due if not _would_be_undone(head, unanswered)]
+    eligible = [head for head in due if not _would_be_undone(head, waiting)]
     newest = _newest([*eligible, *leased.performed])
     tried = [head for head in leased.heads if head.due > now and head.k > 0 and head.coalesce != TIMER]
     superseded = [
@@ -108,19 +109,24 @@ def _goes_before(older: Head, part: Head) -> bool:
     return SWITCH in {older.kind, part.kind} and {older.kind, part.kind} <= STREAMING
 
 
-def _unanswered(heads: Sequence[Head], now: EpochMs) -> Head | None:
-    """Return the oldest change of a card that waits for its click's answer; what was tried waits for something else."""
-    return next((head for head in heads if _changes_card(head) and head.due > now and head.k == 0), None)
+def _is_unanswered(head: Head, now: EpochMs) -> bool:
+    """Say whether a change of a card waits for its click's answer; what was tried waits for something else."""
+    return _changes_card(head) and head.due > now and head.k == 0
 
 
 def _changes_card(head: Head) -> bool:
     return head.coalesce == CARD or is_part(head)
 
 
-def _would_be_undone(head: Head, unanswered: Head | None) -> bool:
-    if unanswered is None or not _changes_card(head) or head.order < unanswered.order:
+def _would_be_undone(head: Head, waiting: Sequence[Head]) -> bool:
+    if not waiting or not _changes_card(head) or head.order < waiting[0].order:
         return False
-    return head.kind != ANSWERED_CARD or not head.delivered  # an answer that arrived is painted already
+    if head.kind != ANSWERED_CARD or not head.delivered:
+        return True
+    # An answer that arrived is painted already. That one person's was is not known of their card afterwards: it waits
+    # to take the older one's place.
+    older = (one for one in waiting if one.order < head.order and one.audience == head.audience)
+    return head.audience != EVERYBODY and next(older, None) is not None
 
 
 def _hold_ms(unanswered: Head, now: EpochMs) -> int:

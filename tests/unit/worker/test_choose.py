@@ -270,6 +270,15 @@ def test_a_part_waits_until_the_clicks_before_it_are_answered() -> None:
     assert (["a"], "b") == chosen(leased(replace(unanswered, due=NOW), part("b", order=2)))
 
 
+def test_an_answer_for_one_person_takes_the_place_of_their_older_card_that_waits() -> None:
+    """It is on the screen, but nothing says so later, when the older click's card is due."""
+    older = head("a", order=1, due=NOW + 3_000, audience="ou_1")
+    answer = head("b", index=0, order=2, kind="AnsweredCard", delivered=True, audience="ou_1")
+    assert ([], None) == chosen(leased(older, answer))
+    assert (["a"], "b") == chosen(leased(replace(older, due=NOW), answer))
+    assert ([], "b") == chosen(leased(replace(older, audience="*"), replace(answer, audience="*")))
+
+
 def test_a_part_that_is_tried_again_by_hand_gives_way_to_what_was_performed_since() -> None:
     """The platform shows the newer one: of the same part, and for the same people."""
     performed = [part("new", order=5)]

@@ -1,6 +1,7 @@
 """Calls that come back through the log: the user's own functions, and questions to the platform."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -120,6 +121,29 @@ async def test_a_failed_call_changes_nothing(stack: Stack) -> None:
         assert [] == running.calls(PATCH)
         outcomes = [(each.status, each.final, each.reason, each.attempts) for each in await running.outcomes()]
         assert [("failed", False, "raised", 1), ("failed", True, "raised", 2)] == outcomes
+        await running.check()
+
+
+async def test_a_function_that_exits_in_a_task_fails_and_later_calls_are_made(either_ledger: Stack) -> None:
+    """It uses up its attempts; neither the worker nor anybody's call ends with it."""
+
+    async def exits() -> None:
+        sys.exit("enough")
+
+    async def publish(n: int) -> Any:
+        if n == 1:
+            await asyncio.gather(exits())
+        return {"url": f"https://example.com/{n}"}
+
+    app = publishing(lambda args, key: publish(args["n"]), attempts=2, timeout_s=1)
+    async with world(either_ledger, app) as running:
+        await clicked(running, {"action": "publish", "n": 1})
+        _, message_id = await clicked(running, {"action": "publish", "n": 2})
+        outcomes = [(each.status, each.final, each.reason, each.attempts) for each in await running.outcomes()]
+        failed = [("failed", False, "raised", 1), ("failed", True, "raised", 2)]
+        done = ("succeeded", True, None, 1)  # the second call, and its card
+        assert [*failed, done, done] == sorted(outcomes, key=str)
+        assert "https://example.com/2" in str(running.simulator.platform.messages[MessageId(message_id)])
         await running.check()
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import typer
 
 from cardwire.cli.refusals import only_our_lines
+from shared.core.errors import LogUnavailable
 from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import Topics
 from shared.settings import LogSettings, load
@@ -56,9 +57,16 @@ async def _create(settings: LogSettings) -> set[str]:
     """Create the topics, and return those that were not there before."""
     wanted = names(settings)
     async with _opened(settings) as event_log:
-        lacked = await event_log.differences(wanted)
+        missing = {topic for topic in wanted if await _is_missing(event_log, topic)}
         await event_log.create(wanted)
-    return {topic for topic in wanted if any(line.startswith(f"{topic}: missing") for line in lacked)}
+    return missing
+
+
+async def _is_missing(event_log: OpenedLog, topic: str) -> bool:
+    try:
+        return not await event_log.spans(topic)
+    except LogUnavailable:
+        return False  # Nobody knows; if it is to be told, creating tells why.
 
 
 async def _check(settings: LogSettings) -> list[str]:

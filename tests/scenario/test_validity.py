@@ -175,7 +175,7 @@ async def test_a_card_of_unknown_age_is_tried_once_and_the_platform_believed(tmp
         running = aging.running
         sent_at = aging.clock.now() - 20 * DAY_MS
         unknown = running.simulator.put_card(await running.chat(), OLD, sent_at=sent_at)
-        tried_once = Seen(result="decided", handled=1, calls=1, outcomes=[("failed", True, "platform_refused")])
+        tried_once = Seen(result="decided", handled=1, calls=1, outcomes=[("failed", True, "expired")])
         assert tried_once == await aging.click(unknown)
         assert [230031] == [call.code for call in running.calls(PATCH, target=unknown)]
         aging.day(1)

@@ -65,17 +65,9 @@ class Webhook:
         """Answer a request that is there as a whole, as nearly all are."""
         answered = False
         try:
-            given = request.headers.get
-            request_id = given("x-request-id")
-            headers = CallbackHeaders(
-                signature=given("x-lark-signature"),
-                timestamp=given("x-lark-request-timestamp"),
-                nonce=given("x-lark-request-nonce"),
-                request_id=request_id[:MAX_REQUEST_ID] if request_id else None,
-                traceparent=given("traceparent"),
-            )
+            headers = _headers(request.headers)
             accepting = gate.accept(Arrival(body=request.body, headers=headers, started=self._clock.monotonic()))
-            del request, given, headers  # as soon as nobody needs them: see `gateway.accept`
+            del request, headers  # as soon as nobody needs them: see `gateway.accept`
             reply = await accepting
             answered = True
             gate.answered(reply, delivered=connection.write(self._bytes(reply.status, reply.body)))
@@ -175,11 +167,12 @@ def _head(status: int, second: int, length: int) -> bytes:
 
 
 def _headers(given: Mapping[str, str]) -> CallbackHeaders:
-    request_id = given.get("X-Request-Id")
+    """Take what a callback's headers say; names are in lower case, or in any where the mapping does not mind."""
+    request_id = given.get("x-request-id")
     return CallbackHeaders(
-        signature=given.get("X-Lark-Signature"),
-        timestamp=given.get("X-Lark-Request-Timestamp"),
-        nonce=given.get("X-Lark-Request-Nonce"),
+        signature=given.get("x-lark-signature"),
+        timestamp=given.get("x-lark-request-timestamp"),
+        nonce=given.get("x-lark-request-nonce"),
         request_id=request_id[:MAX_REQUEST_ID] if request_id else None,
         traceparent=given.get("traceparent"),
     )

@@ -1,5 +1,5 @@
 """
-What every test shares: an honest account of what was skipped.
+What every test shares: log lines of its own, and an honest account of what was skipped.
 
 A test skips itself when a service is missing, and its reason names the service and how to get it. The closing
 summary collects those reasons. With ``CARDWIRE_REQUIRE_SERVICES=1`` (as in CI) a skip is a failure. And the search for
@@ -8,13 +8,22 @@ secrets in everything that is said: `tests.support.leaks`.
 
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from shared.observability import release_logs
 
 pytest_plugins = ["pytester", "tests.support.leaks", "tests.support.services"]
 
 _Report = pytest.TestReport | pytest.CollectReport
+
+
+@pytest.fixture(autouse=True)
+def _own_log_lines() -> Iterator[None]:
+    """Leave no test the log lines that an earlier one set up in this process, nor the thread that writes them."""
+    yield
+    release_logs()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -99,6 +99,18 @@ def configure_logs(level: str = "info", style: str = "auto", *, stream: TextIO |
     _adopt_other_libraries(level, [*shared], render, sink)
 
 
+def release_logs() -> None:
+    """Write what was said so far, then leave the stream alone: this process's log lines are its embedder's again."""
+    if (sink := _sink()) is None:
+        return
+    sink.close()
+    often.use(None)
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    root.handlers = [each for each in root.handlers if not isinstance(each, _Handler)]
+    root.setLevel(logging.WARNING)
+
+
 def flush_logs() -> None:
     """Wait, a second at most, until the lines written so far are out."""
     if (sink := _sink()) is not None:

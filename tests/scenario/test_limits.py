@@ -55,7 +55,7 @@ async def test_clicks_and_requests_share_the_limits(either_ledger: Stack) -> Non
     async def attempt(number: int) -> None:
         clock = clock_of_now()
         async with world(either_ledger, app_of_stories(), clock=clock, limits=str(HALF)) as running:
-            running.busy.patience_s = PATIENCE_S
+            running.busy.patience_s, running.busy.calm_ms = PATIENCE_S, CALM_MS
             chat_id = await running.chat()
             cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(160)]
             asked = [update_of(card, clock.now()) for card in cards[::2]]

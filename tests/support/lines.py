@@ -5,9 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import structlog
-
-from shared.observability import configure_logs, flush_logs
+from shared.observability import configure_logs, flush_logs, release_logs
 
 
 class Stream(io.StringIO):
@@ -38,6 +36,5 @@ def lines_at_debug(*, turned_up: Sequence[str] = ()) -> Iterator[io.StringIO]:
     finally:
         for name, before in levels.items():
             logging.getLogger(name).setLevel(before)
-        flush_logs()
-        structlog.reset_defaults()
+        release_logs()
         root.handlers, root.level = handlers, level

@@ -20,7 +20,6 @@ import pytest
 import structlog
 
 from shared.observability import configure_logs, flush_logs, log_lines_lost
-from shared.observability.often import often
 from shared.observability.sink import END_S, PIECE, Sink
 
 NEVER_S: Final = 3600.0
@@ -240,15 +239,10 @@ def test_a_disk_that_was_full_has_whole_lines_again_later(tmp_path: Path) -> Non
 @pytest.fixture
 def full() -> Iterator[None]:
     """Configure log lines to go to a disk that is full."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     with Path("/dev/full").open("w") as stream:
         configure_logs("info", "json", stream=stream)
         yield
         flush_logs()
-        often.use(None)
-        structlog.reset_defaults()
-    root.handlers, root.level = handlers, level
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -267,8 +261,6 @@ def test_no_line_of_anybody_raises_on_a_full_disk() -> None:
 
 def test_the_line_about_lost_ones_is_a_line_like_others() -> None:
     """Event, level, time, and how many."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     out = Stream()
     out.refusal = OSError(errno.ENOSPC, "full")
     configure_logs("info", "json", stream=out)
@@ -277,8 +269,6 @@ def test_the_line_about_lost_ones_is_a_line_like_others() -> None:
     out.refusal = None
     structlog.get_logger().info("after")
     flush_logs()
-    structlog.reset_defaults()
-    root.handlers, root.level = handlers, level
     lost, after = (json.loads(line) for line in out.getvalue().splitlines())
     assert ("log_lines_lost", 1, "warning") == (lost["event"], lost["lines"], lost["level"])
     assert ("after", len(after["at"])) == (after["event"], len(lost["at"]))

@@ -1,7 +1,6 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +40,11 @@ class Lines:
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
+def lines() -> Lines:
     """Configure log lines as a process does, for the length of a test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     stream = Stream()
     configure_logs("debug", "json", stream=stream)
-    yield Lines(stream)
-    structlog.reset_defaults()
-    root.handlers, root.level = handlers, level
+    return Lines(stream)
 
 
 def _shown(**line: Any) -> dict[str, Any]:
@@ -160,8 +155,6 @@ class TestLines:
         configure_logs("info", "text", stream=stream)
         structlog.get_logger().info("card_updated", event_id="ev1", token=PLANTED)
         written = stream.getvalue()
-        structlog.reset_defaults()
-        logging.getLogger().handlers.clear()
         assert "card_updated" in written
         assert "event_id=ev1" in written
         assert PLANTED not in written
@@ -173,8 +166,6 @@ class TestLines:
         structlog.get_logger().info("quiet")
         structlog.get_logger().warning("loud")
         written = stream.getvalue()
-        structlog.reset_defaults()
-        logging.getLogger().handlers.clear()
         assert ["loud"] == [json.loads(line)["event"] for line in written.splitlines()]
 
     def test_other_libraries_lines_are_written_alike(self, lines: Lines) -> None:

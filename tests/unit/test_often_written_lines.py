@@ -41,15 +41,10 @@ class Pipe(io.StringIO):
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
     """Configure log lines as a gateway does, for the length of a test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     stream = Pipe()
     configure_logs("info", "json", stream=stream)
     yield stream
     flush_logs()
-    often.use(None)
-    structlog.reset_defaults()
-    root.handlers, root.level = handlers, level
 
 
 def _soon(pipe: Pipe) -> dict[str, Any]:

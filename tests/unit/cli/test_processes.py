@@ -1,10 +1,8 @@
 import io
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-import structlog
 
 from cardwire.cli.processes import Broken, ended, ready
 from shared.core.errors import StartRefused
@@ -23,15 +21,9 @@ class Failed:
 
 @contextmanager
 def _logged_to(stream: io.StringIO) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     configure_logs("error", "json", stream=stream)
-    try:
-        yield
-    finally:
-        flush_logs()
-        structlog.reset_defaults()
-        root.handlers, root.level = handlers, level
+    yield
+    flush_logs()
 
 
 async def test_a_process_that_was_stopped_ends_without_an_error() -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from cardwire.cli.database import DatabaseSettings
 from cardwire.cli.moments import Moment, What, card_facts, moments
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
-from cardwire.cli.terminal import plain, time_text
+from cardwire.cli.terminal import console, plain, time_text
 from shared.core.errors import CardwireError, ConfigError
 from shared.core.ids import AppId, MessageId
 from shared.core.json_text import EpochMs
@@ -107,11 +106,11 @@ def _print_json(history: CardHistory) -> None:
 
 
 def _print(history: CardHistory) -> None:
-    console = Console(highlight=False)
-    console.print(_headline(history), soft_wrap=True)
+    out = console()
+    out.print(_headline(history), soft_wrap=True)
     for one in moments(history):
         line = Text.assemble(f"{_time(one.at):<24}  ", (f"{one.what:<11}", _COLOURS[one.what]), "  ", _text(one))
-        console.print(line, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def _headline(history: CardHistory) -> Text:

@@ -23,7 +23,7 @@ from rich.text import Text
 from cardwire.cli.letters import KINDS, Letter, Wish, facts, in_order, of_effect, of_input, of_record
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
-from cardwire.cli.terminal import plain, time_text
+from cardwire.cli.terminal import console, plain, time_text
 from shared.core.codec import encode
 from shared.core.errors import CardwireError, ConfigError
 from shared.core.events import RedriveRequested
@@ -237,7 +237,7 @@ def _print(letters: Sequence[Letter], *, as_json: bool) -> None:
             "" if marked.code is None else str(marked.code), marked.message_id or "", marked.id,
         )  # fmt: skip
         table.add_row(*(Text(plain(cell)) for cell in cells))
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _masked(value: Any) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from cardwire.cli.story import Seen, Step, Story
+from cardwire.cli.terminal import console
 
 COLOURS = {"clicked": "bold", "received": "cyan", "answered": "green", "decided": "yellow", "updated": "bold green"}
 
@@ -19,7 +19,7 @@ class Telling:
 
     def __init__(self, command: str, *, as_json: bool) -> None:
         self._command, self._as_json = command, as_json
-        self._console = Console(highlight=False)
+        self._console = console()
 
     def timeline(self, steps: Sequence[Step]) -> None:
         """Print what happened, when."""

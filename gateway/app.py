@@ -92,7 +92,7 @@ async def serve(
                 running.connections.append(await stack.enter_async_context(connecting))
         if reread is not None:
             renew = partial(_renew, webhook=webhook, connections=running.connections, requests=requests)
-            await stack.enter_async_context(rereading(reread, settings, renew, clock=common.clock))
+            await stack.enter_async_context(rereading(reread, settings, renew, clock=common.clock, process="gateway"))
         stack.callback(running.stop)
         yield running
 

@@ -45,6 +45,7 @@ class Rereading:
         every_s: The period.
         again_s: How often `now` reads at most.
         within_s: How long it waits.
+        process: Whose settings they are, for the log line: ``gateway`` or ``worker``.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Rereading:
         every_s: float,
         again_s: float = AGAIN_S,
         within_s: float,
+        process: str,
     ) -> None:
-        self._once = partial(_once, _State(known=known), read, renew)
+        self._once = partial(_once, _State(known=known, process=process), read, renew)
         self._clock, self._every_s, self._again_s, self._within_s = clock, every_s, again_s, within_s
         self._asked: float | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -93,6 +95,7 @@ class Rereading:
 @dataclass(slots=True, kw_only=True)
 class _State(Generic[S]):
     known: S
+    process: str
     problem: str | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -104,11 +107,12 @@ async def rereading(
     renew: Callable[[S], None],
     *,
     clock: Clock,
+    process: str,
     every_s: float = REREAD_S,
     within_s: float = WITHIN_S,
 ) -> AsyncIterator[Rereading]:
     """Read settings again and again until the block is left; its arguments are those of `Rereading`."""
-    reading = Rereading(read, known, renew, clock=clock, every_s=every_s, within_s=within_s)
+    reading = Rereading(read, known, renew, clock=clock, every_s=every_s, within_s=within_s, process=process)
     task = asyncio.create_task(reading.keep(), name="cardwire-reread")
     try:
         yield reading
@@ -124,12 +128,12 @@ async def _once(state: _State[S], read: Callable[[], S], renew: Callable[[S], No
             found = await asyncio.to_thread(read)
             if found != state.known:
                 renew(found)
-                log.info("settings_reread", changed=list(changed(state.known, found)))
+                log.info("settings_reread", process=state.process, changed=list(changed(state.known, found)))
             state.known = found
         except Exception as error:  # noqa: BLE001 -- whatever it is, what is in force stays so
             told = str(error) if isinstance(error, ConfigError) else type(error).__name__
             if told != state.problem:
-                log.warning("settings_kept", reason="; ".join(told.splitlines()))
+                log.warning("settings_kept", process=state.process, reason="; ".join(told.splitlines()))
             state.problem = told
         else:
             state.problem = None

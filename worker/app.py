@@ -103,7 +103,7 @@ async def serve(
         )
         if reread is not None:
             renew = partial(_renew, platform=platform, consume=stages.consume)
-            reading = await stack.enter_async_context(rereading(reread, settings, renew, clock=clock))
+            reading = await stack.enter_async_context(rereading(reread, settings, renew, clock=clock, process="worker"))
             stages.consume.reread = reading.now
         running = RunningWorker(stages, event_log, clock, meter)
         stack.push_async_callback(running.stop)

@@ -38,7 +38,7 @@ async def _once_more(source: Source, clock: ManualClock) -> None:
 
 async def _renewed_by(steps: Callable[[Source], list[str | Exception]]) -> list[str]:
     source, clock, renewed = Source(), ManualClock(), list[str]()
-    async with rereading(source.read, "first", renewed.append, clock=clock):
+    async with rereading(source.read, "first", renewed.append, clock=clock, process="gateway"):
         for step in steps(source):
             source.holds = step
             await _once_more(source, clock)
@@ -65,7 +65,8 @@ async def test_an_error_that_nobody_foresaw_ends_nothing() -> None:
     """Its text could hold anything, so only its name is told."""
     with structlog.testing.capture_logs() as lines:
         assert ["second"] == await _renewed_by(lambda _: [OSError("planted"), "second"])
-    assert [{"event": "settings_kept", "log_level": "warning", "reason": "OSError"}] == lines[:1]
+    told = {"event": "settings_kept", "log_level": "warning", "process": "gateway", "reason": "OSError"}
+    assert [told] == lines[:1]
 
 
 async def test_a_change_that_cannot_be_taken_is_tried_again() -> None:
@@ -77,7 +78,7 @@ async def test_a_change_that_cannot_be_taken_is_tried_again() -> None:
             raise ConfigError("not now")
         taken.append(found)
 
-    async with rereading(source.read, "first", renew, clock=clock):
+    async with rereading(source.read, "first", renew, clock=clock, process="gateway"):
         source.holds = "second"
         await _once_more(source, clock)
         await _once_more(source, clock)
@@ -87,7 +88,7 @@ async def test_a_change_that_cannot_be_taken_is_tried_again() -> None:
 async def test_nothing_is_read_after_the_end() -> None:
     """And nothing before its time."""
     source, clock = Source(), ManualClock()
-    async with rereading(source.read, "first", lambda _: None, clock=clock):
+    async with rereading(source.read, "first", lambda _: None, clock=clock, process="gateway"):
         await asyncio.sleep(0)
         clock.advance(REREAD_S - 0.1)
         await asyncio.sleep(0)
@@ -99,7 +100,7 @@ async def test_nothing_is_read_after_the_end() -> None:
 async def test_who_decides_for_good_reads_out_of_turn_a_few_times_a_second() -> None:
     """At once, without the clock; not for each of many; and again before a process could have started meanwhile."""
     source, clock, renewed = Source(), ManualClock(), list[str]()
-    async with rereading(source.read, "first", renewed.append, clock=clock) as reading:
+    async with rereading(source.read, "first", renewed.append, clock=clock, process="gateway") as reading:
         source.holds = "second"
         await reading.now()
         assert ["second"] == renewed
@@ -116,7 +117,7 @@ async def test_a_reading_out_of_turn_never_raises() -> None:
     source, renewed = Source(), list[str]()
     source.holds = ConfigError("no file")
     with structlog.testing.capture_logs() as lines:
-        async with rereading(source.read, "first", renewed.append, clock=ManualClock()) as reading:
+        async with rereading(source.read, "first", renewed.append, clock=ManualClock(), process="gateway") as reading:
             await reading.now()
     assert ([], ["settings_kept"]) == (renewed, [line["event"] for line in lines])
 
@@ -129,7 +130,9 @@ async def test_a_disk_that_hangs_holds_up_nobody_for_long() -> None:
         answers.wait(10)
         return "second"
 
-    async with rereading(read, "first", renewed.append, clock=ManualClock(), within_s=0.01) as reading:
+    async with rereading(
+        read, "first", renewed.append, clock=ManualClock(), within_s=0.01, process="gateway"
+    ) as reading:
         await reading.now()
         assert [] == renewed
         answers.set()
@@ -146,7 +149,7 @@ async def test_several_problems_are_one_line() -> None:
 
 
 async def test_what_changed_is_told_by_name(tmp_path: Path) -> None:
-    """Names of settings, never what they hold."""
+    """Names of settings, never what they hold; and whose they are, where one machine's lines are read together."""
     env = {
         "LARK_APP_ID": "cli_a",
         "LARK_ENCRYPT_KEY": "planted-1",
@@ -160,10 +163,11 @@ async def test_what_changed_is_told_by_name(tmp_path: Path) -> None:
     assert ["LARK_ENCRYPT_KEY"] == list(changed(known, found))
     clock, renewed = ManualClock(), asyncio.Event()
     with structlog.testing.capture_logs() as lines:
-        async with rereading(lambda: found, known, lambda _: renewed.set(), clock=clock) as reading:
+        async with rereading(lambda: found, known, lambda _: renewed.set(), clock=clock, process="gateway") as reading:
             await reading.now()
     assert renewed.is_set()
-    assert [["LARK_ENCRYPT_KEY"]] == [line["changed"] for line in lines if line["event"] == "settings_reread"]
+    [line] = [line for line in lines if line["event"] == "settings_reread"]
+    assert (["LARK_ENCRYPT_KEY"], "gateway") == (line["changed"], line["process"])
 
 
 def test_apps_are_told_by_their_names(tmp_path: Path) -> None:

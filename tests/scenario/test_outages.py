@@ -1,6 +1,7 @@
 """What the system needs goes away and comes back: nothing accepted is lost, nothing is done twice, nothing gives up."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -134,9 +135,14 @@ async def test_a_ledger_that_goes_away_is_waited_for(
 @pytest.mark.kafka
 @pytest.mark.parametrize("fault", ["killed", "stopped"])
 async def test_a_broker_that_goes_away_loses_no_accepted_click(
-    kafka_broker: KafkaBroker, tmp_path: Path, fault: str
+    kafka_broker: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
-    """Whoever clicks meanwhile is told that it may not have been recorded; whoever was told otherwise is counted."""
+    """
+    Whoever clicks meanwhile is told that it may not have been recorded; whoever was told otherwise is counted.
+
+    The worker says once that it waits, and once that it goes on.
+    """
+    said = _said(capsys)
     stack = replace(files(tmp_path), log=f"kafka://{kafka_broker.bootstrap}", prefix=f"outage-{fault}.")
     async with clicked(stack) as (running, people):
         await people.round(2)
@@ -144,10 +150,13 @@ async def test_a_broker_that_goes_away_loses_no_accepted_click(
         await people.round()
         assert CARDS <= len(people.others)
         assert (["log_away"], ["log_away"]) == (await running.gateway.lacks(), await running.workers[0].lacks())
+        await running.until(lambda: "consuming_paused" in said())
         await asyncio.to_thread(kafka_broker.recover)
         await running.until(running.gateway.is_ready)
         await accepted_again(running, people)
         await people.all_done()
+    told = re.findall(r"(consuming_\w+).*?=(log|ledger)\b", said())
+    assert [("consuming_paused", "log"), ("consuming_resumed", "log")] == told
 
 
 @pytest.mark.kafka
@@ -171,6 +180,17 @@ async def test_broker_and_ledger_both_away_lose_nothing_accepted(
         await running.until(worker.is_ready)
         await accepted_again(running, people)
         await people.all_done()
+
+
+def _said(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Return what gives all output so far."""
+    pieces: list[str] = []
+
+    def said() -> str:
+        pieces.append(capsys.readouterr().out)
+        return "".join(pieces)
+
+    return said
 
 
 async def is_unready(worker: RunningWorker) -> bool:

@@ -28,6 +28,7 @@ from worker.deciding.draft import Draft
 from worker.deciding.failing import Failing
 from worker.deciding.grant import is_against
 from worker.deciding.handlers import HandlerThreads, Undecided
+from worker.deciding.pausing import Pausing
 from worker.deciding.spans import trace_decisions
 from worker.deciding.telling import Telling
 from worker.deciding.wanted import wanted
@@ -46,9 +47,6 @@ GATHER_S: Final = 0.01
 """How long few records wait for more: a click's mark is right behind it, and two transactions cost twice as much."""
 
 STOPPED_HINT: Final = "too many handlers fail: see `cardwire dlq list`, correct them and restart"
-
-AWAY_S: Final = 0.5
-"""How long to wait before asking an absent ledger or log again."""
 
 Committed = Callable[[Write, EpochMs], None]
 """Told after each commit: what was written, and the ledger's time of it."""
@@ -98,13 +96,22 @@ class Consume:
         self.began = False
         self.halted: NewerThanUs | None = None
         self.stopped = False
-        self.pausing: str | None = None
-        self.progress = clock.monotonic()
+        self._pausing = Pausing(event_log, clock)
 
     @property
     def positions(self) -> Mapping[int, int]:
         """The next offset of each partition that is ours."""
         return self._next
+
+    @property
+    def pausing(self) -> str | None:
+        """What is waited for: the log, the ledger, or neither."""
+        return self._pausing.waiting_for
+
+    @property
+    def progress(self) -> float:
+        """When it last went on (monotonic, s)."""
+        return self._pausing.progress
 
     def stop(self) -> None:
         """Finish the batch in hand and return from `run`."""
@@ -127,12 +134,12 @@ class Consume:
             try:
                 consumer = await self._log.consume(self._topics.interactions, group=self._group)
             except LogUnavailable as error:
-                await self._pause("log", error)
+                await self._pausing.wait("log", error)
                 continue
             try:
                 await self._consume(consumer)
             except LogUnavailable as error:
-                await self._pause("log", error)
+                await self._pausing.wait("log", error)
             finally:
                 self._next.clear()
                 await consumer.close()
@@ -141,7 +148,7 @@ class Consume:
         while not self._stopping.is_set():
             polled = await self._poll(consumer)
             self.began = True
-            self._went_on()
+            await self._pausing.heard(polled)
             await self._assign(polled, consumer)
             records = {partition: found for partition, found in polled.records.items() if partition in self._next}
             if not records:
@@ -218,9 +225,9 @@ class Consume:
                 raise
             return await self._decide_some(rest, consumer, refused=(*refused, str(error)))
         except LedgerUnavailable as error:
-            await self._pause("ledger", error)
+            await self._pausing.wait("ledger", error)
             return 0
-        self._went_on()
+        self._pausing.went_on()
         return draft.taken
 
     async def _drafted(self, rest: Sequence[Taken], refused: Sequence[str]) -> Draft:
@@ -284,23 +291,11 @@ class Consume:
             try:
                 answer = await ask()
             except LedgerUnavailable as error:
-                await self._pause("ledger", error)
+                await self._pausing.wait("ledger", error)
             else:
-                self._went_on()
+                self._pausing.went_on()
                 return answer
         return None
-
-    async def _pause(self, what: str, error: Exception) -> None:
-        if self.pausing is None:
-            log.warning("consuming_paused", waiting_for=what, error=type(error).__name__, reason=str(error))
-        self.pausing = what
-        await self._clock.sleep(AWAY_S)
-
-    def _went_on(self) -> None:
-        self.progress = self._clock.monotonic()
-        if self.pausing is not None:
-            log.info("consuming_resumed", waited_for=self.pausing)
-        self.pausing = None
 
     async def _halt(self, newer: NewerThanUs) -> None:
         """Stand still at a record that a newer program wrote: unready, effects go on, until this one is upgraded."""

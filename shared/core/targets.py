@@ -13,6 +13,7 @@ _CHAT: Final = "chat:"
 _CHAT_OF: Final = "chat-of:"
 _PERSON: Final = "user:"
 _PREVIEW: Final = "preview:"
+_TIMER: Final = "timer:"
 
 
 def message_target(message_id: MessageId) -> Target:
@@ -47,7 +48,12 @@ def call_target(event_id: EventId, index: int) -> Target:
 
 def timer_target(of: MessageId | EventId, key: str) -> Target:
     """Return the target of a card's reminders of one key, or of those of an interaction that is about no card."""
-    return Target(f"timer:{of}/{key}")
+    return Target(f"{_TIMER}{of}/{key}")
+
+
+def acts_on(target: Target, message_id: MessageId) -> bool:
+    """Say whether a target is this card, or the reminders of one of its keys."""
+    return card_in(target) == message_id or target.startswith(f"{_TIMER}{message_id}/")
 
 
 def card_in(target: Target) -> MessageId | None:

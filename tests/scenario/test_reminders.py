@@ -15,6 +15,7 @@ from shared.core.effects import CancelReminder, Remind, SendCard, SendText, Upda
 from shared.core.events import TimerFired
 from shared.core.ids import MessageId
 from tests.scenario.handlers import BLANK, PATCH, SEND
+from tests.support import facts
 from tests.support.world import Stack, World, clock_of_now, world
 
 HOUR_S = 3_600.0
@@ -101,10 +102,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(stack: Stack, *, workers: int = 1) -> AsyncIterator[Watched]:
+async def watched(stack: Stack, *, workers: int = 1, app: App | None = None) -> AsyncIterator[Watched]:
     """Run a world with a card."""
     clock = clock_of_now()
-    async with world(stack, alerts(), clock=clock, workers=workers) as running:
+    async with world(stack, app or alerts(), clock=clock, workers=workers) as running:
         chat_id = await running.chat()
         message_id = running.simulator.put_card(chat_id, BLANK)
         yield Watched(running=running, clock=clock, chat_id=chat_id, message_id=message_id)
@@ -177,6 +178,32 @@ async def test_a_reminder_outlives_the_worker(either_ledger: Stack) -> None:
         assert ["escalate"] == await card.fired()
         texts = [str(each.content) for each in card.running.simulator.platform.messages.values()]
         assert 1 == sum("nobody followed up -1 day, 23:5" in text for text in texts)
+
+
+async def test_a_redriven_click_sets_no_reminder_again_that_was_cancelled_since(either_ledger: Stack) -> None:
+    """Who followed up did so later: what the older click would have asked for is settled."""
+    app, moods = alerts(), ["fails"]
+
+    @app.on_action("watch_out")
+    def watch_out(click: Interaction, card: Card | None) -> list[Remind]:
+        if moods:
+            raise RuntimeError(moods[0])
+        return [Remind(HOUR_S, key="escalate"), Remind(HOUR_S, key="close")]
+
+    async with watched(either_ledger, app=app) as card:
+        await card.click("watch_out")
+        await card.click("follow_up")
+        moods.clear()
+        (letter,) = await card.running.ledger.failed_inputs()
+        wish = facts.redrive(letter.event_id, 1, message_id=card.message_id, app_id=letter.app_id)
+        await card.running.append(wish)
+        await card.decided(3)
+        card.clock.advance(HOUR_S + 60)
+        await card.decided(4)
+        await card.running.quiet()
+        assert ["close"] == await card.fired()
+        assert 1 == (await card.statuses())["Remind", "superseded"]
+        await card.running.check()
 
 
 async def test_a_reminder_of_a_key_that_nobody_takes_fails_its_handler(either_ledger: Stack) -> None:

@@ -93,7 +93,7 @@ def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: Judg
     """Decide an input again that failed, if it still is one: from what was kept of it, once for each redrive."""
     letter = draft.redrivable(redrive)
     kept = None if letter is None else _kept(letter)
-    place = Place(offset=taken.record.offset, redriven=True)
+    place = Place(offset=taken.record.offset, first=letter.offset if letter is not None else None)
     if isinstance(kept, Asked) and kept.message_id != redrive.message_id:
         # What the ledger was asked for is not its card, which may be another worker's: it would begin anew.
         draft.mislead(redrive)

@@ -68,10 +68,16 @@ class Call(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where an input lies, and whether it is decided again: then its answer is long over."""
+    """
+    Where an input lies.
+
+    Attributes:
+        offset: Where it is decided.
+        first: Where it was logged, if it failed there and is decided again: then its answer is long over.
+    """
 
     offset: int
-    redriven: bool = False
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +188,7 @@ class Judge:
         """Return what becomes of an interaction by its handler's race rule, if it has one."""
         card = self.draft.card(click)
         rank, seen = enter(handler, Interaction(click), card)
-        answer = None if place.redriven else plan_answer(click, offset=place.offset)
+        answer = None if place.first is not None else plan_answer(click, offset=place.offset)
         met = Verdict(result="decided", handler=handler, seen=card)
         match rank:
             case Won(added=added):
@@ -193,7 +199,8 @@ class Judge:
             case Lost(reason=reason):
                 decision = self._lost(click, app, handler, seen, card)
                 content = card.content_text if card else None
-                restored = None if place.redriven else plan_restored(click, content, offset=place.offset)
+                is_over = place.first is not None
+                restored = None if is_over else plan_restored(click, content, offset=place.offset)
                 return self._planned(replace(met, result="refused", reason=reason), click, decision, restored, place)
             case _ as unreachable:
                 assert_never(unreachable)
@@ -257,7 +264,7 @@ class Judge:
                 index=index,
                 offset=place.offset,
                 chat_id=chat_id,
-                redriven=place.redriven,
+                first_offset=place.first,
                 answered_at=answered_at,
             )
             for index, effect in enumerate(effects, 1)

@@ -10,6 +10,7 @@ from shared.core.effects import (
     Effect,
     OnCard,
     Remind,
+    Timing,
     UpdateCard,
 )
 from shared.core.events import (
@@ -48,7 +49,7 @@ def plan(
     index: int,
     offset: int,
     chat_id: ChatId | None,
-    redriven: bool = False,
+    first_offset: int | None = None,
     answered_at: EpochMs | None = None,
 ) -> PlannedEffect:
     """
@@ -59,7 +60,8 @@ def plan(
         index: Its place in the decision, from 1.
         offset: The input's offset in its partition.
         chat_id: The chat of the input's card, where it is known.
-        redriven: The input was decided before, and failed: its answer is long over.
+        first_offset: Where the input was logged, if it failed there and is decided again: its answer is long over, and
+            its reminders take nobody's place who has decided since.
         answered_at: When the click was answered with which the input began (ms), if that is known.
 
     Raises:
@@ -72,8 +74,8 @@ def plan(
         target=target,
         audience=audience(whole, click),
         coalesce=coalesce,
-        eligibility="at_once" if redriven else _eligibility(whole, click, answered_at),
-        order=offset * EFFECTS_PER_DECISION + index,
+        eligibility="at_once" if first_offset is not None else _eligibility(whole, click, answered_at),
+        order=_logged(whole, offset, first_offset) * EFFECTS_PER_DECISION + index,
         due=_due(effect, click, answered_at),
         effect=whole,
     )
@@ -145,6 +147,11 @@ def hand_over(effect: OnCard, click: Heard, *, index: int) -> RequestReceived:
         occurred_at=click.occurred_at,
         received_at=click.received_at,
     )
+
+
+def _logged(effect: Effect, offset: int, first_offset: int | None) -> int:
+    # A card is shown as it is decided now, and goes by now; what a reminder is about may have been settled meanwhile.
+    return offset if first_offset is None or not isinstance(effect, Timing) else first_offset
 
 
 def _eligibility(effect: Effect, click: Asked, answered_at: EpochMs | None) -> Eligibility:

@@ -182,6 +182,7 @@ def _effect_row(
         received_at=click.received_at,
         payload=_JSON.encode(planned.effect),
         traceparent=claimed.taken.traceparent,
+        redriven=claimed.decided.redrive > 0,
     )
 
 

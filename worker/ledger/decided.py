@@ -109,6 +109,7 @@ class NewEffect:
         occurred_at: The click's time, and `received_at` the gateway's (ms): renames go by them.
         payload: The effect as JSON, with its ``kind``.
         traceparent: Of the input's record, if that had one.
+        redriven: Its input had failed, and was decided again by hand.
     """
 
     app_id: AppId
@@ -129,6 +130,7 @@ class NewEffect:
     payload: bytes
     delivered: bool | None = None
     traceparent: str | None = None
+    redriven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +178,13 @@ class Redrivable:
     Attributes:
         redrive: How often it was, by its claim.
         interaction: The record's value, and `kind` its ``ce_type``.
+        offset: Where it was logged.
     """
 
     redrive: int
     interaction: bytes
     kind: str
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,7 @@ class Head:
         begun_at: When a call was first begun and not answered (ms): it may have been performed.
         delivered: Its click's answer reached somebody; ``None``: no mark has said so yet.
         traceparent: Of its input's record, if that had one.
-        redriven_at: When it had been given up and was wanted again by hand, last (ms, ledger's clock).
+        redriven_at: When it, or its input, had been given up and was wanted again by hand, last (ms, ledger's clock).
     """
 
     app_id: AppId
@@ -189,8 +189,8 @@ class Leased:
         leased_at: When the lease began (ms, ledger's clock): with the owner, what tells this lease from others.
         heads: Its pending effects in log order, due or not, oldest first.
         more: There are more than `heads` shows.
-        performed: Where a part of a card, or what one person sees of it, is tried again by hand: the newest of each
-            that the platform took since that was decided, as heads (status ``succeeded``).
+        performed: Where a part of a card, what one person sees of it, or a reminder is tried again by hand: the newest
+            of each that was performed since that was decided, as heads (status ``succeeded``).
         applied: The newest full update that the platform took.
         resend: That update is to be sent once more now, because an ambiguous call may have overtaken it; its
             effect as a head (status ``succeeded``), else ``None``.

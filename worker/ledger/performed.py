@@ -1,18 +1,19 @@
 """
 Effects as a pump sees them, and what was performed since one that is tried again by hand was decided.
 
-In the pump whatever waits gives way to what is newer. What was given up and is wanted again by hand may come back when
-the newer one was performed long ago.
+In the pump whatever waits gives way to what is newer. What was given up and is wanted again by hand, or comes of an
+input that was, may come back when the newer one was performed long ago.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, and_, func, select
+from sqlalchemy import BigInteger, Connection, String, and_, func, literal_column, or_, select
 
+from shared.core.effects import SetStreaming
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.ids import AppId, MessageId, Target
-from shared.core.targets import card_in
+from shared.core.targets import acts_on
 from worker.ledger.port import Head, TargetKey
 from worker.ledger.sql import Dialect, Given, keys
 from worker.ledger.tables import Key, claims, effects
@@ -45,10 +46,10 @@ class Performed:
     def since(
         self, connection: Connection, heads: Mapping[TargetKey, Sequence[Head]]
     ) -> Mapping[TargetKey, Sequence[Head]]:
-        """Return the newest that was performed on each card of which something is tried again by hand."""
+        """Return the newest that was performed on each card, or reminder, of which something is tried again by hand."""
         orders: dict[tuple[AppId, MessageId, Target], int] = {}
         for one in (one for of in heads.values() for one in of if one.redriven_at is not None):
-            if one.coalesce is not None and one.message_id is not None and one.message_id == card_in(one.target):
+            if _gives_way(one) and one.message_id is not None and acts_on(one.target, one.message_id):
                 card = one.app_id, one.message_id, one.target
                 orders[card] = min(one.order, orders.get(card, one.order))
         found: dict[TargetKey, list[Head]] = {}
@@ -58,13 +59,20 @@ class Performed:
         return found
 
 
+def _gives_way(one: Head) -> bool:
+    return one.coalesce is not None or one.kind == SetStreaming.__name__
+
+
 def _performed(given: Given) -> Any:
     """Return the newest that was performed of each audience and key; found by the inputs about the card."""
     card = given.table.c
     about = and_(claims.c.app_id == card.app_id, claims.c.message_id == card.message_id)
     # Two keys in the index, then an input's effects by their own: no index on what was performed is kept for this.
-    of_input = and_(effects.c.app_id == claims.c.app_id, effects.c.event_id == claims.c.event_id)
-    newer = and_(effects.c.target == card.target, effects.c.order > card.since, effects.c.coalesce.is_not(None))
+    # Told that the card's app is the effect's, too, SQLite begins with all effects of the app.
+    app_id = func.coalesce(claims.c.app_id, literal_column("''", String()))
+    of_input = and_(effects.c.app_id == app_id, effects.c.event_id == claims.c.event_id)
+    gives_way = or_(effects.c.coalesce.is_not(None), effects.c.kind == SetStreaming.__name__)
+    newer = and_(effects.c.target == card.target, effects.c.order > card.since, gives_way)
     apart = (effects.c.app_id, effects.c.target, effects.c.audience, effects.c.coalesce)
     number = func.row_number().over(partition_by=apart, order_by=effects.c.order.desc())
     numbered = (

@@ -110,7 +110,7 @@ class Reads:
             suspensions={row.handler: Suspension(**row._mapping) for row in suspended},  # noqa: SLF001  (named so against clashes)
             redrivable={
                 ClaimKey(row.app_id, row.event_id): Redrivable(
-                    redrive=row.redrive, interaction=row.interaction, kind=row.kind
+                    redrive=row.redrive, interaction=row.interaction, kind=row.kind, offset=row.offset
                 )
                 for row in dead
             },
@@ -125,7 +125,7 @@ def _redrivable(pairs: Given) -> Any:
     given = pairs.table.c
     same = and_(claims.c.app_id == dead_letters.c.app_id, claims.c.event_id == dead_letters.c.event_id)
     wanted = and_(dead_letters.c.app_id == given.app_id, dead_letters.c.event_id == given.id)
-    asked = (dead_letters.c.app_id, dead_letters.c.event_id, dead_letters.c.interaction, dead_letters.c.kind)
+    asked = [dead_letters.c[name] for name in ("app_id", "event_id", "interaction", "kind", "offset")]
     found = select(*asked, claims.c.redrive).join(pairs.table, wanted).join(claims, same)
     return found.where(claims.c.result == "failed")
 

@@ -212,7 +212,7 @@ def _card_values(write: Write) -> list[tuple[Any, ...]]:
 
 
 def _effects(dialect: Dialect) -> tuple[Given, Any]:
-    names = (*_EFFECT_NAMES, "decided_at", "due", "marked_at", "delivered")
+    names = (*_EFFECT_NAMES, "decided_at", "due", "marked_at", "delivered", "redriven_at")
     given = rows(dialect, **{name: effects.c[name].type for name in names})
     return given, insert_given(dialect, effects, given, names, status=PENDING, k=_ZERO, attempts=_ZERO)
 
@@ -245,7 +245,14 @@ def _due(
 
 def _effect_values(new: Sequence[NewEffect], now: EpochMs) -> list[tuple[Any, ...]]:
     return [
-        (*_EFFECT(effect), now, now + effect.due_in_ms, now if effect.marked else None, effect.delivered)
+        (
+            *_EFFECT(effect),
+            now,
+            now + effect.due_in_ms,
+            now if effect.marked else None,
+            effect.delivered,
+            now if effect.redriven else None,
+        )
         for effect in new
     ]
 

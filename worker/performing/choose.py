@@ -145,7 +145,7 @@ def _newest(eligible: Sequence[Head]) -> dict[tuple[str, str], Head]:
 
 def _replaced_by(head: Head, newest: dict[tuple[str, str], Head], leased: Leased) -> str | None:
     if head.coalesce is None:
-        return None
+        return _switched_since(head, leased)
     # What changes a part gives way to the whole card, and a text to the element that it stands in; never the reverse.
     above = [head.coalesce, *([CARD] if is_part(head) else [])]
     if head.coalesce.startswith(TEXT):
@@ -155,6 +155,12 @@ def _replaced_by(head: Head, newest: dict[tuple[str, str], Head], leased: Leased
         if winner is not None and newness(head) < newness(winner):
             return _name(winner)
     return _replaced_by_applied(head, leased)
+
+
+def _switched_since(head: Head, leased: Leased) -> str | None:
+    """Say what has switched streaming since one was decided that does so, and that is tried again by hand."""
+    newer = (one for one in leased.performed if one.kind == head.kind == SWITCH and one.order > head.order)
+    return next(map(_name, newer), None)
 
 
 def _replaced_by_applied(head: Head, leased: Leased) -> str | None:

@@ -47,7 +47,8 @@ class PlannedEffect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         index: Counts from 1 within the decision; 0 is reserved for an answered card.
         audience: Who sees it: ``*`` everybody, else one open id (of a preview's refresh several, joined by commas).
         coalesce: Effects of one target, audience and key replace each other, newest first; ``None``: never.
-        order: Log order: offset * `EFFECTS_PER_DECISION` + index. Comparable within one partition.
+        order: Log order: offset * `EFFECTS_PER_DECISION` + index. Comparable within one partition. Of reminders of an
+            input that is decided again: where it was logged first.
         due: Not before this time (ms); ``None``: as the eligibility says.
     """
 

@@ -8,6 +8,7 @@ import pytest
 from shared.clock import ManualClock
 from shared.core.events import EffectOutcome
 from shared.core.ids import EventId, MessageId
+from shared.core.targets import timer_target
 from tests.contract.ledger.words import (
     APP,
     CARD,
@@ -185,3 +186,31 @@ async def test_what_is_tried_again_is_shown_what_was_performed_since(ledger: Sql
     again = await only(ledger)
     assert ["e2"] == [head.event_id for head in again.heads]
     assert [("e4", "text:a"), ("e5", "text:b")] == sorted((head.event_id, head.coalesce) for head in again.performed)
+
+
+async def test_a_switch_of_streaming_that_is_tried_again_is_shown_the_newest_since(ledger: SqlLedger) -> None:
+    """It replaces nothing that waits, and is not to undo what was switched later."""
+    decider = Decider(ledger)
+    for event in ("e1", "e2", "e3"):
+        row = replace(claim(event, offset=decider.next), message_id=CARD)
+        await decider.write(claims=[row], effects=[replace(effect(event), kind="SetStreaming", coalesce=None)])
+    leased = await only(ledger)
+    changes = [given_up(head) if head.event_id == "e1" else succeeded(head) for head in leased.heads]
+    await settle(ledger, settling(leased, changes=changes))
+    assert 1 == await ledger.redrive_effects([EffectKey(APP, EventId("e1"), 1)], topic="outcomes")
+    assert [("e3", "SetStreaming")] == [(head.event_id, head.kind) for head in (await only(ledger)).performed]
+
+
+async def test_a_reminder_of_a_redriven_input_is_shown_what_was_done_about_it_since(ledger: SqlLedger) -> None:
+    """It stands where its input was logged first, and whoever cancelled it later has had the last word."""
+    decider, timer = Decider(ledger), timer_target(CARD, "escalate")
+    cancelled = replace(claim("e2", offset=decider.next), message_id=CARD)
+    cancel = effect("e2", order=8, kind="CancelReminder", target=timer)
+    await decider.write(claims=[cancelled], effects=[replace(cancel, coalesce="timer")])
+    leased = await only(ledger)
+    await settle(ledger, settling(leased, changes=[succeeded(head) for head in leased.heads]))
+    late = effect("e1", order=1, kind="Remind", target=timer)
+    again = replace(claim("e1", offset=decider.next), message_id=CARD)
+    await decider.write(claims=[again], effects=[replace(late, coalesce="timer", redriven=True)])
+    leased = await only(ledger)
+    assert (["e1"], ["e2"]) == ([head.event_id for head in leased.heads], [head.event_id for head in leased.performed])

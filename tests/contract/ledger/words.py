@@ -73,7 +73,7 @@ def effect(event: str, index: int = 1, *, target: str = ON_CARD, due_in_ms: int 
         audience="*",
         coalesce="card",
         eligibility=eligibility,
-        order=columns.pop("order", next(_orders)),
+        order=columns.pop("order") if "order" in columns else next(_orders),
         due_in_ms=due_in_ms,
         marked=columns.pop("marked", False),
         occurred_at=1,

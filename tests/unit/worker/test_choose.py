@@ -288,6 +288,15 @@ def test_a_part_that_is_tried_again_by_hand_gives_way_to_what_was_performed_sinc
     assert ([], "old") == chosen(leased(replace(part("old", order=4, k=2), audience="ou_1"), performed=performed))
 
 
+def test_what_switched_streaming_since_is_not_undone_by_what_is_tried_again_by_hand() -> None:
+    """An older switch is pointless then; a newer one is made, and other parts do not mind."""
+    performed = [part("off", order=5, coalesce=None, kind="SetStreaming")]
+    old = part("on", order=4, k=2, coalesce=None, kind="SetStreaming")
+    assert (["on"], None) == chosen(leased(old, performed=performed))
+    assert ([], "on") == chosen(leased(replace(old, order=6), performed=performed))
+    assert ([], "text") == chosen(leased(part("text", order=4, kind="StreamText"), performed=performed))
+
+
 def test_streaming_is_switched_in_the_order_of_the_log() -> None:
     """A text that finds streaming off fails for good; and what is switched off behind a text must not outrun it."""
     switch = part("on", order=1, due=NOW + 700, k=1, coalesce=None, kind="SetStreaming")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -34,6 +34,8 @@ from shared.reread import rereading
 
 if TYPE_CHECKING:
     from gateway.longconn.keep import LongConnection
+
+TWINS: Final = "a legacy click within ten minutes of a new one of its app is its twin: recorded, and not decided"
 
 log = structlog.get_logger("cardwire.gateway")
 
@@ -86,6 +88,7 @@ async def serve(
         running.url = await stack.enter_async_context(_webhook(common, webhook))
         running.requests_url = await stack.enter_async_context(_requested(common, requests))
         _warn_of_unserved(settings)
+        _tell_of_both(settings)
         for told in settings.apps:
             if told.callbacks.delivery != "webhook":
                 connecting = _connected(told, gates, proxy=settings.outbound.proxy)
@@ -162,6 +165,13 @@ def _warn_of_unserved(settings: GatewaySettings) -> None:
     for caller in (settings.callers or NOBODY).by_name.values():
         if unserved := sorted(caller.apps - served):
             log.warning("caller_without_app", caller=caller.name, app_ids=unserved, setting="CARDWIRE_CALLERS")
+
+
+def _tell_of_both(settings: GatewaySettings) -> None:
+    """Say of which apps card callbacks of either style come in, and what that means for a click."""
+    for told in settings.apps:
+        if style_of(told.callbacks) == "both":
+            log.info("both_styles_let_in", app_id=told.app_id, meaning=TWINS, setting="LARK_CALLBACKS")
 
 
 def _requests(common: _Common, appender: Appender) -> Requests:

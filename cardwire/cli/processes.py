@@ -53,7 +53,7 @@ def run_gateway(env: Mapping[str, str], *, parent: int | None, group: int | None
     from gateway.running import RunningGateway
 
     async def announce(running: RunningGateway) -> None:
-        ready("gateway", to=group, **_addresses(running))
+        ready("gateway", to=group, **_addresses(running), **_styles(settings))
 
     # A click leaves no cycles; looking for them among the clicks under way every 700 objects was a tenth of its cost.
     gc.set_threshold(10_000)
@@ -75,7 +75,7 @@ def run_group(settings: "GatewaySettings", env: Mapping[str, str], *, parent: in
 
     async def announce(running: RunningGroup) -> None:
         await running.ready()
-        ready("gateway", to=None, **_addresses(running))
+        ready("gateway", to=None, **_addresses(running), **_styles(settings))
 
     process.run(process.serve(serve_group(settings, env), announce=announce, ended=ended, parent=parent), fast=False)
 
@@ -91,6 +91,13 @@ class _Listening(Protocol):
 def _addresses(running: _Listening) -> dict[str, str]:
     requests = {"requests": running.requests_url} if running.requests_url else {}
     return {"callbacks": running.url or "long-connection", **requests, "admin": running.admin_url}
+
+
+def _styles(settings: "GatewaySettings") -> dict[str, str]:
+    from gateway.credentials import style_of
+
+    both = any(style_of(told.callbacks) == "both" for told in settings.apps)
+    return {"styles": "new+legacy"} if both else {}
 
 
 def run_worker(env: Mapping[str, str], *, parent: int | None) -> None:
@@ -165,6 +172,7 @@ def ready(name: str, *, to: int | None = None, **addresses: str) -> None:
     Print a process's ready line: ``gateway ready callbacks=http://… admin=http://…``.
 
     Args:
+        addresses: What is bound where, and what else is worth a word, as ``styles=new+legacy``.
         to: A descriptor to write it to, instead of standard output; it is closed then.
     """
     line = " ".join([name, "ready", *(f"{what}={address}" for what, address in addresses.items())])

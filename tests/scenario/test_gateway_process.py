@@ -97,6 +97,20 @@ async def _ready(process: asyncio.subprocess.Process, folder: Path) -> Gateway:
     return Gateway(process, found[1], folder)
 
 
+@pytest.mark.parametrize(("style", "told"), [("both", 1), ("new", 0)])
+async def test_a_gateway_that_lets_both_styles_in_says_what_that_means(tmp_path: Path, style: str, told: int) -> None:
+    """In its ready line, and for each app in a log line, before a twin surprises anybody."""
+    process = await _start(tmp_path, LARK_CALLBACKS=style)
+    assert process.stdout is not None
+    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+    lines = (await Gateway(process, "", tmp_path).stop()).splitlines()
+    assert (bool(told), told) == (
+        line.endswith(" styles=new+legacy\n"),
+        sum("both_styles_let_in" in one for one in lines),
+    )
+    assert all(APP_ID in one and "twin" in one for one in lines if "both_styles_let_in" in one)
+
+
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     """Yield a running process; it is killed if the test did not end it."""

@@ -98,7 +98,7 @@ def started(*arguments: str, env: Mapping[str, str], cwd: Path) -> Iterator[Star
 
 async def piped(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:
     """Start a command beside the test, which reads what it prints, and ends it."""
-    inherited = _inherited("PATH", "HOME", "COVERAGE_PROCESS_START")
+    inherited = _inherited("PATH", "PYTHONPATH", "HOME", "COVERAGE_PROCESS_START")
     return await asyncio.create_subprocess_exec(
         *COMMAND, *arguments, env={**inherited, **env}, cwd=cwd,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from shared.core.events import EffectOutcome
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
+from shared.feishu.api_names import shown_api
 from shared.lacks import Lack
 from shared.observability import log_lines_lost
 from shared.observability.metrics import (
@@ -120,12 +121,12 @@ class Meter:
 
     def call(self, app_id: AppId, api: str, *, started_at: EpochMs, ended_at: EpochMs) -> None:
         """Measure a call of the platform."""
-        self.metrics.observe(CALL_SECONDS, (ended_at - started_at) / 1000, api)
+        self.metrics.observe(CALL_SECONDS, (ended_at - started_at) / 1000, shown_api(api))
         self.use.called(app_id, api, started_at / 1000)
 
     def budget_wait(self, api: str, seconds: float) -> None:
         """Measure a wait for a rate limit."""
-        self.metrics.observe(BUDGET_WAIT_SECONDS, seconds, api)
+        self.metrics.observe(BUDGET_WAIT_SECONDS, seconds, shown_api(api))
 
     def budget_use(self, shares: Mapping[tuple[str, ...], float]) -> None:
         """Note the shares of the limits that were used, by app, API and window."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.core.ids import AppId
+from shared.feishu.api_names import shown_api
 from shared.feishu.limits import Limits
 
 MINUTE_S: Final = 60
@@ -25,7 +26,11 @@ class Use:
         self._seconds[-1][1][app_id, api] += 1
 
     def shares(self, limits: Limits, now_s: float) -> Mapping[tuple[str, ...], float]:
-        """Return the shares of the limits by app, API and window: of the minute, and of its busiest second."""
+        """
+        Return the shares of the limits by app, API and window: of the minute, and of its busiest second.
+
+        Of the APIs that are shown as one, the most used.
+        """
         self._forget(now_s)
         minute: Counter[tuple[AppId, str]] = Counter()
         busiest: Counter[tuple[AppId, str]] = Counter()
@@ -33,10 +38,11 @@ class Use:
             minute += calls
             busiest |= calls
         found: dict[tuple[str, ...], float] = {}
-        for key, number in minute.items():
-            limit = limits.of(key[1])
-            found[*key, "minute"] = number / limit.per_minute
-            found[*key, "second"] = busiest[key] / limit.per_second
+        for (app_id, api), number in minute.items():
+            limit, shown = limits.of(api), (app_id, shown_api(api))
+            in_second = busiest[app_id, api] / limit.per_second
+            found[*shown, "minute"] = max(number / limit.per_minute, found.get((*shown, "minute"), 0))
+            found[*shown, "second"] = max(in_second, found.get((*shown, "second"), 0))
         return found
 
     def _forget(self, now_s: float) -> None:

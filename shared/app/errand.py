@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Final, assert_never
+from urllib.parse import unquote
 
 from shared.app.valid import NAME_CHARS, check_id, is_json
 from shared.core.effects import (
@@ -22,6 +23,9 @@ Errand = Returning | Timing
 
 _PATH: Final = re.compile(r"/open-apis/[!-\"$->@-~]{1,1000}")
 """Printable ASCII without ``#`` and ``?``."""
+
+_SEPARATOR: Final = re.compile(r"[/\\]")
+"""What some take for one, too."""
 
 
 def check_errand(effect: Errand) -> None:
@@ -54,7 +58,9 @@ def check_errand(effect: Errand) -> None:
 
 
 def _check_api(effect: CallApi) -> None:
-    if not _PATH.fullmatch(effect.path) or ".." in effect.path.split("/"):
+    if any(part in {".", ".."} for part in _SEPARATOR.split(unquote(effect.path))):
+        raise ValueError("a path with a part '.' or '..', percent-encoded or not: expected the path that is meant")
+    if not _PATH.fullmatch(effect.path):
         raise ValueError("a path that is none: expected one as in '/open-apis/im/v1/chats', and query= beside it")
     if effect.body is not None:
         _check_json("body", effect.body)

@@ -1,5 +1,10 @@
-"""What limits count a call as: an API that we call ourselves by its name, any other by its method and path."""
+"""
+What limits count a call as: an API that we call ourselves by its name, any other by one of a few shares of the rest.
 
+Nothing of a path that somebody else wrote down is in a name: names are rows of the ledger, and labels of metrics.
+"""
+
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -36,13 +41,25 @@ NAMES: Final[Mapping[tuple[Method, str], str]] = {
 }
 """The APIs that have a name of their own here, by their documented paths (docs/reference/platform.md)."""
 
+_KNOWN: Final = frozenset(NAMES.values())
+
+
+OTHER: Final = "other"
+"""What every other API is shown as."""
+
+SHARES: Final = 64
+"""So many budgets all other APIs have together."""
+
+_COLLECTION: Final = 5
+"""Parts of a path that say which things are meant: an empty one, ``open-apis``, the service, its version, what kind."""
+
 
 def api_of(method: Method, path: str) -> str:
     """
     Return what limits count a call as.
 
-    An id with no digit and none of the platform's prefixes is taken for a part of the path: then its calls are counted
-    by themselves, and the platform may say that there were too many, which is obeyed.
+    Other APIs on the same kind of things share a budget, also where the platform has one for each: whatever ids
+    look like, one API never has two.
     """
     exact = NAMES.get((method, path))
     if exact is not None:
@@ -56,7 +73,14 @@ def api_of(method: Method, path: str) -> str:
             and all(_is(*each) for each in zip(wanted, parts, strict=True))
         ):
             return name
-    return f"{method} {'/'.join(':id' if _IS_ID.fullmatch(part) else part for part in parts)}"
+    meant = [":id" if _IS_ID.fullmatch(part) else part for part in parts[:_COLLECTION]]
+    digest = hashlib.sha256(f"{method} {'/'.join(meant)}".encode()).digest()
+    return f"{OTHER}/{int.from_bytes(digest[:4]) % SHARES}"
+
+
+def shown_api(api: str) -> str:
+    """Return an API's name as a metric or a line may have it: of a closed list."""
+    return api if api in _KNOWN else OTHER
 
 
 def _is(wanted: str, part: str) -> bool:

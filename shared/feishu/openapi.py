@@ -208,7 +208,7 @@ def get_chat(chat_id: ChatId) -> ApiRequest:
 
 
 def any_api(method: Method, path: str, query: Mapping[str, str], body: JsonText | None) -> ApiRequest:
-    """Make a call that somebody else wrote down. Limits count it by its method and its path, less the ids in it."""
+    """Make a call that somebody else wrote down. Limits count it by its method and what its path begins with."""
     return ApiRequest(
         api=api_of(method, path),
         method=method,

@@ -2,6 +2,7 @@
 
 from shared.core.events import EffectOutcome
 from shared.core.traceparent import deciding_span
+from shared.feishu.api_names import shown_api
 from shared.observability.traces import Traces
 from worker.ledger.port import Head
 from worker.performing.turn import Result
@@ -32,6 +33,6 @@ def _trace(traces: Traces, head: Head, outcome: EffectOutcome, traceparent: str,
         kind=head.kind,
     )
     if outcome.started_at is not None and api is not None:
-        called = traces.begin("call", parent=effect.traceparent, at=began, api=api)
+        called = traces.begin("call", parent=effect.traceparent, at=began, api=shown_api(api))
         called.end(outcome.finished_at, code=outcome.code, http_status=outcome.http_status, log_id=outcome.log_id)
     effect.end(outcome.finished_at, status=outcome.status, reason=outcome.reason, k=outcome.k)

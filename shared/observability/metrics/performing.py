@@ -15,7 +15,7 @@ EFFECTS: Final = Metric(
 CALL_SECONDS: Final = Metric(
     name="cardwire_call_seconds",
     kind="histogram",
-    meaning="Seconds that one call of the platform took, by API.",
+    meaning="Seconds that one call of the platform took, by API; `other`: one that only handlers call.",
     labels=("api",),
     buckets=ANSWER_BUCKETS,
 )
@@ -31,7 +31,7 @@ CLICK_TO_UPDATE_SECONDS: Final = Metric(
 BUDGET_WAIT_SECONDS: Final = Metric(
     name="cardwire_budget_wait_seconds",
     kind="histogram",
-    meaning="Seconds that a call waited for the platform's rate limit, by API.",
+    meaning="Seconds that a call waited for the platform's rate limit, by API (or `other`).",
     labels=("api",),
     buckets=EFFECT_BUCKETS,
 )

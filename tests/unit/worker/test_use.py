@@ -37,6 +37,15 @@ def test_each_app_and_api_is_counted_for_itself() -> None:
     assert 3 == len({key[:2] for key in use.shares(LIMITS, 1)})
 
 
+def test_of_the_apis_that_are_shown_as_one_the_most_used_is_told() -> None:
+    """Each has a limit of its own, so their sum would say nothing."""
+    use = Use()
+    for at_s in (1, 2, 3):
+        use.called(APP, "other/7", at_s)
+    use.called(APP, "other/8", 4)
+    assert {(APP, "other", "minute"): 3 / 1000, (APP, "other", "second"): 1 / 50} == use.shares(LIMITS, 5)
+
+
 def test_without_limits_nothing_of_them_is_used() -> None:
     """A load test against a simulator."""
     use = Use()

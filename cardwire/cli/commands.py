@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cardwire.cli.light import load_structlog
+from cardwire.cli.offered import Offering
 
 cli = typer.Typer(
     name="cardwire",
@@ -70,7 +71,7 @@ def run(app: AppOption = None, port: PortOption = None) -> None:
     run_both(_process(app, port))
 
 
-@cli.command()
+@cli.command(cls=Offering)
 def gateway(
     app: AppOption = None,
     port: PortOption = None,
@@ -86,7 +87,7 @@ def gateway(
     run_gateway(environment(given, parent=parent), parent=parent, group=group)
 
 
-@cli.command()
+@cli.command(cls=Offering)
 def worker(app: AppOption = None, parent: ParentOption = None) -> None:
     """Decide what was recorded, and update cards and chats."""
     load_structlog()

@@ -51,7 +51,7 @@ def handlers() -> str:
         APP,
         "CARDWIRE_APP",
         meaning="Where your handlers are: module and name of the App; the current folder is looked in last. "
-        "Of several apps, those that name no other.",
+        "With several apps, the handlers of each whose table names none.",
         example="handlers:app",
     )
 

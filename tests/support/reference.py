@@ -154,14 +154,18 @@ _APPS: Final = (
 
 def _field(told: Setting) -> str:
     value = told.kind.name.replace("|", "\\|") + (", *file*" if told.kind.mountable else "")
-    default = told.default or ("required" if told.is_required else "none")
+    default, meaning = told.default or ("required" if told.is_required else "none"), told.meaning
     if told.name in _COMMON:
-        default = f"`{told.name}`"
-    return f'| `{field_of(told.name)}` | {value} | {default} | {told.meaning} | `"{told.example}"` |'
+        default, meaning = f"`{told.name}`", _COMMON[told.name]
+    return f'| `{field_of(told.name)}` | {value} | {default} | {meaning} | `"{told.example}"` |'
 
 
-_COMMON: Final = frozenset({"CARDWIRE_APP"})
-"""Settings that hold for every app that has no such field."""
+_COMMON: Final = {
+    "CARDWIRE_APP": "Where this app's handlers are: module and name of its App, which may be in a module of its own. "
+    "An app whose table has no such field has the handlers that `CARDWIRE_APP` names; where every table has one, "
+    "`CARDWIRE_APP` is not needed.",
+}
+"""Settings that hold for every app that has no such field, and what the field means."""
 
 Told = dict[str, Setting]
 """One setting, as each process that reads it declares it."""

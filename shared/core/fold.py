@@ -1,18 +1,26 @@
 """
 The fold: what the ledger must hold, from the outcomes topic alone.
 
-`Decided` carries the card's whole state after it and every effect's whole payload; outcomes are absolute. So the
-newest of each wins, whatever order or how often records are read: folding is idempotent and commutative.
+`Decided` carries the card's whole state after it and every effect's whole payload; outcomes are absolute. So one
+record after the other is taken in, and what is not newer than what is known changes nothing: a record may be read as
+often as it likes. One reducer serves both, a fold of everything in memory and a rebuild piece by piece in a database.
+
+Of one effect the outcomes, and of one card the decisions, are to be stepped through in the order in which they were
+told, as they lie in their partition of the log; repetitions may stand anywhere behind. Partitions may follow each other
+in any order: what of a card's face is told in another one's, its sending, joins either way.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Final
 
-from shared.core.cards import CardFormat, card_format
-from shared.core.effects import AnsweredCard, OnCard, Reply, SendCard, StoredEffect
+from msgspec.structs import replace
+
+from shared.core.cards import card_format
+from shared.core.effects import AnsweredCard, OnCard, Reply, SendCard
 from shared.core.events import (
+    REDRIVEN,
     TOO_OLD,
-    ClaimResult,
     Decided,
     EffectOutcome,
     Output,
@@ -20,118 +28,69 @@ from shared.core.events import (
     origin_of,
     sends_a_successor,
 )
-from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId
-from shared.core.json_text import EpochMs, JsonText
-from shared.core.races import NOBODY_YET, Standing, Standings, joined, standings_text
+from shared.core.folded import (
+    CardKey,
+    Folded,
+    FoldedCard,
+    FoldedClaim,
+    FoldedEffect,
+    FoldedFace,
+    FoldedLetter,
+    FoldedToken,
+    RightKey,
+)
+from shared.core.json_text import JsonText
+from shared.core.races import NOBODY_YET, Standing, joined, read_standings, standings_text
+from shared.core.rights import Right, needed
 from shared.core.targets import card_of_unknown_chat
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldedClaim:
-    """An input that was decided."""
-
-    delivery_key: DeliveryKey | None
-    result: ClaimResult
-    redrive: int
-    handler: str | None
-    digest: str | None
-    reason: str | None
-    partition: int
-    offset: int
-    message_id: MessageId | None
-    open_id: OpenId | None
-    occurred_at: EpochMs
-    late: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldedCard:
-    """A card as decided."""
-
-    version: int
-    state: JsonText | None
-    content: JsonText | None
-    newest_at: EpochMs | None
-    rules: JsonText | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldedFace:
-    """A card as the platform has it, as far as we know."""
-
-    chat_id: ChatId | None = None
-    sent_at: EpochMs | None = None
-    sent: JsonText | None = None
-    card_format: CardFormat | None = None
-    shown: str | None = None
-    shown_order: int | None = None
-    card_id: str | None = None
-    sequence: int | None = None
-    expired: bool | None = None
-    successor: MessageId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldedEffect:
-    """An effect and its standing: ``pending`` until a final outcome."""
-
-    effect: StoredEffect
-    status: str
-    k: int
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldedToken:
-    """What is left of a click's right to update its card; of a right that no effect needed nothing is told."""
-
-    uses_left: int
-
-
-@dataclass(slots=True)
-class Folded:
-    """The ledger, folded."""
-
-    claims: dict[tuple[AppId, EventId], FoldedClaim] = field(default_factory=dict)
-    cards: dict[tuple[AppId, MessageId], FoldedCard] = field(default_factory=dict)
-    faces: dict[tuple[AppId, MessageId], FoldedFace] = field(default_factory=dict)
-    effects: dict[tuple[AppId, EventId, int], FoldedEffect] = field(default_factory=dict)
-    tokens: dict[tuple[AppId, EventId], FoldedToken] = field(default_factory=dict)
+_UNKNOWN: Final = FoldedFace()
+_UNTOLD: Final = FoldedToken()
 
 
 def fold(outputs: Iterable[Output]) -> Folded:
     """Return what these records say together; duplicates and order do not matter."""
-    decisions: dict[tuple[AppId, EventId], Decided] = {}
-    outcomes: dict[tuple[AppId, EventId, int], dict[int, EffectOutcome]] = {}
+    decisions: list[Decided] = []
+    outcomes: list[EffectOutcome] = []
     for output in outputs:
-        if isinstance(output, Decided):
-            key = (output.app_id, output.event_id)
-            if key not in decisions or decisions[key].redrive < output.redrive:
-                decisions[key] = output
-        else:
-            outcomes.setdefault((output.app_id, output.event_id, output.index), {})[output.k] = output
+        (decisions if isinstance(output, Decided) else outcomes).append(output)  # type: ignore[arg-type]
     folded = Folded()
-    races = _races(decisions.values())
-    for decided in decisions.values():
-        _decided(folded, decided, races)
-        for planned in decided.effects:
-            _effect(folded, decided, planned, outcomes.get((decided.app_id, decided.event_id, planned.index), {}))
+    for decided in sorted(decisions, key=attrgetter("version", "redrive")):
+        step(folded, decided)
+    for outcome in sorted(outcomes, key=_told):
+        step(folded, outcome)
     return folded
 
 
-def _races(decisions: Iterable[Decided]) -> Mapping[tuple[AppId, MessageId], Standings]:
-    """Return how the races on every card stand: each decision tells who joined, and its card's version when."""
-    races: dict[tuple[AppId, MessageId], Standings] = {}
-    for decided in sorted(decisions, key=lambda one: one.version):
-        added = Standing(winners=decided.winners, voters=decided.voters)
-        if decided.message_id is not None and decided.handler is not None and added != NOBODY_YET:
-            key = (decided.app_id, decided.message_id)
-            races[key] = joined(races.get(key, {}), decided.handler, added)
-    return races
+def _told(outcome: EffectOutcome) -> tuple[int, int]:
+    """Return an order that is that of telling for each effect, and for what each card shows."""
+    return (-1 if outcome.shown_order is None else outcome.shown_order, outcome.k)
 
 
-def _decided(folded: Folded, decided: Decided, races: Mapping[tuple[AppId, MessageId], Standings]) -> None:
-    folded.claims[decided.app_id, decided.event_id] = FoldedClaim(
+def step(folded: Folded, output: Output) -> None:
+    """Take one record in."""
+    if isinstance(output, Decided):
+        _decided(folded, output)
+    else:
+        _outcome(folded, output)
+
+
+def _decided(folded: Folded, decided: Decided) -> None:
+    key = (decided.app_id, decided.event_id)
+    known = folded.claims.get(key)
+    if known is not None and known.redrive >= decided.redrive:
+        return
+    folded.claims[key] = _claim(decided, known)
+    _letter(folded, decided)
+    _card(folded, decided)
+    for planned in decided.effects:
+        folded.effects[(*key, planned.index)] = _effect(decided, planned)
+        if decided.request_id is None and (kind := needed(planned)) is not None:
+            folded.tokens.setdefault(RightKey(decided.app_id, decided.event_id, kind), _UNTOLD)
+
+
+def _claim(decided: Decided, known: FoldedClaim | None) -> FoldedClaim:
+    return FoldedClaim(
         delivery_key=decided.delivery_key,
         result=decided.result,
         redrive=decided.redrive,
@@ -144,85 +103,141 @@ def _decided(folded: Folded, decided: Decided, races: Mapping[tuple[AppId, Messa
         open_id=decided.open_id,
         occurred_at=decided.occurred_at,
         late=decided.late,
+        decided_at=decided.decided_at if known is None else known.decided_at,
     )
+
+
+def _letter(folded: Folded, decided: Decided) -> None:
+    key = (decided.app_id, decided.event_id)
+    if decided.result != "failed":
+        folded.letters.pop(key, None)
+        return
+    # One that fails again keeps its time, and its place among those of its card.
+    before = folded.letters.get(key)
+    folded.letters[key] = FoldedLetter(
+        handler=decided.handler,
+        reason=decided.reason,
+        message_id=decided.message_id,
+        parks=decided.parks,
+        is_request=decided.request_id is not None,
+        offset=decided.offset if before is None else before.offset,
+        died_at=decided.decided_at if before is None else before.died_at,
+    )
+
+
+def _card(folded: Folded, decided: Decided) -> None:
     if decided.message_id is None or decided.version == 0:
         return
     key = (decided.app_id, decided.message_id)
-    if key not in folded.cards or folded.cards[key].version < decided.version:
-        folded.cards[key] = FoldedCard(
-            version=decided.version,
-            state=decided.state,
-            content=decided.intended,
-            newest_at=decided.newest_at,
-            rules=standings_text(races.get(key, {})),
-        )
-
-
-def _effect(folded: Folded, decided: Decided, planned: PlannedEffect, outcomes: Mapping[int, EffectOutcome]) -> None:
-    last = outcomes[max(outcomes)] if outcomes else None
-    folded.effects[decided.app_id, decided.event_id, planned.index] = FoldedEffect(
-        effect=planned.effect,
-        status=last.status if last and last.final else "pending",
-        k=last.k if last else 0,
-        attempts=last.attempts if last else 0,
+    known = folded.cards.get(key)
+    if known is not None and known.version >= decided.version:
+        return
+    folded.cards[key] = FoldedCard(
+        version=decided.version,
+        state=decided.state,
+        content=decided.intended,
+        newest_at=decided.newest_at,
+        rules=_rules(known, decided),
     )
-    for outcome in outcomes.values():
-        _face(folded, planned, outcome)
-        _token(folded, outcome)
+
+
+def _rules(known: FoldedCard | None, decided: Decided) -> JsonText | None:
+    """Return how the races on a card stand: each decision tells who joined, and its card's version when."""
+    before = None if known is None else known.rules
+    added = Standing(winners=decided.winners, voters=decided.voters)
+    if decided.handler is None or added == NOBODY_YET:
+        return before
+    return standings_text(joined(read_standings(before), decided.handler, added))
+
+
+def _effect(decided: Decided, planned: PlannedEffect) -> FoldedEffect:
+    return FoldedEffect(
+        tenant_key=decided.tenant_key,
+        message_id=decided.message_id,
+        target=planned.target,
+        audience=planned.audience,
+        coalesce=planned.coalesce,
+        eligibility=planned.eligibility,
+        order=planned.order,
+        occurred_at=decided.occurred_at,
+        decided_at=decided.decided_at,
+        effect=planned.effect,
+        due=planned.due,
+    )
+
+
+def _outcome(folded: Folded, outcome: EffectOutcome) -> None:
+    key = (outcome.app_id, outcome.event_id, outcome.index)
+    known = folded.effects.get(key)
+    if known is None or outcome.k <= known.k:
+        return  # Retention has deleted its decision, or it was told twice.
+    is_redriven = outcome.reason == REDRIVEN
+    folded.effects[key] = replace(
+        known,
+        target=outcome.target,
+        status=outcome.status if outcome.final else "pending",
+        k=outcome.k,
+        attempts=outcome.attempts,
+        due=outcome.retry_at,
+        begun_at=known.begun_at if is_redriven else outcome.begun_at,
+        marked_at=known.marked_at if outcome.marked_at is None else outcome.marked_at,
+        redriven_at=outcome.finished_at if is_redriven else known.redriven_at,
+        outcome=outcome,
+    )
+    _faces(folded, known, outcome)
+    _token(folded, outcome)
 
 
 def _token(folded: Folded, outcome: EffectOutcome) -> None:
     """Note the uses of a right: a use that was none was given back before anything was told, so the least is true."""
     if outcome.uses_left is not None:
-        key = (outcome.app_id, origin_of(outcome.event_id))
-        told = [outcome.uses_left, *([folded.tokens[key].uses_left] if key in folded.tokens else [])]
-        folded.tokens[key] = FoldedToken(uses_left=min(told))
-
-
-def _face(folded: Folded, planned: PlannedEffect, outcome: EffectOutcome) -> None:
-    """Note what an outcome tells about a card on the platform: sent, updated, or found in a chat."""
-    if outcome.sent_message_id and isinstance(planned.effect, SendCard | Reply) and planned.effect.card is not None:
-        _merge(
-            folded,
-            (outcome.app_id, outcome.sent_message_id),
-            FoldedFace(
-                chat_id=outcome.chat_id,
-                sent_at=outcome.sent_at,
-                sent=planned.effect.card,
-                card_format=card_format(planned.effect.card),
-            ),
+        kind: Right = "preview" if outcome.kind == "RefreshPreview" else "card"
+        key = RightKey(outcome.app_id, origin_of(outcome.event_id), kind)
+        before = folded.tokens.get(key, _UNTOLD).uses_left
+        folded.tokens[key] = FoldedToken(
+            uses_left=outcome.uses_left if before is None else min(before, outcome.uses_left)
         )
+
+
+def _faces(folded: Folded, known: FoldedEffect, outcome: EffectOutcome) -> None:
+    """Note what an outcome tells about cards on the platform: sent, updated, or found in a chat."""
+    effect = known.effect
+    if outcome.sent_message_id and isinstance(effect, SendCard | Reply) and effect.card is not None:
+        sent = FoldedFace(
+            chat_id=outcome.chat_id, sent_at=outcome.sent_at, sent=effect.card, card_format=card_format(effect.card)
+        )
+        _merge(folded, (outcome.app_id, outcome.sent_message_id), sent)
         if outcome.message_id and sends_a_successor(outcome.event_id):
-            old = (outcome.app_id, outcome.message_id)
-            _merge(folded, old, FoldedFace(successor=outcome.sent_message_id))
-    if outcome.message_id and outcome.code == TOO_OLD and isinstance(planned.effect, OnCard | AnsweredCard):
-        _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(expired=True))
-    if outcome.message_id and outcome.chat_id and card_of_unknown_chat(planned.target) is not None:
-        _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(chat_id=outcome.chat_id))
-    if outcome.message_id and outcome.card_id:
+            _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(successor=outcome.sent_message_id))
+    if outcome.message_id is None:
+        return
+    card = (outcome.app_id, outcome.message_id)
+    if outcome.code == TOO_OLD and isinstance(effect, OnCard | AnsweredCard):
+        _merge(folded, card, FoldedFace(expired=True))
+    if outcome.chat_id and card_of_unknown_chat(known.target) is not None:
+        _merge(folded, card, FoldedFace(chat_id=outcome.chat_id))
+    if outcome.card_id:
+        _merge(folded, card, FoldedFace(card_id=outcome.card_id, sequence=outcome.sequence))
+    if outcome.shown:
         _merge(
             folded,
-            (outcome.app_id, outcome.message_id),
-            FoldedFace(card_id=outcome.card_id, sequence=outcome.sequence),
-        )
-    if outcome.message_id and outcome.shown:
-        _merge(
-            folded,
-            (outcome.app_id, outcome.message_id),
+            card,
             FoldedFace(shown=outcome.shown, shown_order=outcome.shown_order, card_format=outcome.card_format),
         )
 
 
-def _merge(folded: Folded, key: tuple[AppId, MessageId], new: FoldedFace) -> None:
-    old = folded.faces.get(key, FoldedFace())
-    newer = new.shown_order is not None and (old.shown_order is None or new.shown_order >= old.shown_order)
+def _merge(folded: Folded, key: CardKey, new: FoldedFace) -> None:
+    # What is shown is told in the order in which it was painted, so the last one told is shown. Its order says the
+    # same, but where a log was moved: there the old offsets cannot be compared with the new.
+    old = folded.faces.get(key, _UNKNOWN)
+    shows = new.shown is not None
     folded.faces[key] = FoldedFace(
         chat_id=old.chat_id or new.chat_id,
         sent_at=old.sent_at or new.sent_at,
         sent=old.sent or new.sent,
-        card_format=(new.card_format if newer else old.card_format) or new.card_format,
-        shown=new.shown if newer else old.shown,
-        shown_order=new.shown_order if newer else old.shown_order,
+        card_format=(new.card_format if shows else old.card_format) or new.card_format,
+        shown=new.shown if shows else old.shown,
+        shown_order=new.shown_order if shows else old.shown_order,
         card_id=old.card_id or new.card_id,
         expired=old.expired or new.expired,
         successor=old.successor or new.successor,

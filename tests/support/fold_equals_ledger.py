@@ -2,18 +2,20 @@
 ``fold(outcomes) == ledger``: what the outcomes topic says must be what the database holds, column by column.
 
 Run it once the outbox is empty: rows that are not relayed yet are in the ledger alone. Left out, because the log
-does not promise them: positions, leases, budgets, pacing, and when a pending effect is due.
+does not promise them: positions, leases, budgets, pacing, when a pending effect is due, and to the millisecond when
+something was committed or begun.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from shared.core.fold import Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace
+from shared.core.folded import Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace, FoldedLetter
 from shared.feishu.limits import CARD_TOKEN_USES
+from worker.ledger.decided import REQUEST, ROUTING
 from worker.ledger.dump import Dump
 
 Key = tuple[str | int, ...]
@@ -21,8 +23,10 @@ Rows = Mapping[tuple[str, Key], Mapping[str, Any]]
 """Table and key to columns, in plain JSON values."""
 
 _UNUSED_TOKEN = {"uses_left": CARD_TOKEN_USES}
+NO_HANDLER: Final = frozenset({REQUEST, ROUTING})
+_NOT_COMPARED: Final = frozenset({"decided_at", "due", "begun_at", "marked_at", "died_at", "is_request"})
 _TOLD_SINCE_0003 = frozenset({"message_id", "open_id", "occurred_at", "late"})
-_UNKNOWN_FACE = {field.name: None for field in fields(FoldedFace)}
+_UNKNOWN_FACE = dict.fromkeys(FoldedFace.__struct_fields__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,9 @@ def rows(folded: Folded) -> Rows:
     found: dict[tuple[str, Key], Mapping[str, Any]] = {}
     for table in fields(folded):
         for key, row in getattr(folded, table.name).items():
-            columns = msgspec.to_builtins(row)
+            columns = _compared(msgspec.to_builtins(row))
+            if columns.get("uses_left", 0) is None:
+                columns = _UNUSED_TOKEN
             if columns not in (_UNKNOWN_FACE, _UNUSED_TOKEN):
                 found[table.name, tuple(key)] = columns
     return found
@@ -63,25 +69,37 @@ def stored(dump: Dump) -> Rows:
     claims = [_row("claims", row, ("app_id", "event_id"), FoldedClaim) for row in dump.claims]
     cards = [_row("cards", row, ("app_id", "message_id"), FoldedCard) for row in dump.cards]
     faces = [_row("faces", row, ("app_id", "message_id"), FoldedFace) for row in dump.faces]
-    effects = [
-        _row("effects", {**row, "effect": json.loads(row["payload"])}, ("app_id", "event_id", "index"), FoldedEffect)
-        for row in dump.effects
-    ]
+    effects = [_row("effects", _read(row), ("app_id", "event_id", "index"), FoldedEffect) for row in dump.effects]
+    letters = [_row("letters", _unnamed(row), ("app_id", "event_id"), FoldedLetter) for row in dump.letters]
     tokens = [
-        (("tokens", (row["app_id"], row["event_id"])), {"uses_left": CARD_TOKEN_USES - row["uses"]})
+        (("tokens", (row["app_id"], row["event_id"], row["kind"])), {"uses_left": CARD_TOKEN_USES - row["uses"]})
         for row in dump.tokens
-        if row["kind"] == "card"
     ]
-    found = (*claims, *cards, *faces, *effects, *tokens)
+    found = (*claims, *cards, *faces, *effects, *letters, *tokens)
     return {key: columns for key, columns in found if columns not in (_UNKNOWN_FACE, _UNUSED_TOKEN)}
 
 
+def _read(effect: Mapping[str, Any]) -> Mapping[str, Any]:
+    outcome = effect["outcome"]
+    read = {"effect": json.loads(effect["payload"]), "outcome": None if outcome is None else json.loads(outcome)}
+    return {**effect, **read}
+
+
+def _unnamed(letter: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a dead letter as what was decided names its handler: not at all where it came to none."""
+    return {**letter, "handler": None if letter["handler"] in NO_HANDLER else letter["handler"]}
+
+
 def _row(
-    table: str, row: Mapping[str, Any], key: Sequence[str], columns: type[Any]
+    table: str, row: Mapping[str, Any], key: Sequence[str], columns: type[msgspec.Struct]
 ) -> tuple[tuple[str, Key], Mapping[str, Any]]:
-    found = {field.name: row[field.name] for field in fields(columns)}
+    found = _compared({name: row.get(name) for name in columns.__struct_fields__})
     texts = {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
     return (table, tuple(row[name] for name in key)), texts
+
+
+def _compared(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in columns.items() if name not in _NOT_COMPARED}
 
 
 def differences(folded: Rows, ledger: Rows) -> list[Difference]:

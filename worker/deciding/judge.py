@@ -27,7 +27,8 @@ from worker.deciding.grant import UNKNOWN_APP, grant
 from worker.deciding.intended import intended
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
 from worker.deciding.suspension import is_suspended
-from worker.deciding.verdict import ROUTING, Verdict
+from worker.deciding.verdict import Verdict
+from worker.ledger.decided import ROUTING
 from worker.policy import refuse_click
 
 _T = TypeVar("_T")

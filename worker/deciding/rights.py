@@ -6,8 +6,8 @@ That may also be one that is decided when something comes back, a function's res
 
 from collections.abc import Sequence
 
-from shared.core.effects import AnsweredCard, Call, CallApi, FetchChat, FetchMessage, RefreshPreview, UpdateCard
-from shared.core.events import EVERYBODY, Asked, InteractionReceived, PlannedEffect
+from shared.core.events import Asked, InteractionReceived, PlannedEffect
+from shared.core.rights import needed
 from shared.core.secret import Secret
 from worker.ledger.port import Token, TokenKey, TokenKind
 
@@ -20,17 +20,5 @@ def rights(click: Asked, effects: Sequence[PlannedEffect]) -> list[Token]:
     return [
         Token(key=TokenKey(click.app_id, click.event_id, kind), token=Secret(token), received_at=click.received_at)
         for kind, token in given.items()
-        if token and any(_needed(effect) == kind for effect in effects)
+        if token and any(needed(effect) == kind for effect in effects)
     ]
-
-
-def _needed(planned: PlannedEffect) -> TokenKind | None:
-    match planned.effect:
-        case UpdateCard() | AnsweredCard() if planned.audience != EVERYBODY:
-            return "card"
-        case RefreshPreview():
-            return "preview"
-        case Call() | FetchChat() | FetchMessage() | CallApi():
-            return "card"
-        case _:
-            return None

@@ -1,19 +1,12 @@
 """What was decided about one input, before it is stored: the value that the parts of deciding hand to each other."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from shared.app.handler import Handler
 from shared.core.decision import Card
 from shared.core.events import ClaimResult, PlannedEffect, RequestReceived
 from shared.core.json_text import JsonText
 from shared.core.races import NOBODY_YET, Standing
-
-ROUTING: Final = "(routing)"
-"""Stands for the handler's name where a predicate hung before one was found: predicates are suspended together."""
-
-REQUEST: Final = "(request)"
-"""Stands for the handler's name where there is none because a program asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

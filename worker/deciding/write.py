@@ -16,7 +16,8 @@ from shared.eventlog.port import NewRecord, Topics
 from worker.deciding.batch import Taken, parked
 from worker.deciding.plan import UNANSWERED_MS
 from worker.deciding.rights import rights
-from worker.deciding.verdict import REQUEST, ROUTING, Verdict
+from worker.deciding.verdict import Verdict
+from worker.ledger.decided import REQUEST, ROUTING
 from worker.ledger.port import (
     AppTicket,
     CardKey,

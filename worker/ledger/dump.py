@@ -1,4 +1,4 @@
-"""Everything of the ledger that the log can restore, for comparing the two: claims, cards, faces, effects, tokens."""
+"""Everything of the ledger that the log can restore, for comparing the two: its tables, row by row."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from worker.ledger.engine import Database
-from worker.ledger.tables import card_tokens, cards, claims, effects, faces
+from worker.ledger.tables import apps, card_tokens, cards, claims, dead_letters, effects, faces, positions
 
 Row = dict[str, Any]
 """A row's columns by name; JSON as bytes, times in ms."""
@@ -21,6 +21,9 @@ class Dump:
     faces: list[Row]
     effects: list[Row]
     tokens: list[Row]
+    letters: list[Row]
+    apps: list[Row]
+    positions: list[Row]
 
 
 async def dump(database: Database) -> Dump:
@@ -32,6 +35,9 @@ async def dump(database: Database) -> Dump:
             faces=_rows(connection, faces),
             effects=_rows(connection, effects),
             tokens=_rows(connection, card_tokens),
+            letters=_rows(connection, dead_letters),
+            apps=_rows(connection, apps),
+            positions=_rows(connection, positions),
         )
     )
 

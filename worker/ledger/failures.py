@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from shared.core.codec import encode
 from shared.core.effects import CallApi
-from shared.core.events import EffectOutcome
+from shared.core.events import REDRIVEN, EffectOutcome
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord
@@ -37,8 +37,6 @@ from worker.ledger.port import ClaimKey, EffectKey, TargetKey
 from worker.ledger.sql import keys, rows
 from worker.ledger.tables import FAILED, PENDING, Key, claims, dead_letters, effects
 from worker.ledger.targets import Waking
-
-REDRIVEN: Final = "redriven"
 
 _OUTCOME: Final = msgspec.json.Decoder(EffectOutcome)
 _NAMED: Final = msgspec.json.Decoder(CallApi)

@@ -13,6 +13,7 @@ from shared.core.cards import CardFormat
 from shared.core.events import OutcomeStatus
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.rights import Right
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from shared.feishu.limits import CARD_TOKEN_USES
@@ -26,8 +27,8 @@ class EffectKey(NamedTuple):
     nth: int
 
 
-TokenKind = Literal["card", "preview"]
-"""Of which right: to update the clicked card twice, or to refresh a link's preview."""
+TokenKind = Right
+"""Of which right a token is."""
 
 
 class TokenKey(NamedTuple):

@@ -47,6 +47,7 @@ def tell(
     """
     final = retry_in_ms is None
     facts.setdefault("chat_id", chat_in(head.target))
+    started_at = facts.get("started_at", now) if head.begun_at is None else head.begun_at
     fact = EffectOutcome(
         event_id=head.event_id,
         app_id=head.app_id,
@@ -59,6 +60,7 @@ def tell(
         status=status,
         final=final,
         retry_at=None if retry_in_ms is None else now + retry_in_ms,
+        begun_at=started_at if begun else None,
         attempts=head.attempts if attempts is None else attempts,
         finished_at=now,
         marked_at=head.marked_at,

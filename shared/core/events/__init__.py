@@ -30,7 +30,15 @@ from shared.core.events.interactions import (
     InteractionKind,
     InteractionReceived,
 )
-from shared.core.events.outcomes import OUTCOME_STATUSES, TOO_OLD, CardWay, EffectOutcome, OutcomeStatus, WayReason
+from shared.core.events.outcomes import (
+    OUTCOME_STATUSES,
+    REDRIVEN,
+    TOO_OLD,
+    CardWay,
+    EffectOutcome,
+    OutcomeStatus,
+    WayReason,
+)
 from shared.core.events.requests import (
     COMMAND_LINE,
     OURSELVES,
@@ -60,6 +68,7 @@ __all__ = [
     "OURSELVES",
     "OUTCOME_STATUSES",
     "PREVIEW",
+    "REDRIVEN",
     "TEXT",
     "TIMER",
     "TOO_OLD",

@@ -20,6 +20,9 @@ OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = get_args(OutcomeStatus)
 TOO_OLD: Final = 230031
 """The platform's code for a card past its time (docs/reference/platform.md, "Update a card by its message")."""
 
+REDRIVEN: Final = "redriven"
+"""Why an effect that had been given up is pending again: somebody wants it tried once more, from `finished_at` on."""
+
 CardWay = Literal["message", "token", "cardkit"]
 """How a whole card was shown: by its message, by the right of a click, or as an entity."""
 
@@ -40,6 +43,7 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         k: Counts the outcomes of this effect from 1; the highest is the present one.
         final: No further attempt follows. Only a ``failed`` one may not be final.
         retry_at: When the next attempt is due (ms).
+        begun_at: Since when a call may have been performed whose end nobody knows (ms); absent where there is none.
         folded: How many waiting effects this call took the place of; over its outcomes, how many it stands for.
         attempts: How many calls the platform answered about this target.
         code: The platform's code; `http_status` and `log_id` (``X-Tt-Logid``) of the same answer.
@@ -68,6 +72,7 @@ class EffectOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     status: OutcomeStatus
     final: bool = True
     retry_at: EpochMs | None = None
+    begun_at: EpochMs | None = None
     folded: int = 0
     attempts: int = 0
     code: int | None = None

@@ -19,7 +19,7 @@ from worker.deciding.batch import take
 from worker.deciding.decide import decide
 from worker.deciding.grant import NO_TENANT, UNKNOWN_APP, UNKNOWN_CALLER, is_against
 from worker.deciding.judge import LATE_MS
-from worker.deciding.verdict import REQUEST
+from worker.ledger.decided import REQUEST
 from worker.ledger.port import CardKey, CardRow, ClaimKey, FaceRow, Known, Write
 
 OTHER = MessageId("om_2")

@@ -24,7 +24,7 @@ from worker.deciding.grant import UNKNOWN_APP
 from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck, Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
-from worker.deciding.verdict import ROUTING
+from worker.ledger.decided import ROUTING
 from worker.ledger.port import Known, Suspension
 
 DEADLINE_S = 0.05

@@ -163,6 +163,7 @@ def _effect(decided: Decided, planned: PlannedEffect) -> FoldedEffect:
         decided_at=decided.decided_at,
         effect=planned.effect,
         due=planned.due,
+        redriven_at=decided.decided_at if decided.redrive else None,
     )
 
 

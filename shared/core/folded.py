@@ -78,7 +78,7 @@ class FoldedEffect(Value, frozen=True, kw_only=True):
     Attributes:
         due: When it is tried next, where somebody said so: its decision, or its newest outcome (ms).
         begun_at: Since when a call may have been performed that nobody knows the end of (ms).
-        redriven_at: When it was last wanted again by hand (ms).
+        redriven_at: When it, or its input, was last wanted again by hand (ms).
         outcome: The newest.
     """
 

@@ -99,7 +99,9 @@ def _row(
 
 
 def _compared(columns: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in columns.items() if name not in _NOT_COMPARED}
+    """Return columns less those that are not told exactly; of when an effect was redriven, whether it was."""
+    told = {name: value for name, value in columns.items() if name not in _NOT_COMPARED}
+    return {**told, "redriven_at": told["redriven_at"] is not None} if "redriven_at" in told else told
 
 
 def differences(folded: Rows, ledger: Rows) -> list[Difference]:

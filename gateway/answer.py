@@ -20,12 +20,15 @@ Known weakness: a thread can be left waiting only while it lets others run. Code
 import asyncio
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import structlog
 
 from shared.app.app import App
+from shared.app.handler import Handler
+from shared.app.place import place_of
 from shared.core.errors import ConfigError, HandlerError
 from shared.core.events import CARD_ACTIONS, Answer, InteractionKind, InteractionReceived
 from shared.core.ids import MessageId
@@ -47,6 +50,9 @@ MAX_CUSTOM_BYTES: Final = 64 * 1024
 """What a custom body may have; the platform names no limit, but a record must hold it."""
 
 Reason = Literal["late", "failed", "busy"]
+
+_Asked = tuple[Handler, Callable[..., Any]]
+"""Whose code was asked last, and which function of it: a predicate, or what makes the answer."""
 
 log = structlog.get_logger("cardwire.gateway")
 
@@ -122,15 +128,23 @@ class Answers:
         finally:
             question.is_given_up = not question.answered.done()
         if not question.answered.done():
-            return self._default(received, "late")
+            return self._default(received, "late", asked=question.asked)
         match question.answered.result():
             case Answer() as answer:
-                unfit = _unfit(answer)
-                return answer if unfit is None else self._default(received, "failed", HandlerError(unfit))
+                if (unfit := _unfit(answer)) is None:
+                    return answer
+                return self._default(received, "failed", HandlerError(unfit), asked=question.asked)
             case error:
-                return self._default(received, "failed", error)
+                return self._default(received, "failed", error, asked=question.asked)
 
-    def _default(self, received: InteractionReceived, reason: Reason, error: BaseException | None = None) -> Answer:
+    def _default(
+        self,
+        received: InteractionReceived,
+        reason: Reason,
+        error: BaseException | None = None,
+        *,
+        asked: _Asked | None = None,
+    ) -> Answer:
         self._metrics.count(ANSWERS_DEFAULTED, reason)
         log.warning(
             "answer_defaulted",
@@ -138,6 +152,7 @@ class Answers:
             app_id=received.app_id,
             event_id=received.event_id,
             open_message_id=received.message_id,
+            **({} if asked is None else {"handler": asked[0].name, "at": place_of(asked[1], _cause(error))}),
             **({} if error is None else {"error": _named(error)}),
         )
         return Answer()
@@ -146,6 +161,11 @@ class Answers:
 def _named(error: BaseException) -> str:
     # What user code raised may say what a person typed; our own error says whose code it was, and no more.
     return str(error) if isinstance(error, HandlerError) else type(error).__name__
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """Return what user code raised; our own error is about it."""
+    return error.__cause__ or error if isinstance(error, HandlerError) else error
 
 
 def _made_ready(app: App) -> dict[tuple[int, InteractionKind], bytes]:
@@ -176,6 +196,7 @@ class _Question:
     loop: asyncio.AbstractEventLoop
     answered: "asyncio.Future[Answer | BaseException]" = field(init=False)
     is_given_up: bool = False
+    asked: _Asked | None = None
 
     def __post_init__(self) -> None:
         self.answered = self.loop.create_future()
@@ -184,13 +205,16 @@ class _Question:
         """Run user code, in a thread."""
         found: Answer | BaseException
         try:
-            found = self.app.answer_for(self.received)
+            found = self.app.answer_for(self.received, asking=self._asking)
         except BaseException as error:  # noqa: BLE001 -- user code: one that calls exit() must not end a thread
             found = error
         try:
             self.loop.call_soon_threadsafe(self._settle, found)
         except RuntimeError:
             return  # The loop is closed: nobody waits any more.
+
+    def _asking(self, handler: Handler, function: Callable[..., Any]) -> None:
+        self.asked = handler, function
 
     def _settle(self, found: Answer | BaseException) -> None:
         if not self.answered.done():

@@ -8,7 +8,7 @@ Nothing here runs a handler (see `shared.app.decide`), reads a clock or does I/O
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import combinations
-from typing import Final, Literal, NoReturn, TypeVar, assert_never
+from typing import Any, Final, Literal, NoReturn, TypeVar, assert_never
 
 from shared.app.answering import AnswerFunction
 from shared.app.calls import ATTEMPTS, TIMEOUT_S, CallFunction, RegisteredCall, make_call
@@ -38,6 +38,9 @@ LINKS: Final = frozenset[InteractionKind]({"link_preview"})
 
 NO_ANSWER: Final = Answer()
 """Nothing is shown."""
+
+Asking = Callable[[Handler, Callable[..., Any]], None]
+"""Told whose code is run next, and which function of theirs: the answer's, or a predicate."""
 
 
 class PredicateFailed(HandlerError):
@@ -308,9 +311,13 @@ class App:
             case _ as unreachable:
                 assert_never(unreachable)
 
-    def answer_for(self, received: InteractionReceived) -> Answer:
+    def answer_for(self, received: InteractionReceived, *, asking: Asking | None = None) -> Answer:
         """
         Return what to answer: what the handler declares, under its name, else the default. May run user code.
+
+        Args:
+            received: What is answered.
+            asking: Told whose code is run, before it is.
 
         Raises:
             PredicateFailed: A predicate raised.
@@ -319,8 +326,13 @@ class App:
         if received.kind == "event":
             return NO_ANSWER
         seen = Interaction(received)
-        handler = self._link_handler(received) if received.kind == "link_preview" else self._click_handler(seen)
-        return NO_ANSWER if handler is None else handler.answer_to(seen)
+        is_link = received.kind == "link_preview"
+        handler = self._link_handler(received) if is_link else self._click_handler(seen, asking)
+        if handler is None:
+            return NO_ANSWER
+        if asking is not None and callable(handler.answer):
+            asking(handler, handler.answer)
+        return handler.answer_to(seen)
 
     def ready_answer(self, received: InteractionReceived) -> Answer | None:
         """Return what to answer where no user code has to be asked; ``None`` where it has, see `answer_for`."""
@@ -418,9 +430,11 @@ class App:
                 return None if rule.predicate is not None else _ready(handler)
         return NO_ANSWER
 
-    def _click_handler(self, click: Interaction) -> Handler | None:
+    def _click_handler(self, click: Interaction, asking: Asking | None = None) -> Handler | None:
         action = action_of(click, self.action_key)
         for rule, handler in self._clicks:
+            if asking is not None and rule.predicate is not None:
+                asking(handler, rule.predicate)
             try:
                 if rule.matches(click, action):
                     return handler

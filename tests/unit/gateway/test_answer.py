@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NoReturn
 
 import pytest
+import structlog.testing
 
 from gateway.answer import CAP_S, MAX_WAITING, THREADS, Answers
 from gateway.append import BUDGET_S
@@ -41,7 +42,7 @@ class World:
         self.made: list[Answers] = []
         self.app = App()
 
-        @self.app.on_action(self._is_meant, tag="button", answer=SEEN.toast, handler_name="seen")
+        @self.app.on_action(self.is_meant, tag="button", answer=SEEN.toast, handler_name="seen")
         def seen(click: Interaction, card: Card | None) -> None:
             """Handle a click."""
 
@@ -58,7 +59,8 @@ class World:
         """Return how often there was no toast for a reason."""
         return self.metrics.value(ANSWERS_DEFAULTED, reason)
 
-    def _is_meant(self, click: Interaction) -> bool:
+    def is_meant(self, click: Interaction) -> bool:
+        """Say yes, sooner or later."""
         self.asked[click.event_id] = threading.current_thread()
         if click.event_id.startswith("hang"):
             self.go_on.wait(LONG_S)
@@ -327,6 +329,41 @@ async def test_what_cannot_be_answered_is_counted_and_answered_with_nothing(
     assert Answer() == await _choose(world.answers(app=_answering(function)), click())
     assert 1 == world.defaulted("failed")
     assert told in capsys.readouterr().out
+
+
+def _line_of(function: Callable[..., Any], nth: int = 0) -> str:
+    """Return where a function stands, or its nth line."""
+    return f"{__file__}:{function.__code__.co_firstlineno + nth}"
+
+
+async def test_the_line_of_a_replaced_answer_says_where_to_mend_it(world: World) -> None:
+    """The handler, file and line: of what raised, else of the function that was asked; where nobody was, neither."""
+
+    def raises(click: Interaction) -> Toast:
+        texts = {"a": "A"}
+        return Toast.info(texts[click.event_id])
+
+    def unfit(click: Interaction) -> CardAnswer:
+        return CardAnswer({"n": "x" * 40_000 + click.event_id})
+
+    def hangs(click: Interaction) -> None:
+        world.go_on.wait(LONG_S)
+        assert click.event_id
+
+    asked = world.answers()
+    with structlog.testing.capture_logs() as lines:
+        for function, left_s in ((raises, LONG_S), (unfit, LONG_S), (hangs, SHORT_S)):
+            await _choose(world.answers(app=_answering(function)), click(), left_s)
+        await _choose(asked, click("hang"), SHORT_S)
+        await _all_hang(world, asked)
+        await _choose(asked, _other("e1"))
+    assert [
+        ("failed", "made", _line_of(raises, 2)),
+        ("failed", "made", _line_of(unfit)),
+        ("late", "made", _line_of(hangs)),
+        *[("late", "seen", _line_of(World.is_meant))] * THREADS,
+        ("busy", None, None),
+    ] == [(line["reason"], line.get("handler"), line.get("at")) for line in lines]
 
 
 async def test_a_link_is_answered_by_its_rule(world: World) -> None:

@@ -1,6 +1,6 @@
 """A pump takes what is due: targets for a bounded time, and what it must know to choose the next call."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, Integer, String, and_, bindparam, func, select, update
@@ -25,7 +25,7 @@ from worker.ledger.port import (
 from worker.ledger.reads import FACE_COLUMNS, face
 from worker.ledger.sql import Given, keys
 from worker.ledger.tables import PENDING, Key, effects, faces, targets
-from worker.ledger.targets import Looking, Releasing, unchanged
+from worker.ledger.targets import Looking, Releasing, Resuming, unchanged
 from worker.ledger.tokens import Tokens
 
 HEADS: Final = 2_000
@@ -64,7 +64,7 @@ class Leases:
         stepped = stepped.values(sequence=func.coalesce(faces.c.sequence, 0) + 1)
         self._step = stepped.returning(faces.c.app_id, faces.c.message_id, faces.c.sequence)
         self._tokens = Tokens(database)
-        self._releasing = Releasing(database)
+        self._releasing, self._resuming = Releasing(database), Resuming(database)
         self._looking = Looking(database)
 
     @in_transaction
@@ -87,6 +87,10 @@ class Leases:
     def prolong(self, connection: Connection, owner: str, key: TargetKey, leased_at: EpochMs, *, ttl_ms: int) -> bool:
         parameters = {"of": key.app_id, "which": key.target, "by": owner, "since": leased_at, "ttl_ms": ttl_ms}
         return connection.execute(self._prolong, parameters).first() is not None
+
+    @in_transaction
+    def resume(self, connection: Connection, wanted: Collection[TargetKey]) -> None:
+        self._resuming.run(connection, wanted)
 
     @in_snapshot
     def payloads(self, connection: Connection, wanted: Iterable[EffectKey]) -> Mapping[EffectKey, bytes]:

@@ -175,6 +175,9 @@ class Ledger(Protocol):
     async def prolong(self, owner: str, key: TargetKey, leased_at: EpochMs, *, ttl_ms: int) -> bool:
         """Keep a lease for so long from now; False if it was lost, and somebody else may have the target."""
 
+    async def resume(self, keys: Collection[TargetKey]) -> None:
+        """Make targets due that were put off (``pace_ms``) and are nobody's; one that is being locked is skipped."""
+
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         """Return the effects' JSON."""
 

@@ -80,6 +80,9 @@ class SqlLedger:
     async def prolong(self, owner: str, key: TargetKey, leased_at: EpochMs, *, ttl_ms: int) -> bool:
         return await self._leases.prolong(owner, key, leased_at, ttl_ms=ttl_ms)
 
+    async def resume(self, keys: Collection[TargetKey]) -> None:
+        await self._leases.resume(keys)
+
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         return await self._leases.payloads(keys)
 

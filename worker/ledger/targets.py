@@ -35,6 +35,28 @@ class Waking:
         self._given.execute(connection, self._wake, [(*key, at) for key, at in sorted(due.items())])
 
 
+class Resuming:
+    """Makes targets due that were put off, and that nobody holds."""
+
+    def __init__(self, database: Database) -> None:
+        self._given = keys(database.dialect, app_id=Key, target=Key)
+        row = self._given.table.c
+        held = (
+            select(targets.c.app_id, targets.c.target)
+            .join(self._given.table, and_(targets.c.app_id == row.app_id, targets.c.target == row.target))
+            .where(targets.c.until <= database.now)
+            .with_for_update(of=targets, skip_locked=True)
+            .subquery("held")
+        )
+        here = and_(targets.c.app_id == held.c.app_id, targets.c.target == held.c.target)
+        resumed = update(targets).where(here, targets.c.due > database.now)
+        self._resume = resumed.values(due=database.now, paced_until=_ZERO)
+
+    def run(self, connection: Connection, wanted: Collection[TargetKey]) -> None:
+        """Make them due. They are not waited for, so their order does not matter."""
+        self._given.execute(connection, self._resume, sorted(wanted))
+
+
 class Making:
     """Makes targets that nothing waits for yet, where there are none."""
 

@@ -10,6 +10,7 @@ and the process starts afresh.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -29,12 +30,13 @@ from worker.performing.prepare import Errand
 from worker.performing.retry import HORIZON_MS, back_off_ms
 from worker.performing.returning import brought
 from worker.performing.turn import Result
+from worker.performing.waiting import Waiting
 
 CALLS: Final = 64
 """How many functions may be under way at once."""
 
-FULL_MS: Final = 500
-"""How long to wait for room, before it is looked for again."""
+HANG_MS: Final = 500
+"""How long to wait where too many hang: the process is about to start afresh."""
 
 FINISH_S: Final = 5.0
 """How long calls under way may take to end when the worker stops; the others are made again."""
@@ -68,16 +70,20 @@ class Errands:
         self._finish_s = finish_s
         self._meter = meter
         self._under_way: set[asyncio.Task[None]] = set()
+        self._waiting = Waiting(CALLS)
+        self._calling_up: asyncio.Task[None] | None = None
         meter.under_way("own", self._under_way)
         meter.stuck_calls(lambda: runner.stuck)
 
     def start(self, errand: Errand, now: EpochMs) -> Result | None:
         """Begin a call; without room, or where too many hang, return the turn as it is put off, and unchanged."""
         if self.too_many() is not None:
-            return errand.turn.settled(now, pace_ms=FULL_MS)
+            return errand.turn.settled(now, pace_ms=HANG_MS)
+        key = errand.turn.leased.key
         if len(self._under_way) >= CALLS:
             self._meter.put_off("calls_full")
-            return errand.turn.settled(now, pace_ms=FULL_MS)
+            return errand.turn.settled(now, pace_ms=self._waiting.join(key))
+        self._waiting.leave(key)
         task = asyncio.create_task(self._run(errand))
         self._under_way.add(task)
         task.add_done_callback(self._finished)
@@ -91,7 +97,7 @@ class Errands:
         """Wait for what is under way, for a while, and give up the rest: it is called again, with the same keys."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._finish_s)
-        left = list(self._under_way)
+        left = [*self._under_way, *([] if self._calling_up is None else [self._calling_up])]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -175,8 +181,15 @@ class Errands:
         if not task.cancelled() and (error := task.exception()) is not None:
             # A bug: the lease ends and the function is called again.
             log.error("call_broke", error=type(error).__name__, exc_info=error)
-        if len(self._under_way) == CALLS - 1:
-            self._alarm.at(self._alarm.ledger_now())
+        if self._waiting and (self._calling_up is None or self._calling_up.done()):
+            self._calling_up = asyncio.create_task(self._call_up())
+
+    async def _call_up(self) -> None:
+        """Have those come whose turn it is; if the ledger is away, they come by themselves, later."""
+        with suppress(LedgerUnavailable):
+            while keys := self._waiting.call_up(len(self._under_way), self._clock.monotonic()):
+                await self._ledger.resume(keys)
+                self._alarm.at(self._alarm.ledger_now())
 
 
 def _tried(errand: Errand) -> int:

@@ -9,6 +9,7 @@ from tests.contract.ledger.words import (
     APP,
     CARD,
     ON_CARD,
+    TTL_MS,
     Decider,
     applied,
     effect,
@@ -67,6 +68,18 @@ async def test_pacing_outlasts_a_wake_up(ledger: SqlLedger, clock: ManualClock) 
     assert clock.now() + 100 == await ledger.next_due()
     clock.advance(0.1)
     assert ["e2"] == [head.event_id for head in (await only(ledger)).heads]
+
+
+async def test_what_was_put_off_is_due_again_when_it_is_called_up(ledger: SqlLedger, clock: ManualClock) -> None:
+    """But not what somebody holds, or what nothing waits for."""
+    decider = Decider(ledger)
+    for number in range(3):
+        await decider.decide(f"e{number}", effect(f"e{number}", target=f"call:e{number}/1"))
+    put_off, held, over = (await lease(ledger)).targets
+    await settle(ledger, settling(put_off, called=False, pace_ms=30_000), performed(over))
+    await ledger.resume([put_off.key, held.key, over.key])
+    assert [put_off.key] == [one.key for one in (await lease(ledger)).targets]
+    assert clock.now() + TTL_MS == await ledger.next_due()
 
 
 async def test_what_is_known_of_a_card_is_kept(ledger: SqlLedger) -> None:

@@ -45,11 +45,20 @@ class Leases:
         self.is_away = False
         self.is_ours = True
         self.asked = 0
+        self.resumed: list[TargetKey] = []
+        self.asked_to_resume = 0
 
     async def lease(self, owner: str, *, limit: int, ttl_ms: int) -> Lease:
         """Lease nothing."""
         self.asked += 1
         return Lease(now=NOW, targets=[], next_due=None)
+
+    async def resume(self, keys: Sequence[TargetKey]) -> None:
+        """Note them."""
+        self.asked_to_resume += 1
+        if self.is_away:
+            raise LedgerUnavailable("away")
+        self.resumed += keys
 
     async def payloads(self, keys: Sequence[EffectKey]) -> Mapping[EffectKey, bytes]:
         """Return none: nothing is leased."""
@@ -130,7 +139,7 @@ async def soon(condition: Callable[[], bool]) -> None:
 def errand(name: str = "publish", **changes: Any) -> Errand:
     """Return a call that is leased."""
     given: dict[str, Any] = {"index": 1, "kind": "Call", "target": TARGET, "coalesce": None, **changes}
-    leased = Leased(key=TargetKey(APP, TARGET), leased_at=NOW, heads=[head(**given)])
+    leased = Leased(key=TargetKey(APP, given["target"]), leased_at=NOW, heads=[head(**given)])
     turn = Turn(leased=leased, choice=choose(leased, NOW), topics=Topics())
     effect = Call(name, "[1]", origin=Origin(event_id=EventId("e0")))
     return Errand(turn=turn, head=leased.heads[0], effect=effect)
@@ -216,19 +225,37 @@ async def test_a_function_of_another_version_is_waited_for_a_day(
     assert int(status == "failed") == len(told(result))
 
 
-async def test_without_room_a_call_is_put_off() -> None:
+async def test_without_room_a_call_is_put_off_and_called_up_when_there_is_some() -> None:
     """Calls take no room from the platform's, and have a bound of their own."""
     desk = Desk()
     for _ in range(CALLS):
         assert desk.errands.start(errand(), NOW) is None
-    put_off = desk.errands.start(errand(), NOW)
+    put_off = desk.errands.start(errand(target=Target("call:late/1")), NOW)
     assert put_off is not None
     assert (500, []) == (put_off.settlement.pace_ms, list(put_off.settlement.changes))
+    assert [] == desk.leases.resumed
     metrics = desk.meter.metrics
     assert (1, CALLS) == (metrics.value(PUT_OFF, "calls_full"), metrics.value(CALLS_UNDER_WAY, "own"))
     desk.runner.came.set_result(Came(value=JsonText("null")))
     await soon(lambda: len(desk.put) == CALLS)
     await soon(lambda: metrics.value(CALLS_UNDER_WAY, "own") == 0)
+    await soon(lambda: desk.leases.asked_to_resume == 1)
+    assert [TargetKey(APP, Target("call:late/1"))] == desk.leases.resumed
+
+
+async def test_calls_that_were_called_up_while_the_ledger_is_away_come_by_themselves() -> None:
+    """They were put off for a time, which ends; nothing breaks."""
+    desk = Desk()
+    for number in range(CALLS + 1):
+        desk.errands.start(errand(target=Target(f"call:e{number}/1")), NOW)
+    desk.leases.is_away = True
+    desk.runner.came.set_result(Came(value=JsonText("null")))
+    await soon(lambda: len(desk.put) == CALLS)
+    await soon(lambda: desk.leases.asked_to_resume == 1)
+    assert [] == desk.leases.resumed
+    desk.leases.is_away = False
+    assert desk.errands.start(errand(target=Target(f"call:e{CALLS}/1")), NOW) is None
+    await desk.errands.finish()
 
 
 @pytest.mark.parametrize(("attempts", "status"), [(0, "pending"), (1, "failed")])

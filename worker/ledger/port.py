@@ -11,6 +11,7 @@ none open while the platform or user code is called:
           changes its effects; what a late one reports is dropped, and the newest state is sent again.
 *reserve* tokens of a rate limit, in a transaction of its own.
 *relay*   outbox rows are read, appended to the log, then deleted: at least once, in order.
+*sweep*   what is old is deleted, some rows at a time.
 
 Rows have one writer: `CardRow` belongs to write, `FaceRow` to settle. Lock order everywhere: positions, claims,
 cards, targets, effects, tokens, faces, outbox; a pump locks its targets first and looks for remaining work in a second
@@ -20,7 +21,7 @@ All times are the ledger's clock (ms): the database's in production, so that wor
 JSON is stored as bytes: PostgreSQL refuses NUL in text and jsonb.
 
 The values have files of their own, by the stage that uses them, and all of their names are here, too:
-`worker/ledger/decided.py` and `worker/ledger/leased.py`.
+`worker/ledger/decided.py`, `worker/ledger/leased.py` and `worker/ledger/kept.py`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -49,6 +50,7 @@ from worker.ledger.decided import (
     Wanted,
     Write,
 )
+from worker.ledger.kept import Aged, Sweep, Swept
 from worker.ledger.leased import (
     Applied,
     Beginning,
@@ -71,6 +73,7 @@ from worker.ledger.leased import (
 )
 
 __all__ = [
+    "Aged",
     "AppTicket",
     "Applied",
     "Beginning",
@@ -104,6 +107,8 @@ __all__ = [
     "Settled",
     "Settlement",
     "Suspension",
+    "Sweep",
+    "Swept",
     "TargetKey",
     "Token",
     "TokenKey",
@@ -235,6 +240,19 @@ class Ledger(Protocol):
 
     async def outbox_depth(self) -> int:
         """Return how many outbox rows wait."""
+
+    # retention
+
+    async def sweep(self, sweep: Sweep) -> Swept:
+        """
+        Delete some of what is old, in one short transaction, and return what went and where to go on.
+
+        Whatever is in use is passed over: a claim whose input has a pending effect or is a dead letter, a card that
+        anybody did something about since, a target with work. After a crash the next sweep finds what is left.
+        """
+
+    async def aged(self) -> Aged:
+        """Return how old the oldest rows are."""
 
     # life
 

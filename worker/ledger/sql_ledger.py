@@ -13,6 +13,7 @@ from worker.ledger.engine import Database
 from worker.ledger.failures import FailedEffect, FailedInput, Failures
 from worker.ledger.histories import Histories
 from worker.ledger.history import CLICKS, CardHistory
+from worker.ledger.kept import Aged, Sweep, Swept
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
 from worker.ledger.port import (
@@ -38,6 +39,7 @@ from worker.ledger.pulse import Pulses
 from worker.ledger.reads import Reads
 from worker.ledger.roles import Roles
 from worker.ledger.settlements import Settlements
+from worker.ledger.sweeps import Sweeps
 from worker.ledger.tokens import Tokens
 from worker.ledger.writes import Writes
 
@@ -55,6 +57,7 @@ class SqlLedger:
         self._budgets = Budgets(database)
         self._outbox = Outbox(database)
         self._roles = Roles(database)
+        self._sweeps = Sweeps(database)
         self._pulses = Pulses(database)
         self._failures = Failures(database)
         self._histories = Histories(database)
@@ -124,6 +127,12 @@ class SqlLedger:
 
     async def outbox_depth(self) -> int:
         return await self._outbox.depth()
+
+    async def sweep(self, sweep: Sweep) -> Swept:
+        return await self._sweeps.sweep(sweep)
+
+    async def aged(self) -> Aged:
+        return await self._sweeps.aged()
 
     async def check(self) -> None:
         """Reach the database and compare its schema; a SQLite file is made or upgraded. See the port."""

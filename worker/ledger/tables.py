@@ -71,6 +71,8 @@ claims: Final = Table(
 
 _ABOUT: Final = claims.c.message_id.is_not(None)
 Index("claims_about", claims.c.app_id, claims.c.message_id, postgresql_where=_ABOUT, sqlite_where=_ABOUT)
+# By time alone: a batch's claims share theirs, which PostgreSQL then stores once.
+Index("claims_claimed", claims.c.claimed_at)
 
 cards: Final = Table(
     "cards",
@@ -101,6 +103,8 @@ faces: Final = Table(
     Column("expired", Boolean),
     Column("successor", Key),
 )
+SENT: Final = faces.c.sent_at.is_not(None)
+Index("faces_sent", faces.c.sent_at, postgresql_where=SENT, sqlite_where=SENT)
 
 effects: Final = Table(
     "effects",
@@ -195,6 +199,8 @@ Index(
 HELD: Final = targets.c.until > literal_column("0", BigInteger())
 """Written out, as `PENDING`."""
 Index("targets_leased", targets.c.until, postgresql_where=HELD, sqlite_where=HELD)
+IDLE: Final = targets.c.due.is_(None)
+Index("targets_idle", targets.c.leased_at, postgresql_where=IDLE, sqlite_where=IDLE)
 
 budgets: Final = Table(
     "budgets",
@@ -245,6 +251,7 @@ dead_letters: Final = Table(
     Column("offset", BigInteger, nullable=False, server_default="0"),
     Column("parks", Boolean, nullable=False, server_default=false()),
 )
+Index("dead_letters_died", dead_letters.c.died_at)
 PARKS: Final = literal_column("parks", Boolean())
 """Written out, as `PENDING`."""
 Index(

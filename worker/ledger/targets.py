@@ -58,13 +58,18 @@ class Resuming:
 
 
 class Making:
-    """Makes targets that nothing waits for yet, where there are none."""
+    """
+    Makes targets that nothing waits for yet, where there are none.
+
+    Each is as good as used just now, also one that is there: what is about to be used must not go for its age.
+    """
 
     def __init__(self, database: Database) -> None:
         self._given = keys(database.dialect, app_id=Key, target=Key)
-        self._make = insert_given(
-            database.dialect, targets, self._given, ["app_id", "target"], **_NOBODY
-        ).on_conflict_do_nothing()
+        new = {**_NOBODY, "leased_at": database.now, "paced_until": database.now}
+        insert = insert_given(database.dialect, targets, self._given, ["app_id", "target"], **new)
+        paced = greatest(targets.c.paced_until, insert.excluded.paced_until)
+        self._make = insert.on_conflict_do_update(index_elements=["app_id", "target"], set_={"paced_until": paced})
 
     def run(self, connection: Connection, wanted: Collection[TargetKey]) -> None:
         """Make targets, in key order."""

@@ -41,13 +41,12 @@ def _fill(connection: Connection, now: int) -> None:
         )  # fmt: skip
         connection.execute(insert(cards), [{**card[n], "version": 1} for n in some])
         connection.execute(insert(faces), [{**card[n], "sent_at": at(n)} for n in some])
+        performed = {"audience": "*", "eligibility": "at_once", "status": "succeeded", "k": 1, "attempts": 1, "due": 1}
+        times = {"occurred_at": 1, "received_at": 1, "decided_at": 1}
+        what = {"index": 1, "tenant_key": "t", "kind": "UpdateCard", "payload": b"{}", **performed, **times}
         connection.execute(
-            insert(effects),
-            [{**key[n], **card[n], "index": 1, "tenant_key": "t", "kind": "UpdateCard",
-              "target": f"message:om_{n:030x}", "audience": "*", "coalesce": "card", "eligibility": "at_once", "order": n, "occurred_at": 1,
-              "received_at": 1, "decided_at": at(n), "status": "succeeded", "k": 1, "attempts": 1, "due": 1,
-              "payload": b"{}"} for n in some],
-        )  # fmt: skip
+            insert(effects), [{**key[n], **card[n], "target": f"message:om_{n:030x}", "order": n, **what} for n in some]
+        )
         connection.execute(
             insert(targets),
             [{"app_id": "cli_a", "target": f"message:om_{n:030x}", "owner": "", "until": 0, "leased_at": at(n),

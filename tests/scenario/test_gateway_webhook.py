@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.accept import Gate
 from gateway.admission import MAX_BODY, Admission
-from gateway.answer import Answers
+from gateway.answer import THREADS, Answers
 from gateway.app import serve
 from gateway.append import Appender
 from gateway.apps import SHORT_PATHS
@@ -319,6 +319,26 @@ class TestPredicates:
                     assert 82 == len(await _until_events(log, 82))
         finally:
             go_on.set()
+
+    async def test_the_threads_that_answer_end_with_their_gateway(self, log: TestableLog) -> None:
+        """Whether it was stopped, or could not start."""
+        asking = App()
+        asking.on_action("follow_up", answer=lambda _: Toast.info("made"))(follow_up)
+        settings, clock = GatewaySettings.load(ENV), ManualClock(NOW)
+        others = set(threading.enumerate())
+
+        async def answer(number: int) -> bool:
+            threads = set(threading.enumerate()) - others
+            return number == sum(thread.name == "cardwire-answers" for thread in threads)
+
+        async with serve(settings, asking, event_log=log, clock=clock) as gateway:
+            assert await answer(THREADS)
+            taken = GatewaySettings.load({**ENV, "CARDWIRE_PORT": gateway.url.rpartition(":")[2]})
+            with pytest.raises(ConfigError, match="CARDWIRE_PORT"):
+                async with serve(taken, asking, event_log=log, clock=clock):
+                    """Never run."""
+            await _until(lambda: answer(THREADS))
+        await _until(lambda: answer(0))
 
 
 class TestBodies:

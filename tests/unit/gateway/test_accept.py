@@ -102,6 +102,12 @@ class World:
         """Return a request as a front end makes it."""
         return Arrival(body=wire.body, headers=headers_of(wire), started=self.clock.monotonic())
 
+    async def close(self) -> None:
+        """Let go of what belongs to it."""
+        self.log.error = None
+        await self.appender.close()
+        self.answers.close()
+
     async def records(self, topic: str = TOPICS.interactions) -> list[Record]:
         """Return what is in the log, once all marks are."""
         await self.appender.close()
@@ -122,8 +128,7 @@ async def world() -> AsyncIterator[World]:
     """Yield a gate with an Encrypt Key that lets both styles in."""
     world = World(BOTH_STYLES)
     yield world
-    world.log.error = None
-    await world.appender.close()
+    await world.close()
 
 
 @pytest.fixture
@@ -134,7 +139,7 @@ async def token_only() -> AsyncIterator[World]:
         keep_callback=False,
     )
     yield world
-    await world.appender.close()
+    await world.close()
 
 
 def _toast(reply: Reply) -> dict[str, Any]:
@@ -289,6 +294,7 @@ class TestNotRecorded:
         reply = await world.send(signed(encrypted(click())))
         assert (200, "error", "not_recorded") == (reply.status, _toast(reply)["type"], reply.outcome)
         assert [] == await world.records()
+        await world.close()
 
 
 class TestParked:

@@ -1,5 +1,13 @@
-"""What comes back to be decided: a call's result, a reminder, an input that failed."""
+"""
+What comes back to be decided: a call's result, a reminder, an input that failed.
 
+What comes back may have something done again, and that comes back, too: a reminder that sets itself anew each day does
+so for months. Its id tells the whole way from the interaction with which it began, until that way is long; then it
+tells a digest of it: `CHAIN_CHARS` bounds what an id is longer than its origin's.
+"""
+
+import base64
+import hashlib
 import re
 from typing import Final
 
@@ -9,12 +17,19 @@ from shared.core.ids import AppId, ChatId, EventId, MessageId, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.people import Operator
 
-_CAME_BACK: Final = re.compile(r"(?:/\d+/(?:returned|fired))+\Z")
+CHAIN_CHARS: Final = 128
+"""
+Sixteen reminders in a row. Ids are keys of the ledger, where PostgreSQL allows 2,700 bytes, and stand in every record
+and every line.
+"""
+
+_CAME_BACK: Final = re.compile(r"(?:/~[a-z2-7]{26})?(?:/\d+/(?:returned|fired))+\Z")
+"""A digest of the way so far, if that was long, and what came since."""
 
 
 def returned_event_id(event_id: EventId, index: int) -> EventId:
     """Return the identity of what an effect brought back: once, however often it is done."""
-    return EventId(f"{event_id}/{index}/returned")
+    return _after(event_id, f"/{index}/returned")
 
 
 class CallReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -22,7 +37,8 @@ class CallReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     A call came back, or was given up: the user's own function, or a question to the platform.
 
     Attributes:
-        event_id: ``<event>/<index>/returned``: of the decision that asked, and which of its effects.
+        event_id: ``<event>/<index>/returned``: of the decision that asked, and which of its effects; where the event
+            came back itself, time and again, a digest stands for the way of it: ``<origin>/~<digest>/…``.
         origin: The interaction, or the request, with which it began.
         message_id: The card of that interaction; `chat_id` its chat, `operator` whose it was.
         clicked_at: When that interaction was decided (ms, ledger's clock), if it was a click: its answer may have been
@@ -59,7 +75,15 @@ def origin_of(event_id: EventId) -> EventId:
 
 def fired_event_id(event_id: EventId, index: int) -> EventId:
     """Return the identity of a reminder that came."""
-    return EventId(f"{event_id}/{index}/fired")
+    return _after(event_id, f"/{index}/fired")
+
+
+def _after(event_id: EventId, step: str) -> EventId:
+    origin = origin_of(event_id)
+    if len(event_id) + len(step) - len(origin) <= CHAIN_CHARS:
+        return EventId(f"{event_id}{step}")
+    digest = hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).digest()
+    return EventId(f"{origin}/~{base64.b32encode(digest[:16]).decode().rstrip('=').lower()}{step}")
 
 
 class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,7 +91,8 @@ class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A reminder came.
 
     Attributes:
-        event_id: ``<event>/<index>/fired``: of the decision that asked for it, and which of its effects.
+        event_id: ``<event>/<index>/fired``: of the decision that asked for it, and which of its effects; with a digest
+            as in `CallReturned`.
         origin: The interaction, or the request, with which it began.
         message_id: The card of that interaction; `chat_id` its chat, `operator` whose it was.
         clicked_at: When that interaction was decided (ms, ledger's clock), if it was a click: its answer may have been

@@ -96,19 +96,28 @@ class OldEvents:
     def _alone(
         self, connection: Connection, about: Mapping[ClaimKey, Any], asked: Mapping[str, Any]
     ) -> Mapping[CardKey, int]:
-        """Lock the cards that only these inputs are about, and return how many of them are."""
+        """
+        Lock the cards that only these inputs are about, and return how many of them are.
+
+        Counted again under the lock: who decided a click on one meanwhile has committed then, or finds it gone and
+        writes it anew.
+        """
         here = Counter(CardKey(event.app_id, card) for event, card in about.items() if card is not None)
-        wanted = sorted(here)
-        since = {"since": asked["since"], "after_0": asked["after_0"], "after_1": asked["after_1"]}
-        counted = (
-            connection.execute(self._about, {**self._cards.parameters(wanted), **since, "most": len(about) + 1})
-            if wanted
-            else ()
-        )
-        alone = {CardKey(row.app_id, row.message_id): row.number for row in counted}
-        alone = {card: number for card, number in alone.items() if number == here[card]}
+        alone = self._only(connection, here, asked)
         self._cards.fetch(connection, self._lock_cards, sorted(alone))
-        return alone
+        return self._only(connection, alone, asked)
+
+    def _only(
+        self, connection: Connection, here: Mapping[CardKey, int], asked: Mapping[str, Any]
+    ) -> Mapping[CardKey, int]:
+        """Return the cards that so many claims are about, and no others."""
+        if not here:
+            return {}
+        place = {name: asked[name] for name in ("since", "after_0", "after_1")}
+        most = {"most": max(here.values()) + 1}
+        found = connection.execute(self._about, {**self._cards.parameters(sorted(here)), **place, **most})
+        counted = {CardKey(row.app_id, row.message_id): int(row.number) for row in found}
+        return {card: number for card, number in here.items() if counted[card] == number}
 
     def _finished(
         self, connection: Connection, events: Sequence[ClaimKey], sweep: Sweep

@@ -342,7 +342,7 @@ async def test_deciding_and_sweeping_the_same_cards_at_once_do_not_hinder_each_o
                 effects=[effect(f"new{n:02}", target=target)],
             )
             # A target that the sweep holds at this moment is skipped, and taken when somebody looks again.
-            while not (leased := await lease(one)).targets:
+            while not (leased := await lease(one)).targets:  # noqa: ASYNC110  (there is no event to wait for)
                 await asyncio.sleep(0)
             await settle(one, *(performed(each) for each in leased.targets))
 

@@ -83,7 +83,8 @@ def _told_on(attempt: Attempt, reason: str, error: PlatformError | None) -> Sequ
     """Return what goes into the log when nothing more is tried: to whom it should come back, or a card instead."""
     job = attempt.job
     if error is not None and error.code == TOO_OLD:
-        return succession(job.effect, job.head, now=attempt.now, topics=job.turn.topics)
+        face = job.turn.leased.face
+        return succession(job.effect, job.head, face=face, now=attempt.now, topics=job.turn.topics)
     return handed_back(attempt, error=_in_words(reason, error))
 
 

@@ -167,7 +167,8 @@ def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: T
             is_refused = isinstance(ruling, Refuse)
             reason = ruling.reason if isinstance(ruling, Refuse) else "too_late_to_repeat"
             told = turn.tell(head, "refused" if is_refused else "unknown", now=now, reason=reason)
-            instead = succession(effect, head, now=now, topics=turn.topics) if reason == "expired" else ()
+            face, topics = turn.leased.face, turn.topics
+            instead = succession(effect, head, face=face, now=now, topics=topics) if reason == "expired" else ()
             return turn.settled(now, (head, told), records=instead)
         case _ as unreachable:
             assert_never(unreachable)

@@ -35,7 +35,7 @@ class UpdateCard(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
             at most, within 30 minutes of it. Cards of JSON 2.0 are everybody's.
         on_expired: What happens if the card is past its time, so that it can be updated no more: nothing (``skip``), or
             the new card is sent instead, as an answer to the old one (``reply``) or as a message of its own in the same
-            chat (``successor``), once for each card.
+            chat (``successor``), once for each card: later updates of the old card that say so update the new one.
     """
 
     card: JsonText

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from cardwire.cli.database import DatabaseSettings
+from cardwire.cli.ids import Of, expect
 from cardwire.cli.moments import Moment, What, card_facts, moments
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
@@ -53,9 +54,9 @@ def run_card(env: Mapping[str, str], message_id: str, *, app_id: str | None, las
         SchemaMismatch: It is not this program's.
     """
     only_our_lines()
-    _check("MESSAGE_ID", message_id, f"cardwire card {EXAMPLE}")
+    _check("MESSAGE_ID", message_id, "card", f"cardwire card {EXAMPLE}")
     if app_id is not None:
-        _check("--app", app_id, "--app cli_a1b2c3d4e5f60718")
+        _check("--app", app_id, "app", "--app cli_a1b2c3d4e5f60718")
     url = DatabaseSettings.load(with_files(env, Path.cwd())).ledger.reveal()
     _is_there(url)
     of = None if app_id is None else AppId(app_id)
@@ -70,9 +71,10 @@ def run_card(env: Mapping[str, str], message_id: str, *, app_id: str | None, las
         _print_json(history) if as_json else _print(history)
 
 
-def _check(what: str, given: str, example: str) -> None:
+def _check(what: str, given: str, of: Of, example: str) -> None:
     if not _ID.fullmatch(given):
         raise ConfigError(f"{what} is malformed: expected an id of the platform's, for example {example}")
+    expect(what, given, of, example=example)
 
 
 def _is_there(url: str) -> None:

@@ -20,7 +20,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cardwire.cli.letters import KINDS, Letter, Wish, facts, in_order, of_effect, of_input, of_record
+from cardwire.cli.ids import expect
+from cardwire.cli.letters import EXAMPLE, KINDS, Letter, Wish, facts, in_order, of_effect, of_input, of_record
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
 from cardwire.cli.terminal import console, plain, time_text
@@ -76,8 +77,10 @@ def show_letter(env: Mapping[str, str], letter_id: str, *, with_body: bool, as_j
     Print one dead letter.
 
     Raises:
+        ConfigError: It is an id of another kind.
         NoSuchLetter: It is none.
     """
+    expect("ID", letter_id, "event", example=EXAMPLE)
 
     async def look(place: "_Place") -> Sequence[tuple[Letter, Any]]:
         found = await place.letters(Wish(ids=[letter_id]))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, get_args
 
+from cardwire.cli.ids import expect
 from shared.core.codec import header
 from shared.core.errors import ConfigError
 from shared.core.ids import AppId, EventId, MessageId
@@ -26,6 +27,8 @@ from worker.ledger.failures import FailedEffect, FailedInput
 
 Kind = Literal["handler", "effect", "undecodable"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+EXAMPLE: Final = "cardwire dlq show f7984f25108f8137722bb63cee927e66"
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -174,9 +177,15 @@ def wish(
     Return which dead letters are meant, as options say it.
 
     Raises:
-        ConfigError: An option is malformed.
+        ConfigError: An option is malformed, or an id of another kind.
     """
     now = time.time_ns() // 1_000_000
+    for one in ids:
+        expect("ID", one, "event", example=EXAMPLE)
+    if card is not None:
+        expect("--card", card, "card", example="--card om_dc13264520392913993dd051dba21dcf")
+    if app is not None:
+        expect("--app", app, "app", example="--app cli_a1b2c3d4e5f60718")
     return Wish(
         ids=tuple(ids),
         since=time_of("--since", since, now),

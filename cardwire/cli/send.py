@@ -18,6 +18,7 @@ from typing import Final
 
 import typer
 
+from cardwire.cli.ids import expect
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
 from shared.app.valid import object_text
@@ -83,6 +84,7 @@ def send(
     only_our_lines()
     text = _card(card)
     _check("--to", to, _TO, "a chat, a person or an address", "--to oc_…")
+    expect("--to", to, "receiver", example="--to oc_…")
     known = request_id if request_id is not None else secrets.token_hex(8)
     _check("--request-id", known, _REQUEST_ID, "letters, digits, dots, colons, dashes", "--request-id invoice-1042")
     if tenant is not None:

@@ -116,6 +116,20 @@ async def test_an_id_that_is_none(given: tuple[str, ...], tmp_path: Path) -> Non
     assert "is malformed: expected an id of the platform's" in _line(await _card(tmp_path, *given), code=2)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("card", "ev1"), "MESSAGE_ID is an id of another kind: expected a card's"),
+        (("card", "om_1", "--app", "oc_1"), "--app is a chat's id: expected an app's"),
+        (("dlq", "show", "om_1"), "ID is a card's id: expected an event's"),
+    ],
+)
+def test_an_id_of_another_kind(given: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    """Told before anything is opened."""
+    assert told in _line(run(*given, env={}, cwd=tmp_path), code=2)
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_a_ledger_that_is_not_there(tmp_path: Path) -> None:
     """None is made by looking for one: neither the one that is named, nor that of `cardwire run`."""
     assert "where no file is" in _line(run("card", "om_1", env={}, cwd=tmp_path), code=2)

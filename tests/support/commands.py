@@ -53,7 +53,13 @@ def _inherited(*names: str) -> dict[str, str]:
 def run(*arguments: str, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [*COMMAND, *arguments], env=dict(env), cwd=cwd, check=False, capture_output=True, text=True, timeout=PATIENCE_S
+        [*COMMAND, *arguments],
+        env={**_inherited("PYTHONPATH"), **env},
+        cwd=cwd,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
@@ -12,7 +12,7 @@ FAILURES: Final = (KafkaError, OSError, TimeoutError, asyncio.CancelledError)
 """What it lets out. It uses cancellation for itself, too: https://github.com/aio-libs/aiokafka/issues/647."""
 
 
-async def end(task: "asyncio.Task[None] | None") -> None:
+async def end(task: "asyncio.Task[Any] | None") -> None:
     """Cancel until it ends: cancelled once, aiokafka's sender first waits for requests that nobody will answer."""
     while task is not None and not task.done():
         task.cancel()

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
+from aiokafka import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
@@ -194,12 +195,11 @@ class KafkaLog:
 
 async def _has_leaders(producing: Producing, topic: str) -> bool:
     """Ask the brokers whether every partition of a topic can be written."""
-    client = producing.client
-    cluster: ClusterMetadata = await client.fetch_all_metadata()
+    cluster: ClusterMetadata = await producing.ask(AIOKafkaClient.fetch_all_metadata)
     every = cluster.partitions_for_topic(topic)
     if not every:
         try:
-            await refuse_hidden(client, topic)
+            await producing.ask(lambda client: refuse_hidden(client, topic))
         except TopicAuthorizationFailedError as error:
             raise producing.not_allowed(topic) from error
         return False

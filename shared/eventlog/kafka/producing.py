@@ -16,10 +16,10 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaClient, TopicPartition
 from aiokafka.errors import (
@@ -41,6 +41,8 @@ from shared.eventlog.kafka.refusals import not_allowed, unavailable
 from shared.eventlog.partition import partition_of
 from shared.eventlog.port import NewRecord
 
+_T = TypeVar("_T")
+
 START_S: Final = 5.0
 BACKOFF_S: Final = RETRY_BACKOFF_MS / 1000
 NO_LEADER: Final = -1
@@ -58,7 +60,7 @@ class Producing:
     A connected client that appends.
 
     Attributes:
-        client: For questions beside.
+        client: For questions beside: see `ask`.
         failed: It gave up; every append raises, and nothing is left to do but `discard`.
     """
 
@@ -71,7 +73,7 @@ class Producing:
         self._given_up = given_up
         self._lanes: dict[Place, _Lane] = {}
         self._partitions: dict[str, int] = {}
-        self._requests: set[asyncio.Task[None]] = set()
+        self._requests: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def start(
@@ -118,6 +120,25 @@ class Producing:
         if records:
             await call.done
 
+    async def ask(self, question: Callable[[AIOKafkaClient], Coroutine[Any, Any, _T]]) -> _T:
+        """
+        Return what a question beside comes to.
+
+        It ends with the client: else aiokafka goes on connecting, and nobody closes what it has opened then.
+
+        Raises:
+            LogUnavailable: This client failed, perhaps meanwhile.
+        """
+        if not self.failed:
+            asking = asyncio.create_task(question(self.client))
+            self._requests.add(asking)
+            asking.add_done_callback(self._requests.discard)
+            try:
+                return await asking
+            except asyncio.CancelledError as error:
+                pass_cancellation(error)
+        raise LogUnavailable(f"Kafka at {self._bootstrap}: this client failed")
+
     def fail(self, error: BaseException) -> LogUnavailable:
         """Fail everything that waits, and return the error to raise."""
         reason = f"Kafka at {self._bootstrap} did not acknowledge: {error!r}"
@@ -135,7 +156,7 @@ class Producing:
     async def discard(self) -> None:
         """End the client without waiting for what is under way. Never raises; takes a second or so at most."""
         self.failed = True
-        for request in [*self._requests]:  # first, or one of them would connect once more
+        for request in [*self._requests]:  # first, or one of them would connect once more, or still
             await end(request)
         await close(self.client)
 

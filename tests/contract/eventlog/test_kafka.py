@@ -1,7 +1,9 @@
 """What only Kafka can do to a log, on a real broker."""
 
 import asyncio
+import gc
 import time
+import warnings
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -160,3 +162,28 @@ async def test_a_caller_that_gives_up_disturbs_nobody(cluster: KafkaBackend) -> 
     await beside
     await log.append([record(3, topic=topic)])
     assert {0, 2, 3} <= set(numbers_of(await everything(log, topic)))
+
+
+@pytest.mark.outage
+async def test_a_client_that_is_thrown_away_while_it_connects_leaves_no_connection(breakable: KafkaBackend) -> None:
+    """The broker lets in late who asked whether it is there; by then nobody uses that client any more."""
+    log = breakable.open()
+    assert isinstance(log, KafkaLog)
+    await log.create([breakable.topics.interactions])
+    assert await log.ready()
+    producing = log._producing  # noqa: SLF001
+    assert producing is not None
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for connection in [*producing.client._conns.values()]:  # noqa: SLF001
+            await connection.close()
+        async with breakable.outage():
+            asking = asyncio.create_task(log.ready())
+            await asyncio.sleep(0.1)
+            producing.fail(TimeoutError())
+            await asyncio.sleep(0.2)
+        await asking
+        del producing, connection
+        gc.collect()
+    assert [] == [str(warning.message) for warning in told if issubclass(warning.category, ResourceWarning)]
+    assert await log.ready()

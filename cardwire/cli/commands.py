@@ -157,6 +157,14 @@ def card(
     run_card(environment({}), message_id, app_id=app, last=last, as_json=as_json)
 
 
+@cli.command()
+def verify(*, as_json: JsonOption = False) -> None:
+    """Prove from the log that the promises were kept, or name the events by which they were not. Exit code 1 then."""
+    from cardwire.cli.verify import run_verify
+
+    raise SystemExit(run_verify(environment({}), as_json=as_json))
+
+
 SinceOption = Annotated[str | None, typer.Option(help="Not older: a time, or how long ago (2h, 3d).")]
 UntilOption = Annotated[str | None, typer.Option(help="Older: a time, or how long ago.")]
 CardOption = Annotated[str | None, typer.Option(metavar="MESSAGE_ID", help="About this card.")]

@@ -81,6 +81,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
             value=record.value.decode(),
         )
 
+    def record(self) -> Record:
+        """Return it as it is read from a log; its time there was not kept."""
+        return Record(
+            topic="",
+            partition=self.partition,
+            offset=self.offset,
+            key=self.key,
+            value=self.value.encode(),
+            headers=tuple((name, value.encode()) for name, value in self.headers),
+            timestamp=0,
+        )
+
     @property
     def ce_id(self) -> str:
         """The record's CloudEvents id."""

@@ -17,8 +17,9 @@ from shared.core.events import Decided
 from tests.chaos.early import shown, standing, too_early, unjust_reverts
 from tests.chaos.facts import Facts
 from tests.chaos.handlers import clicks_shown, event_shown
-from tests.chaos.history import Ended
+from tests.chaos.history import Ended, Line
 from tests.support.fold_equals_ledger import differences, rows
+from tests.support.proved import broken_promises
 
 NO_ANSWER_IN_TIME: Final = 200_341
 """The client's code for a receiver that took longer than three seconds."""
@@ -173,6 +174,10 @@ def _fold_is_ledger(facts: Facts) -> Iterator[str]:
     yield from map(str, differences(rows(facts.folded), stored))
 
 
+def _proves_itself(facts: Facts) -> Iterator[str]:
+    yield from broken_promises(map(Line.record, facts.history.interactions), map(Line.record, facts.history.outcomes))
+
+
 def _quiet(facts: Facts) -> Iterator[str]:
     yield from facts.history.unquiet
 
@@ -225,6 +230,7 @@ RULES: Final[Sequence[Rule]] = (
     Rule(name="no call is made that must fail", guarantee="G7", breaches=_calls_succeed),
     Rule(name="no limit is exceeded", guarantee="G8", breaches=_within_limits),
     Rule(name="the fold of the log is the ledger", guarantee="G10", breaches=_fold_is_ledger),
+    Rule(name="the log alone proves it", guarantee="", breaches=_proves_itself),
     Rule(name="all work is done in the end", guarantee="", breaches=_quiet),
     Rule(name="no process ends by itself", guarantee="", breaches=_nobody_ended),
     Rule(name="most clicks are accepted", guarantee="", breaches=_enough_accepted),

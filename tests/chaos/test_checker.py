@@ -296,6 +296,7 @@ DOCTORED: Sequence[tuple[str, Doctor]] = (
     ("no limit is exceeded", _limit_exceeded),
     ("the fold of the log is the ledger", _other_attempts_in_ledger),
     ("the fold of the log is the ledger", _row_missing_in_ledger),
+    ("the log alone proves it", _decided_again_otherwise),
     ("all work is done in the end", _still_busy),
     ("no process ends by itself", _crashed),
     ("no process ends by itself", _gave_up_on_the_broker),

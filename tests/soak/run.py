@@ -24,6 +24,7 @@ from tests.chaos.stack import Stack
 from tests.soak.clicks import Clicks
 from tests.soak.handlers import SHOWN_EVERY
 from tests.support.fold_equals_ledger import differences, rows, stored
+from tests.support.proved import promises_broken_in
 from worker.ledger.dump import Dump
 from worker.ledger.engine import Database
 from worker.ledger.sql_ledger import SqlLedger
@@ -108,6 +109,7 @@ async def soak(
         soaked.worked_s = time.monotonic() - began - soaked.appended_s
         soaked.wrong += [f"{each.name} ended by itself: {each.last_line}" for each in fleet.ended]
         _compare(soaked, clicks, await _outputs(log, topics.outcomes), await ledger.dump())
+        soaked.wrong += await promises_broken_in(log, topics)
     return soaked
 
 

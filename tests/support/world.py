@@ -33,6 +33,7 @@ from simulator.app import RunningSimulator, run_simulator
 from simulator.history import KEPT, CallSeen
 from simulator.settings import SimulatorSettings
 from tests.support.fold_equals_ledger import assert_fold_equals_ledger
+from tests.support.proved import promises_broken_in
 from worker.app import RunningWorker
 from worker.app import serve as serve_worker
 from worker.ledger.open import open_ledger
@@ -248,10 +249,11 @@ class World:
         return [event for event in await self.events(self.topics.outcomes) if isinstance(event, EffectOutcome)]
 
     async def check(self) -> None:
-        """Fail unless the fold of what was told equals the ledger, and the simulator saw no limit exceeded."""
+        """Fail unless the fold of what was told equals the ledger, the log proves itself, and no limit was exceeded."""
         outputs: list[Output] = [*await self.decisions()]
         outputs += await self.outcomes()
         assert_fold_equals_ledger(fold(outputs), await self.ledger.dump())
+        assert [] == await promises_broken_in(self.event_log, self.topics)
         assert not self.simulator.platform.judge.violations
 
 

@@ -74,7 +74,7 @@ RULES: Final[Sequence[Rule]] = (
         name=cards.VERSIONS_HAVE_NO_GAP,
         guarantee="G3",
         proves="the versions of a card count its changes: none is skipped, none is made twice",
-        blind="what came before the oldest version that is kept; whether the state itself is right (`cardwire diff`)",
+        blind="what came before the oldest version that is kept; whether the state itself is right",
     ),
     Rule(
         name=beside.DELIVERY_DECIDED_ONCE,

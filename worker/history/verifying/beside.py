@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from shared.core.effects import UpdateChat
-from shared.core.events import CARD, ELEMENT, EVERYBODY, NAME, PREVIEW, TEXT
+from shared.core.effects import SetStreaming, UpdateChat
+from shared.core.events import CARD, ELEMENT, EVERYBODY, NAME, PREVIEW, TEXT, TIMER
 from shared.core.json_text import EpochMs
 from shared.core.targets import card_of_unknown_chat
 from worker.history.verifying.facts import Place, Planned
@@ -60,17 +60,30 @@ class Unheard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
 
 
 class Winner(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
-    """An event of which an effect is said to have taken another's place; `targets` of its effects, as performed."""
+    """
+    An event of which an effect is said to have taken another's place.
+
+    Attributes:
+        input: Where it was decided, and `first` where it was logged, if it was redriven.
+        targets: Of its effects, as performed.
+    """
 
     event_id: str
     input: Place | None
+    first: Place | None
     occurred_at: EpochMs
     planned: tuple[Planned, ...]
     targets: dict[int, tuple[str, ...]]
 
 
 class Replaced(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
-    """A superseded effect, and the one that is said to have taken its place; `target` as it was by then."""
+    """
+    A superseded effect, and the one that is said to have taken its place.
+
+    Attributes:
+        target: As it was by then.
+        input: Where it was decided, and `first` where it was logged, if it was redriven.
+    """
 
     event_id: str
     message_id: str | None
@@ -79,6 +92,7 @@ class Replaced(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
     planned: Planned
     target: str
     input: Place | None
+    first: Place | None
     occurred_at: EpochMs
     told: Place
 
@@ -184,8 +198,10 @@ def _unjust(winner: Winner | None, replaced: Replaced) -> str | None:
 
 
 def _does_as_much(winner: Planned, loser: Planned) -> bool:
-    if winner.audience not in {loser.audience, EVERYBODY} or loser.coalesce is None:
+    if winner.audience not in {loser.audience, EVERYBODY}:
         return False
+    if loser.coalesce is None:
+        return winner.kind == loser.kind == SetStreaming.__name__  # of one that was tried again by hand
     above = {loser.coalesce}
     if loser.coalesce.startswith((ELEMENT, TEXT)):
         above |= {CARD, f"{ELEMENT}{loser.coalesce.partition(':')[2]}"}
@@ -195,7 +211,9 @@ def _does_as_much(winner: Planned, loser: Planned) -> bool:
 def _is_later(winner: Winner, planned: Planned, replaced: Replaced) -> bool:
     if replaced.planned.coalesce == NAME:
         return winner.occurred_at >= replaced.occurred_at
-    first, second = replaced.input, winner.input
+    # What is redriven is shown as it is decided now; its reminders may have been settled since it was logged.
+    is_timer = replaced.planned.coalesce == TIMER
+    first, second = (replaced.first, winner.first) if is_timer else (replaced.input, winner.input)
     if first is None or second is None or first.partition != second.partition:
         return True  # nobody can say
     return (first.offset, replaced.planned.index) < (second.offset, planned.index)

@@ -258,7 +258,8 @@ def _places(story: Story) -> Iterator[Again]:
         decision = max(story.first.values(), key=lambda one: one.redrive)
         targets = {index: tuple({one.target for one in told}) for index, told in story.by_effect.items()}
         planned = tuple(one for _, one in story.planned.values())
-        winner = Winner(story.event_id, story.place_of(decision), decision.occurred_at, planned, targets)
+        places = (story.place_of(decision), story.logged)
+        winner = Winner(story.event_id, *places, decision.occurred_at, planned, targets)
         yield _key("superseded", story.app_id, story.event_id), 0, winner
     for index, outcomes in story.by_effect.items():
         for outcome in outcomes:
@@ -267,7 +268,7 @@ def _places(story: Story) -> Iterator[Again]:
                 decision, plan = story.planned[index]
                 replaced = Replaced(
                     story.event_id, decision.message_id, by[0], by[1], plan, outcome.target,
-                    story.place_of(decision), decision.occurred_at, outcome.place,
+                    story.place_of(decision), story.logged, decision.occurred_at, outcome.place,
                 )  # fmt: skip
                 yield _key("superseded", story.app_id, by[0]), 1, replaced
 

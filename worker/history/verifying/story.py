@@ -126,6 +126,11 @@ class Story:
             found.setdefault(outcome.index, {}).setdefault(outcome.k, outcome)
         return {index: [told[k] for k in sorted(told)] for index, told in found.items()}
 
+    @property
+    def logged(self) -> Place | None:
+        """Where it was logged first; ``None``: not in this log, or not any more."""
+        return Place("interactions", self.inputs[0].partition, self.inputs[0].offset) if self.inputs else None
+
     def place_of(self, decision: Decision) -> Place | None:
         """
         Return where the input of a decision lies in this log; ``None``: it does not, or not any more.

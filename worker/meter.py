@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Final, Literal
 
+from shared.core.effects import Call, Remind, kinds
 from shared.core.events import EffectOutcome
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
@@ -44,7 +45,7 @@ from shared.observability.metrics import (
 from worker.ledger.port import Head
 from worker.use import Use
 
-_LATER: Final = frozenset({"Call", "Remind"})
+_LATER: Final = kinds(Call | Remind)
 """They take as long as somebody wanted: no click waits for them."""
 
 

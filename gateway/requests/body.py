@@ -31,6 +31,7 @@ from shared.core.effects import (
 )
 from shared.core.effects.cards import OnExpired
 from shared.core.effects.chats import ChatLanguage
+from shared.core.effects.lacks import lacks
 from shared.core.events import RequestReceived, request_event_id
 from shared.core.ids import AppId, ChatId, MessageId, TenantKey
 from shared.core.json_text import EpochMs, JsonText
@@ -316,13 +317,9 @@ def _only_card(effects: Sequence[_Given]) -> MessageId | None:
 def _check_aims(effects: Sequence[Requestable]) -> None:
     """Refuse effects without an address in a request that is about no card, so about no chat either."""
     for at, effect in enumerate(effects):
-        match effect:
-            case SendCard(to=None) | SendText(to=None):
-                raise BadRequest(_line(f"effects[{at}].to", "is missing"))
-            case RenameChat(chat_id=None) | UpdateChat(chat_id=None) | SendEphemeral(chat_id=None):
-                raise BadRequest(_line(f"effects[{at}].chat_id", "is missing"))
-            case _:
-                continue
+        for field, what in lacks(effect).items():
+            if what == "chat":
+                raise BadRequest(_line(f"effects[{at}].{field}", "is missing"))
 
 
 def _told(problem: str) -> str:

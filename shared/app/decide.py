@@ -15,22 +15,17 @@ from shared.app.valid import check_id, check_receiver, object_text, utf8
 from shared.core.cards import card_format
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import (
-    DeleteEphemeral,
     Effect,
-    FetchChat,
-    FetchMessage,
-    OnCard,
     RefreshPreview,
-    RenameChat,
-    Reply,
     SendCard,
     SendEphemeral,
     SendText,
     StreamText,
     UpdateCard,
-    UpdateChat,
     UpdateElement,
 )
+from shared.core.effects.lacks import Taken, lacks
+from shared.core.effects.parts import STREAMED_CHARS
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.json_text import JsonText, json_text, json_value
@@ -40,9 +35,6 @@ MAX_BYTES: Final = 256 * 1024
 
 MAX_EFFECTS: Final = EFFECTS_PER_DECISION - 1
 """How many effects one decision may hold."""
-
-MAX_TEXT_CHARS: Final = 100_000
-"""How long a streamed text may be: the platform's limit (docs/reference/platform.md, "Cards as entities")."""
 
 _ELEMENT_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 _ENCODER: Final = msgspec.json.Encoder()
@@ -125,28 +117,24 @@ def _check_aim(handler: Handler, interaction: Subject, decision: Decision) -> No
     if decision.state is not UNCHANGED:
         raise HandlerError(f"{handler.name} returned state, but {interaction.kind} is about no card to keep it with")
     for effect in decision.effects:
-        if isinstance(effect, OnCard | Reply | DeleteEphemeral | FetchMessage) and effect.message_id is None:
-            name = type(effect).__name__
-            raise HandlerError(f"{handler.name} returned {name}, but {interaction.kind} is about no card")
-        if isinstance(effect, SendEphemeral) and effect.to is None and not _is_somebodys(interaction):
-            raise HandlerError(f"{handler.name} returned SendEphemeral without saying to whom: expected to='ou_…'")
-        if interaction.chat_id is None and _goes_to_the_chat(effect):
+        for field, what in lacks(effect).items():
+            _check_lack(handler, interaction, type(effect).__name__, field, what)
+
+
+def _check_lack(handler: Handler, interaction: Subject, kind: str, field: str, what: Taken) -> None:
+    """Raise `HandlerError` if an effect of an input that is about no card takes from it what it has not."""
+    match what:
+        case "card":
+            raise HandlerError(f"{handler.name} returned {kind}, but {interaction.kind} is about no card")
+        case "person" if not _is_somebodys(interaction):
+            raise HandlerError(f"{handler.name} returned {kind} without saying to whom: expected {field}='ou_…'")
+        case "chat" if interaction.chat_id is None:
             raise HandlerError(
-                f"{handler.name} returned {type(effect).__name__} without saying where: {interaction.kind} is about "
-                f"no chat, so expected {'to' if isinstance(effect, SendCard | SendText) else 'chat_id'}='oc_…'"
+                f"{handler.name} returned {kind} without saying where: {interaction.kind} is about no chat, so "
+                f"expected {field}='oc_…'"
             )
-
-
-def _goes_to_the_chat(effect: Effect) -> bool:
-    match effect:
-        case RenameChat() | UpdateChat() | SendEphemeral():
-            return effect.chat_id is None
-        case SendCard() | SendText():
-            return effect.to is None
-        case FetchChat():
-            return effect.chat_id is None
         case _:
-            return False
+            return
 
 
 def _is_somebodys(interaction: Subject) -> bool:
@@ -211,8 +199,8 @@ def _check_part(effect: UpdateElement | StreamText) -> None:
         raise ValueError("an element_id that is none: expected at most 20 letters, digits and _, a letter first")
     if isinstance(effect, UpdateElement):
         object_text(effect.element, "an element", '{"tag": "markdown", "content": "…"}')
-    elif not 1 <= len(effect.text) <= MAX_TEXT_CHARS:
-        raise ValueError(f"a text of {len(effect.text)} characters: expected 1 to {MAX_TEXT_CHARS}")
+    elif not 1 <= len(effect.text) <= STREAMED_CHARS:
+        raise ValueError(f"a text of {len(effect.text)} characters: expected 1 to {STREAMED_CHARS}")
 
 
 def _state_text(handler: Handler, state: Any) -> JsonText:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.core.cards import CardFormat
+from shared.core.effects import parts
 
 # "Deadlines": what the platform waits for, in seconds.
 CHALLENGE_DEADLINE_S: Final = 1.0
@@ -44,7 +45,7 @@ CARDKIT_UUID_CHARS: Final = 64
 LAST_SEQUENCE: Final = 2**31 - 1
 CARD_ELEMENTS: Final = 200
 """Elements and components of one 2.0 card, nested ones included."""
-STREAMED_CHARS: Final = 100_000
+STREAMED_CHARS: Final = parts.STREAMED_CHARS
 ELEMENT_ID_CHARS: Final = 20
 
 # "Refreshing link previews".

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from shared.core.codec import encode
-from shared.core.effects import CallApi
+from shared.core.effects import Call, CallApi, FetchChat, FetchMessage, kinds
 from shared.core.events import REDRIVEN, EffectOutcome
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
@@ -41,7 +41,7 @@ from worker.ledger.targets import Waking
 _OUTCOME: Final = msgspec.json.Decoder(EffectOutcome)
 _NAMED: Final = msgspec.json.Decoder(CallApi)
 _ENCODER: Final = msgspec.json.Encoder()
-_RETURNING: Final = frozenset({"Call", "FetchChat", "FetchMessage"})
+_RETURNING: Final = kinds(Call | FetchChat | FetchMessage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class Failures:
         )
         asked = ("app_id", "event_id", "index", "kind", "target", "message_id", "outcome")
         # Of other kinds the payload is nobody's business here.
-        named = case((effects.c.kind == "CallApi", effects.c.payload), else_=null()).label("payload")
+        named = case((effects.c.kind == CallApi.__name__, effects.c.payload), else_=null()).label("payload")
         self._effects = (
             select(*(effects.c[name] for name in asked), named)
             .where(effects.c.status == FAILED)

@@ -14,8 +14,9 @@ none open while the platform or user code is called:
 *sweep*   what is old is deleted, some rows at a time.
 
 Rows have one writer: `CardRow` belongs to write, `FaceRow` to settle. Lock order everywhere: positions, claims,
-cards, targets, effects, tokens, faces, outbox; a pump locks its targets first and looks for remaining work in a second
-statement, so no wake-up is lost. Rows are touched in key order, so that workers do not deadlock.
+cards, targets, effects, tokens, faces, outbox, and last what is rarely written; a pump locks its targets first and
+looks for remaining work in a second statement, so no wake-up is lost. Rows are touched in key order, so that workers do
+not deadlock; whoever changes an effect holds its target, so effects may be touched in any.
 
 All times are the ledger's clock (ms): the database's in production, so that workers need not agree on theirs.
 JSON is stored as bytes: PostgreSQL refuses NUL in text and jsonb.

@@ -1,9 +1,8 @@
 """
 A batch's decisions, in one transaction.
 
-Locks are taken in this order: positions, claims, cards, targets, effects, tokens, outbox, and last what is rarely
-written; within a table by key. The targets of new effects and of marks are locked by one statement, in one order. That
-the effects of marks are changed in any order does no harm: whoever changes an effect holds its target first.
+Locks are taken in the ledger's order (`worker/ledger/port.py`): the targets of new effects and of marks by one
+statement, before the effects.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from shared.core.effects import ANSWERED_CARD
+from shared.core.effects import ANSWERED_CARD, Remind, Returning, kinds
 from shared.core.json_text import EpochMs
 from shared.core.races import standings_text
 from worker.ledger.engine import Database, in_transaction
@@ -70,7 +69,7 @@ _SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms", "recen
 
 _ZERO: Final = literal_column("0", Integer())
 
-_RETURNING: Final = frozenset({"Call", "FetchChat", "FetchMessage", "CallApi", "Remind"})
+_RETURNING: Final = kinds(Returning | Remind)
 """Kinds of effects that bring back an input, which may change a card before its click is answered."""
 
 

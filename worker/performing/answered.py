@@ -13,7 +13,7 @@ from shared.core.events import EVERYBODY
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.validity import update_too_late
 from worker.ledger.port import Applied, FaceRow, Head
-from worker.performing.perform import digest_of
+from worker.performing.request import digest_of
 from worker.performing.turn import Result, Turn
 
 CLOCKS_MS: Final = 1_000

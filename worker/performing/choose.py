@@ -14,9 +14,9 @@ next attempt waits for no answer any more: whatever is newer takes its place, or
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final
 
-from shared.core.effects import ANSWERED_CARD, PartOfCard, SetStreaming, StreamText
+from shared.core.effects import ANSWERED_CARD, PartOfCard, SetStreaming, StreamText, kinds
 from shared.core.events import CARD, ELEMENT, EVERYBODY, NAME, TEXT, TIMER
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
@@ -25,10 +25,10 @@ from worker.ledger.port import Applied, Head, Leased
 LOOK_MS: Final = 100
 """How soon a target is looked at again on which all waits for an answer: the mark may come at any time."""
 
-PARTS: Final = frozenset(kind.__name__ for kind in get_args(PartOfCard))
+PARTS: Final = kinds(PartOfCard)
 
 SWITCH: Final = SetStreaming.__name__
-STREAMING: Final = frozenset({SWITCH, StreamText.__name__})
+STREAMING: Final = kinds(SetStreaming | StreamText)
 
 Newness = tuple[int, int, EventId, int]
 

@@ -6,36 +6,15 @@ update or a name shows the same again; a send carries the ``uuid`` of its effect
 makes one message of any number of calls (docs/reference/platform.md, "Idempotency").
 """
 
-import hashlib
-from dataclasses import replace
 from typing import Final, assert_never
 
-from shared.core.cards import card_format
 from shared.core.effects import (
-    CallApi,
     DeleteEphemeral,
-    FetchChat,
-    FetchMessage,
     PlatformEffect,
-    RefreshPreview,
-    RenameChat,
-    Reply,
-    SendCard,
-    SendEphemeral,
-    SendText,
-    SetStreaming,
-    StreamText,
-    UpdateCard,
-    UpdateChat,
-    UpdateElement,
 )
-from shared.core.events import EVERYBODY
 from shared.core.ids import AppId, MessageId, TenantKey
-from shared.core.json_text import JsonText, json_text
-from shared.core.targets import chat_in
 from shared.feishu.card_calls import entity_found
 from shared.feishu.card_calls import find_entity as find_entity_of
-from shared.feishu.cards import everybodys
 from shared.feishu.openapi import (
     ApiReply,
     ApiRequest,
@@ -46,11 +25,10 @@ from shared.feishu.openapi import (
     sent,
 )
 from worker.ledger.port import Head
-from worker.performing.request import request_of
+from worker.performing.request import done, request_of
 from worker.performing.way import NOTHING, Means
 from worker.platform.client import Platform, Unauthorized, Unreachable
 from worker.platform.performed import (
-    Done,
     Failure,
     Found,
     FoundEntity,
@@ -82,10 +60,10 @@ async def perform(platform: Platform, effect: PlatformEffect, head: Head, means:
     """
     match await _call(platform, head.app_id, head.tenant_key, request_of(effect, head, means)):
         case (ApiReply() as reply, Success() as success):
-            return _done(effect, head, reply, success)
+            return done(effect, head, reply, success)
         case Rejected(error=PlatformError(code=int(code)) as error) if _was_done_before(effect, means, code):
             before = ApiReply(status=error.http_status, body=b"")
-            return _done(effect, head, before, Success(data={}, log_id=error.log_id))
+            return done(effect, head, before, Success(data={}, log_id=error.log_id))
         case failure:
             return failure
 
@@ -112,11 +90,6 @@ async def find_chat(platform: Platform, app_id: AppId, tenant_key: TenantKey, me
             return Found(chat_id=sent(data).chat_id)
         case failure:
             return failure
-
-
-def digest_of(card: JsonText) -> str:
-    """Return the SHA-256 (hex) of a card as it is shown."""
-    return hashlib.sha256(everybodys(card).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def _call(
@@ -147,33 +120,3 @@ def _refused(error: PlatformError) -> Failure:
             return Rejected(error=error)
         case _ as unreachable:
             assert_never(unreachable)
-
-
-def _done(effect: PlatformEffect, head: Head, reply: ApiReply, success: Success) -> Done:
-    done = Done(http_status=reply.status, log_id=success.log_id)
-    match effect:
-        case UpdateCard(card=card) if head.audience == EVERYBODY:
-            return replace(done, shown=digest_of(card), card_format=card_format(card))
-        case RenameChat(chat_id=chat_id) | UpdateChat(chat_id=chat_id):
-            return replace(done, chat_id=chat_id or chat_in(head.target))
-        case SendCard(card=str(card)) | Reply(card=str(card)):
-            return replace(_sent(done, head, success), card_format=card_format(card))
-        case SendCard() | SendText() | SendEphemeral() | Reply():
-            return _sent(done, head, success)
-        case FetchChat() | FetchMessage() | CallApi():
-            return replace(done, data=json_text(dict(success.data)))
-        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming() | DeleteEphemeral() | RefreshPreview():
-            # What one person sees, or a part, is not what the card shows.
-            return done
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _sent(done: Done, head: Head, success: Success) -> Done:
-    message = sent(success.data)
-    return replace(
-        done,
-        sent_message_id=message.message_id,
-        sent_at=message.created_at,
-        chat_id=message.chat_id or chat_in(head.target),
-    )

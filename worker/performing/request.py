@@ -1,7 +1,10 @@
-"""The call that performs an effect (pure)."""
+"""The call that performs an effect, and what its answer says (pure)."""
 
+import hashlib
+from dataclasses import replace
 from typing import assert_never
 
+from shared.core.cards import card_format
 from shared.core.effects import (
     Asking,
     CallApi,
@@ -22,7 +25,9 @@ from shared.core.effects import (
     UpdateChat,
     UpdateElement,
 )
+from shared.core.events import EVERYBODY
 from shared.core.ids import ChatId, MessageId
+from shared.core.json_text import JsonText, json_text
 from shared.core.targets import card_in, chat_in
 from shared.feishu.card_calls import (
     Entity,
@@ -35,8 +40,11 @@ from shared.feishu.card_calls import (
     update_element,
     update_entity,
 )
+from shared.feishu.cards import everybodys
 from shared.feishu.openapi import (
+    ApiReply,
     ApiRequest,
+    Success,
     any_api,
     get_chat,
     get_message,
@@ -45,11 +53,13 @@ from shared.feishu.openapi import (
     reply_text,
     send_card,
     send_text,
+    sent,
     update_card,
     update_chat,
 )
 from worker.ledger.port import Head
 from worker.performing.way import NOTHING, Means
+from worker.platform.performed import Done
 
 
 def request_of(effect: PlatformEffect, head: Head, means: Means = NOTHING) -> ApiRequest:
@@ -75,6 +85,32 @@ def request_of(effect: PlatformEffect, head: Head, means: Means = NOTHING) -> Ap
             return refresh_previews([means.token.token.reveal()] if means.token else [], open_ids)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def done(effect: PlatformEffect, head: Head, reply: ApiReply, success: Success) -> Done:
+    """Return what a call that performed an effect has made of the world, as far as we keep that."""
+    made = Done(http_status=reply.status, log_id=success.log_id)
+    match effect:
+        case UpdateCard(card=card) if head.audience == EVERYBODY:
+            return replace(made, shown=digest_of(card), card_format=card_format(card))
+        case RenameChat(chat_id=chat_id) | UpdateChat(chat_id=chat_id):
+            return replace(made, chat_id=chat_id or chat_in(head.target))
+        case SendCard(card=str(card)) | Reply(card=str(card)):
+            return replace(_sent(made, head, success), card_format=card_format(card))
+        case SendCard() | SendText() | SendEphemeral() | Reply():
+            return _sent(made, head, success)
+        case FetchChat() | FetchMessage() | CallApi():
+            return replace(made, data=json_text(dict(success.data)))
+        case UpdateCard() | UpdateElement() | StreamText() | SetStreaming() | DeleteEphemeral() | RefreshPreview():
+            # What one person sees, or a part, is not what the card shows.
+            return made
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def digest_of(card: JsonText) -> str:
+    """Return the SHA-256 (hex) of a card as it is shown."""
+    return hashlib.sha256(everybodys(card).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _on_card(effect: OnCard, head: Head, means: Means) -> ApiRequest:
@@ -156,3 +192,13 @@ def _card_in(head: Head) -> MessageId:
     if message_id is None:
         raise ValueError(f"{head.kind} of {head.event_id}/{head.index} is about no card, but {head.target}")
     return message_id
+
+
+def _sent(made: Done, head: Head, success: Success) -> Done:
+    message = sent(success.data)
+    return replace(
+        made,
+        sent_message_id=message.message_id,
+        sent_at=message.created_at,
+        chat_id=message.chat_id or chat_in(head.target),
+    )

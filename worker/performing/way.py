@@ -3,16 +3,15 @@ How a card is shown: by its message, as an entity, or by the right of a click (p
 
 Everybody's card is patched by its message, unless it is known to be an entity: then its changes are counted together,
 so that no earlier one of a part can arrive behind it. What one person alone is to see can be shown only by the right
-that their
-click gave: twice, within 30 minutes of it. Source: docs/reference/platform.md, "Shared and exclusive cards" and
-"Card update tokens".
+that their click gave: twice, within 30 minutes of it. Source: docs/reference/platform.md, "Shared and exclusive cards"
+and "Card update tokens".
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from shared.core.cards import card_format
-from shared.core.effects import UpdateCard
+from shared.core.effects import RefreshPreview, UpdateCard
 from shared.core.events import EVERYBODY, CardWay, WayReason, origin_of
 from shared.core.json_text import EpochMs
 from shared.core.targets import card_in
@@ -95,7 +94,7 @@ def way_of(effect: UpdateCard, head: Head, *, face: FaceRow | None, token: Token
 
 def token_for(head: Head) -> TokenKey | None:
     """Return the right that an effect needs, if it needs one: of the click with which it began."""
-    if head.kind == "RefreshPreview":
+    if head.kind == RefreshPreview.__name__:
         return TokenKey(head.app_id, origin_of(head.event_id), "preview")
     is_for_one = card_in(head.target) is not None and head.audience != EVERYBODY
     return TokenKey(head.app_id, origin_of(head.event_id), "card") if is_for_one else None

@@ -5,7 +5,7 @@ An effect is an intention, not a call. The worker stores it as a row in the same
 and performs it later, as often as it takes.
 """
 
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from shared.core.effects.cards import ANSWERED_CARD, AnsweredCard, CardLike, UpdateCard
 from shared.core.effects.chats import RenameChat, UpdateChat
@@ -48,6 +48,7 @@ __all__ = [
     "UpdateCard",
     "UpdateChat",
     "UpdateElement",
+    "kinds",
 ]
 
 OnCard = UpdateCard | PartOfCard
@@ -67,3 +68,8 @@ REQUESTABLE: Final[tuple[str, ...]] = tuple(kind.__name__ for kind in get_args(R
 
 StoredEffect = Effect | AnsweredCard
 """What the ledger and the log hold."""
+
+
+def kinds(effects: Any) -> frozenset[str]:
+    """Return the names that rows and outcomes have for effects of a type, or of any type of a union."""
+    return frozenset(kind.__name__ for kind in get_args(effects) or (effects,))

@@ -1,12 +1,15 @@
 """Effects on a part of a card of JSON 2.0: an element, its text, whether text is streamed."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from shared.core.effects.cards import CardLike, card_text
 from shared.core.ids import MessageId
 from shared.core.json_text import JsonText
+
+STREAMED_CHARS: Final = 100_000
+"""How long a streamed text may be: docs/reference/platform.md, "Cards as entities"."""
 
 
 class UpdateElement(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="UpdateElement"):

@@ -17,6 +17,8 @@ from shared.core.decision import Card, Decision
 from shared.core.effects import SendText, UpdateCard
 from shared.core.events import InteractionReceived
 from shared.core.ids import MessageId
+from shared.eventlog.memory import MemoryConsumer, MemoryLog
+from shared.eventlog.port import Polled
 from simulator.faults import FaultKind, FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_stories, counted
 from tests.support.kafka import KafkaBroker
@@ -191,6 +193,40 @@ def _said(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
         return "".join(pieces)
 
     return said
+
+
+class Mute(MemoryLog):
+    """A log whose consumers hear nothing, however long they wait, until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def consume(self, topic: str, *, group: str) -> MemoryConsumer:
+        return MuteConsumer(self, topic, group)
+
+
+class MuteConsumer(MemoryConsumer):
+    """See `Mute`."""
+
+    def __init__(self, log: Mute, topic: str, group: str) -> None:
+        super().__init__(log, topic, group)
+        self._go_on = log.go_on
+
+    async def poll(self, *, max_records: int, wait_s: float) -> Polled:
+        await self._go_on.wait()
+        return await super().poll(max_records=max_records, wait_s=wait_s)
+
+
+async def test_a_worker_that_is_stopped_waits_for_no_record(tmp_path: Path) -> None:
+    """Whatever its log does: nobody would decide what came."""
+    event_log = Mute()
+    async with world(files(tmp_path), App(), workers=0) as running, running.worker(event_log=event_log) as worker:
+        try:
+            async with asyncio.timeout(5):
+                await worker.stop()
+        finally:
+            event_log.go_on.set()
 
 
 async def is_unready(worker: RunningWorker) -> bool:

@@ -145,8 +145,7 @@ class Consume:
                 await consumer.close()
 
     async def _consume(self, consumer: Consumer) -> None:
-        while not self._stopping.is_set():
-            polled = await self._poll(consumer)
+        while (polled := await self._polled(consumer)) is not None:
             self.began = True
             await self._pausing.heard(polled)
             await self._assign(polled, consumer)
@@ -160,6 +159,17 @@ class Consume:
             elif batch.halted:
                 # The batch was dropped, but the newer record is no part of it: it would be stepped over.
                 await self._seek(sorted(set(records) & set(self._next)), consumer)
+
+    async def _polled(self, consumer: Consumer) -> Polled | None:
+        """Poll; `None` as soon as the worker is to stop: nobody would decide what it waits for."""
+        polling, stopping = asyncio.ensure_future(self._poll(consumer)), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return None if self._stopping.is_set() else polling.result()
+        finally:
+            polling.cancel()
+            stopping.cancel()
+            await asyncio.gather(polling, stopping, return_exceptions=True)
 
     async def _poll(self, consumer: Consumer) -> Polled:
         polled = await consumer.poll(max_records=BATCH, wait_s=WAIT_S)

@@ -64,7 +64,8 @@ class Measure:
         try:
             pulse = await self._ledger.pulse()
             self._meter.budget_use(self._meter.use.shares(self._limits, pulse.now / 1000))
-            self._meter.oldest_due(max(0, pulse.now - (pulse.next_due or pulse.now)) / 1000)
+            waits_since = min(at for at in (pulse.now, pulse.next_due, pulse.tried_since) if at is not None)
+            self._meter.oldest_due((pulse.now - waits_since) / 1000)
             self._meter.suspended(pulse.suspended)
             await self._measure_lag()
         except (LedgerUnavailable, LogUnavailable):

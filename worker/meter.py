@@ -146,7 +146,7 @@ class Meter:
         self.metrics.follow(STUCK_CALLS, threads)
 
     def oldest_due(self, seconds: float) -> None:
-        """Note for how long the longest waiting target is due."""
+        """Note for how long somebody waits: for a target that is due, or for an effect that was tried in vain."""
         self.metrics.set(OLDEST_DUE_SECONDS, seconds)
 
     def leases_lost(self, targets: int) -> None:

@@ -53,7 +53,7 @@ def _line(head: Head, outcome: EffectOutcome, *, folded: int) -> EffectPerformed
         k=outcome.k,
         kind=outcome.kind,
         target=shown_target(outcome.target),
-        status=outcome.status,
+        status=outcome.status if outcome.final else "retried",
         attempts=outcome.attempts,
         code=outcome.code,
         reason=outcome.reason,

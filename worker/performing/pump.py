@@ -34,6 +34,7 @@ from worker.performing.attempt import Attempt, attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
 from worker.performing.lines import write_lines
+from worker.performing.outages import Outages
 from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
 from worker.performing.result import result
 from worker.performing.settle import Settler
@@ -41,7 +42,6 @@ from worker.performing.spans import trace_outcomes
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
 from worker.performing.way import token_for
-from worker.platform.breaker import CLOSED, Breaker, after_call, retry_at, with_call
 from worker.platform.client import DEADLINE_S, Platform
 from worker.relay import Relay
 
@@ -97,7 +97,7 @@ class Pump:
             chance=rng.random,
             put=self._put,
         )
-        self._breakers: dict[AppId, Breaker] = {}
+        self._outages = Outages(meter)
         self._under_way: set[asyncio.Task[None]] = set()
         meter.under_way("platform", self._under_way)
         self._stopping = False
@@ -175,7 +175,7 @@ class Pump:
             payload = payloads.get(head.key) if head else None
             token = tokens.get(needed) if head and (needed := token_for(head)) else None
             prepared: Job | Errand | Result = prepare(
-                turn, payload, self._breaker(app_id), now, settle_ms=self._settle_ms, token=token
+                turn, payload, self._outages.breaker(app_id), now, settle_ms=self._settle_ms, token=token
             )
         except Exception:
             # An effect of a newer worker, or a bug: it waits, for this worker's upgrade, and holds nobody up.
@@ -183,7 +183,7 @@ class Pump:
             prepared = replace(turn, choice=Choice()).settled(now, pace_ms=NOT_UNDERSTOOD_MS)
         if isinstance(prepared, Job):
             # Now, so that an open breaker lets one of these turns through; put off, it is silent for 10 s more.
-            self._breakers[app_id] = with_call(self._breaker(app_id), now=now)
+            self._outages.calls(app_id, now)
             return prepared
         put_off = self._errands.start(prepared, now) if isinstance(prepared, Errand) else prepared
         if put_off is not None:
@@ -244,9 +244,7 @@ class Pump:
     def _note(self, made: Attempt) -> None:
         """Learn from a call about the platform's health."""
         head = made.job.head
-        breaker = after_call(self._breaker(head.app_id), made.performed, target=head.target, now=made.now)
-        self._breakers[head.app_id] = breaker
-        self._meter.breaker(head.app_id, is_open=retry_at(breaker) is not None)
+        self._outages.came_to(head.app_id, made.performed, target=head.target, started_at=made.started_at, now=made.now)
         self._meter.call(head.app_id, made.job.api, started_at=made.started_at, ended_at=made.now)
 
     def _put(self, came_to: Result, *, api: str | None = None) -> None:
@@ -257,9 +255,6 @@ class Pump:
         write_lines(came_to)
         if self._traces is not None:
             trace_outcomes(self._traces, came_to, api)
-
-    def _breaker(self, app_id: AppId) -> Breaker:
-        return self._breakers.get(app_id, CLOSED)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)

@@ -64,11 +64,12 @@ BUDGET_USE: Final = Metric(
     meaning="This worker's calls as a share of an API's limit: in the last minute, and in the busiest second of it.",
     labels=("app_id", "api", "window"),
 )
-# Growing: the pumps stand still, or the limits do not suffice.
+# Growing: the pumps stand still, or what they try fails again and again.
 OLDEST_DUE_SECONDS: Final = Metric(
     name="cardwire_oldest_due_seconds",
     kind="gauge",
-    meaning="Seconds for which the longest waiting target of the ledger is due; every worker shows the same.",
+    meaning="Seconds for which the longest waiting target of the ledger is due, or an effect is wanted that was tried "
+    "in vain; every worker shows the same.",
 )
 # A worker that was frozen, or calls that take longer than a lease.
 LEASES_LOST: Final = Metric(

@@ -14,6 +14,7 @@ from tests.contract.ledger.words import APP, Decider, Opener, claim, effect, lea
 from worker.ledger.engine import Database
 from worker.ledger.performed import Performed
 from worker.ledger.port import TargetKey
+from worker.ledger.pulse import tried
 
 CARDS: Final = 200
 CLICKS: Final = 20
@@ -85,8 +86,39 @@ async def test_what_was_performed_since_is_found_by_the_inputs_about_its_card(
     finally:
         await database.close()
     assert "claims_about" in plan, plan
-    assert [] == [line for line in plan.splitlines() if _goes_through_all(line)], plan
+    assert [] == [line for line in plan.splitlines() if _goes_through_all(line, "claims", "effects")], plan
 
 
-def _goes_through_all(line: str) -> bool:
-    return any(f"{word} {table}" in line for word in ("SCAN", "Seq Scan on") for table in ("claims", "effects"))
+@pytest.mark.parametrize("is_analyzed", [False, True], ids=["without statistics", "with statistics"])
+async def test_who_waits_in_vain_is_found_without_going_through_what_is_put_off(
+    ledger_url: str, opened: Opener, *, is_analyzed: bool
+) -> None:
+    """By the index of what is due and that of what is pending: each worker asks every five seconds."""
+    ledger = opened(ledger_url)
+    await ledger.begin(3)
+    names = [f"e{number}" for number in range(2_000)]
+    tomorrow = [
+        effect(name, target=message_target(MessageId(f"om_{name}")), kind="Remind", due_in_ms=86_400_000)
+        for name in names
+    ]
+    await Decider(ledger).write(claims=[claim(name, offset=at) for at, name in enumerate(names)], effects=tomorrow)
+    database = Database(ledger_url, None)
+
+    def ask(connection: Connection) -> str:
+        if is_analyzed:
+            connection.execute(text("ANALYZE"))
+        explaining = Explaining(connection)
+        explaining.execute(tried(database), {})
+        return explaining.plan
+
+    try:
+        plan = await database.transaction(ask)
+    finally:
+        await database.close()
+    assert "targets_due" in plan, plan
+    assert "effects_pending" in plan, plan
+    assert [] == [line for line in plan.splitlines() if _goes_through_all(line, "effects", "targets")], plan
+
+
+def _goes_through_all(line: str, *tables: str) -> bool:
+    return any(f"{word} {table}" in line for word in ("SCAN", "Seq Scan on") for table in tables)

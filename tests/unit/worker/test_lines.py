@@ -1,5 +1,7 @@
 """The line of an outcome says what people look for in it."""
 
+import re
+
 import pytest
 
 from shared.core.ids import AppId, MessageId
@@ -19,3 +21,14 @@ def test_the_line_of_a_send_names_the_message(capsys: pytest.CaptureFixture[str]
         )
     )
     assert "om_sent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("final", "status"), [(False, "retried"), (True, "failed")])
+def test_what_is_tried_again_is_told_by_the_word_of_the_metric(
+    capsys: pytest.CaptureFixture[str], *, final: bool, status: str
+) -> None:
+    """Whoever searches for what failed for good does not find a thousand attempts."""
+    given = outcome("failed", final=final)
+    settlement = Settlement(key=TargetKey(AppId("cli_a"), given.target), leased_at=0, called=True)
+    write_lines(Result(settlement=settlement, outcomes=[(head(), given)]))
+    assert f"status={status}" in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)

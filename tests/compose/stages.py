@@ -20,6 +20,7 @@ from tests.compose import scaling
 from tests.compose.breaking import Breaking
 from tests.compose.engine import IMAGE, PROXY_IMAGE, ROOT, Compose, EngineFailed, docker, inspect, size_mb
 from tests.compose.people import HANDLERS, PER_SECOND, clicked_while
+from tests.compose.requested import let_in, requested
 
 OWN_IMAGE: Final = f"{IMAGE}-own"
 ANSWER_MS: Final = 2_500
@@ -44,7 +45,11 @@ class Seen:
 
 
 async def first_click(scene: Scene) -> Seen:
-    """From an engine without our images to a click's timeline, with the README's commands; then nothing is left."""
+    """
+    From an engine without our images to a click's timeline, with the README's commands; then nothing is left.
+
+    Before it is taken down, an image of the user's own takes the place of ours, and programs ask for things.
+    """
     compose = Compose(project="cardwire-first", folder=scene.folder, settings={})
     began = time.monotonic()
     async with _stack(compose, scene, "--build") as left:
@@ -52,14 +57,17 @@ async def first_click(scene: Scene) -> Seen:
         story = await compose.run("run", "--rm", "--no-TTY", "cli", "click")
         clicked_s = time.monotonic() - began
         own, wrong = await _own_image(compose, scene)
+        scene.tell(f"{compose.project}: the port for requests")
+        asked, unlike = await requested(compose, await let_in(compose, scene.folder))
     mb, base_mb = await size_mb(IMAGE), await size_mb(await _base())
     lines = [
         *story.out.rstrip().splitlines(),
         f"image       {mb:.0f} MB, of which the base is {base_mb:.0f} MB",
         f"healthy     {healthy_s:.0f} s after `up --build --wait`, first click told after {clicked_s:.0f} s",
         *own,
+        *asked,
     ]
-    return Seen(lines=lines, wrong=[*wrong, *left])
+    return Seen(lines=lines, wrong=[*wrong, *unlike, *left])
 
 
 async def scaled_and_broken(scene: Scene) -> Seen:

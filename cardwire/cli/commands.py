@@ -21,7 +21,9 @@ cli = typer.Typer(
 topics = typer.Typer(no_args_is_help=True, help="Make and compare the log's topics.")
 db = typer.Typer(no_args_is_help=True, help="Look after the ledger's database.")
 dlq = typer.Typer(no_args_is_help=True, help="Look at what failed and is kept, and have it tried again.")
+log = typer.Typer(no_args_is_help=True, help="Watch the log, and move it from one back end to another.")
 cli.add_typer(topics, name="topics")
+cli.add_typer(log, name="log")
 cli.add_typer(dlq, name="dlq")
 cli.add_typer(db, name="db")
 
@@ -231,6 +233,45 @@ def dlq_redrive(
 
     meant = wish(letters or (), since=since, until=until, card=card, app=app, code=code, kind=kind, handler=handler)
     redrive(environment({}), meant, everything=everything, dry_run=dry_run, as_json=as_json)
+
+
+@log.command("tail")
+def log_tail(
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="WHERE", help="beginning, a time, how long ago (2h), or TOPIC/PARTITION/OFFSET."),
+    ] = None,
+    card: CardOption = None,
+    app: OfAppOption = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Of this type, or of those that begin so.")] = None,
+    *,
+    show_values: Annotated[bool, typer.Option("--show-values", help="With --json: also what people typed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the log's records as they are appended, until told to stop. Tokens are never shown."""
+    from cardwire.cli.tail import Wanted, tail
+
+    wanted = Wanted.of(since=since, card=card, app=app, kind=kind)
+    tail(environment({}), wanted, show_values=show_values, as_json=as_json)
+
+
+FolderArgument = Annotated[str, typer.Argument(metavar="FOLDER", help="Of the files; made for its owner alone.")]
+
+
+@log.command("export")
+def log_export(folder: FolderArgument, *, as_json: JsonOption = False) -> None:
+    """Bring what the log holds into files: all of it, tokens too. Goes on where the folder ends."""
+    from cardwire.cli.log import export
+
+    export(environment({}), folder, as_json=as_json)
+
+
+@log.command("import")
+def log_import(folder: FolderArgument, *, as_json: JsonOption = False) -> None:
+    """Bring exported files into an empty log, with keys, order and ids, and compare both. Goes on where it ended."""
+    from cardwire.cli.log import bring
+
+    bring(environment({}), folder, as_json=as_json)
 
 
 @topics.command("create")

@@ -38,7 +38,12 @@ class OpenedLog(EventLog, Protocol):
 
 
 def open_log(
-    url: str, *, topics: Topics = TOPICS, kafka: KafkaSecurity | None = None, clock: Clock | None = None
+    url: str,
+    *,
+    topics: Topics = TOPICS,
+    kafka: KafkaSecurity | None = None,
+    clock: Clock | None = None,
+    append_timeout_s: float | None = None,
 ) -> OpenedLog:
     """
     Return the log at ``url``. Nothing is read, written or connected before its first use.
@@ -48,6 +53,7 @@ def open_log(
         topics: The deployment's topics.
         kafka: TLS and SASL, if it is Kafka and the brokers want it.
         clock: By which a SQLite log's retention goes.
+        append_timeout_s: After which an append gives up; ``None``: in time for a person who waits for an answer.
 
     Raises:
         ConfigError: ``url`` is none of these, or a file of certificates cannot be used; names the setting, and an
@@ -59,11 +65,13 @@ def open_log(
             from shared.eventlog.kafka.log import KafkaLog  # noqa: PLC0415 (aiokafka takes a while to import)
             from shared.eventlog.kafka.options import PLAIN, options_of  # noqa: PLC0415
 
-            return KafkaLog(_bootstrap(url, rest), topics=topics, options=options_of(kafka or PLAIN))
+            options = options_of(kafka or PLAIN, append_timeout_s=append_timeout_s)
+            return KafkaLog(_bootstrap(url, rest), topics=topics, options=options)
         case "sqlite":
-            from shared.eventlog.sqlite.log import SqliteLog  # noqa: PLC0415
+            from shared.eventlog.sqlite.log import APPEND_TIMEOUT_S, SqliteLog  # noqa: PLC0415
 
-            return SqliteLog(_path(url, rest), topics=topics, clock=clock)
+            timeout_s = append_timeout_s or APPEND_TIMEOUT_S
+            return SqliteLog(_path(url, rest), topics=topics, clock=clock, append_timeout_s=timeout_s)
         case "memory" if rest in {"", "//"}:
             from shared.eventlog.memory import MemoryLog  # noqa: PLC0415
 

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -58,9 +58,12 @@ class KafkaOptions:
         return round(self.read_timeout_s * 900)
 
 
-def options_of(security: KafkaSecurity) -> KafkaOptions:
+def options_of(security: KafkaSecurity, *, append_timeout_s: float | None = None) -> KafkaOptions:
     """
     Return the options that a deployment's settings amount to; five heartbeats fit into a session.
+
+    Args:
+        append_timeout_s: For who can wait longer than a person.
 
     Raises:
         ConfigError: A file of certificates cannot be used; names the setting.
@@ -68,7 +71,13 @@ def options_of(security: KafkaSecurity) -> KafkaOptions:
     if security.tls:
         _tls(security)
     session_ms = security.session_s * 1000
-    return KafkaOptions(security=security, session_timeout_ms=session_ms, heartbeat_ms=session_ms // 5)
+    options = KafkaOptions(security=security, session_timeout_ms=session_ms, heartbeat_ms=session_ms // 5)
+    if append_timeout_s is None:
+        return options
+    # Five sixths, as of the usual time-outs: a request's own error is told before the append's.
+    return replace(
+        options, append_timeout_s=append_timeout_s, request_timeout_ms=round(append_timeout_s * 1000 * 5 / 6)
+    )
 
 
 def connection(bootstrap: str, security: KafkaSecurity) -> Mapping[str, Any]:

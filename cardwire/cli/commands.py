@@ -239,7 +239,9 @@ def dlq_redrive(
 def log_tail(
     since: Annotated[
         str | None,
-        typer.Option("--from", metavar="WHERE", help="beginning, a time, how long ago (2h), or TOPIC/PARTITION/OFFSET."),
+        typer.Option(
+            "--from", metavar="WHERE", help="beginning, a time, how long ago (2h), or TOPIC/PARTITION/OFFSET."
+        ),
     ] = None,
     card: CardOption = None,
     app: OfAppOption = None,

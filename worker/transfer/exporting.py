@@ -51,6 +51,7 @@ async def export_log(
         TransferRefused: The folder holds something else, or another log, or an export is under way there.
         LogUnavailable: The log cannot be read.
     """
+    await _spans(event_log, topics)  # before a folder is made for a log that is not there
     with exporting_into(folder):
         spans = await _spans(event_log, topics)
         before = found = begun(folder, topics, spans, cardwire=version, now=_rfc3339(clock))

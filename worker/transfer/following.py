@@ -1,7 +1,8 @@
 """The log as it grows: what is there is looked at again and again, without a group, so that nobody is disturbed."""
 
 import heapq
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from shared.clock import Clock
@@ -22,7 +23,7 @@ Positions = dict[tuple[str, int], int]
 
 async def follow(
     event_log: EventLog, positions: Positions, *, clock: Clock, patience: Patience
-) -> AsyncIterator[Sequence[Record]]:
+) -> AsyncGenerator[Sequence[Record]]:
     """
     Yield what there is from these positions on, and what comes, until it is closed; nothing twice, nothing left out.
 
@@ -33,20 +34,24 @@ async def follow(
         LogUnavailable: The log was away for too long.
     """
     at = dict(positions)
-    topics = list(dict.fromkeys(topic for topic, _ in at))
     while True:
-        found: list[Sequence[Record]] = []
-        for topic in topics:
-            spans = await patience.ask(lambda asked=topic: event_log.spans(asked))  # type: ignore[misc]
-            for number, span in spans.items():
-                place = (topic, number)
-                if place in at and at[place] < span.end:
-                    records = await patience.ask(lambda of=place: event_log.read(*of, at[of], limit=MOST))  # type: ignore[misc]
-                    at[place] = records[-1].offset + 1 if records else span.end
-                    found.append(records)
-        yield list(heapq.merge(*found, key=lambda record: record.timestamp))
+        found = [await _news(event_log, topic, at, patience) for topic in dict.fromkeys(topic for topic, _ in at)]
+        yield list(heapq.merge(*(piece for each in found for piece in each), key=lambda record: record.timestamp))
         if not any(found):
             await clock.sleep(LOOK_S)
+
+
+async def _news(event_log: EventLog, topic: str, at: Positions, patience: Patience) -> list[Sequence[Record]]:
+    """Return what there is of a topic, by partition, and move the positions behind it."""
+    found: list[Sequence[Record]] = []
+    spans = await patience.ask(partial(event_log.spans, topic))
+    for number, span in spans.items():
+        place = (topic, number)
+        if place in at and at[place] < span.end:
+            records = await patience.ask(partial(event_log.read, topic, number, at[place], limit=MOST))
+            at[place] = records[-1].offset + 1 if records else span.end
+            found.append(records)
+    return found
 
 
 async def since(event_log: EventLog, topic: str, number: int, span: Span, at: EpochMs) -> int:

@@ -19,7 +19,7 @@ from shared.clock import Clock
 from shared.eventlog.port import EventLog, Span, Topics
 from worker.transfer import manifest as manifests
 from worker.transfer.folder import exporting_into
-from worker.transfer.growing import Growing
+from worker.transfer.growing import Growing, check_length
 from worker.transfer.manifest import Manifest, Part, Role
 from worker.transfer.patience import Patience
 from worker.transfer.pieces import pieces
@@ -55,8 +55,11 @@ async def export_log(
     with exporting_into(folder):
         spans = await _spans(event_log, topics)
         before = found = begun(folder, topics, spans, cardwire=version, now=_rfc3339(clock))
-        manifests.save(folder, found)
         places = _places(found, spans, folder)
+        for place in places:  # all of them, before the folder of another log is touched
+            check_length(place.path, place.part)
+            await check_same(event_log, folder, place.topic, place.part, place.span)
+        manifests.save(folder, found)
         told.stage("exporting", sum(max(0, place.span.end - place.part.end) for place in places))
         patience = Patience(clock, tell=told.say)
         for place in places:
@@ -77,12 +80,17 @@ class _Place:
     part: Part
     span: Span
 
+    @property
+    def path(self) -> Path:
+        return self.folder / self.part.file(self.role)
+
 
 async def _exported(event_log: EventLog, place: _Place, patience: Patience, told: Told) -> Part:
     """Bring one partition's file up to the span's end."""
-    file = Growing(place.folder / place.part.file(place.role), place.part)
+    file = Growing(place.path, place.part)
     try:
-        await check_same(event_log, place.folder, place.topic, file.part, place.span)
+        if file.part != place.part:  # an export that was broken off had come further
+            await check_same(event_log, place.folder, place.topic, file.part, place.span)
         at = place.part.end
         reading = pieces(
             event_log, place.topic, place.part.partition, begin=file.part.end, end=place.span.end, patience=patience

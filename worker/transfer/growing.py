@@ -20,6 +20,19 @@ from worker.transfer.manifest import Last, Part
 from worker.transfer.refusals import TransferRefused
 
 
+def check_length(path: Path, part: Part) -> None:
+    """
+    Return if a file holds as much as its manifest says.
+
+    Raises:
+        TransferRefused: It is shorter, or gone.
+    """
+    if part.bytes and (not path.exists() or path.stat().st_size < part.bytes):
+        raise TransferRefused(
+            f"{path} is shorter than its manifest says: expected the files as they were exported, or a new folder"
+        )
+
+
 class Growing:
     """
     A file that records are added to.
@@ -27,9 +40,6 @@ class Growing:
     Args:
         path: It is made if need be.
         part: What the manifest knows of it.
-
-    Raises:
-        TransferRefused: It is shorter than the manifest says.
     """
 
     def __init__(self, path: Path, part: Part) -> None:
@@ -39,7 +49,7 @@ class Growing:
         self._waiting = 0
         self._file = open_private(path, os.O_RDWR | os.O_CREAT)
         try:
-            self._take_up(path)
+            self._take_up()
         except BaseException:
             self._file.close()
             raise
@@ -71,11 +81,7 @@ class Growing:
         """Close the file."""
         self._file.close()
 
-    def _take_up(self, path: Path) -> None:
-        if os.fstat(self._file.fileno()).st_size < self._part.bytes:
-            raise TransferRefused(
-                f"{path} is shorter than its manifest says: expected the files as they were exported, or a new folder"
-            )
+    def _take_up(self) -> None:
         end = self._part.bytes
         for frame in frames(self._file, begin=end):
             if not self._knows(frame):

@@ -11,10 +11,11 @@ from typing import Final
 import msgspec
 
 from shared.core.json_text import EpochMs
+from shared.core.value import Value
 from shared.eventlog.port import NewRecord, Record
 
 
-class NotText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NotText(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bytes that are not UTF-8."""
 
     base64: bytes
@@ -23,7 +24,7 @@ class NotText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 Held = str | NotText
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(Value, frozen=True, kw_only=True):
     """
     One record of an exported log.
 

@@ -44,6 +44,10 @@ class Heard:
         self.lines.append(line)
 
 
+def unheard(_line: str) -> None:
+    """Hear nothing."""
+
+
 class QuickClock(ManualClock):
     """A clock on which waiting is over at once."""
 

@@ -16,7 +16,7 @@ from shared.core.errors import CardwireError
 from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import NewRecord, Topics
 from tests.support.event_logs import Backend, KafkaBackend, MemoryBackend, SqliteBackend, until
-from tests.support.transfers import Heard, QuickClock, awkward, bring, export, held, story
+from tests.support.transfers import Heard, QuickClock, awkward, bring, export, held, story, unheard
 from worker.transfer.exporting import Exported
 from worker.transfer.following import begins, follow
 from worker.transfer.importing import import_log
@@ -162,7 +162,7 @@ async def test_what_is_appended_is_seen_by_who_follows(pair: tuple[Backend, Back
     topics = backend.topics
     spans = {name: await log.spans(name) for name in (topics.interactions, topics.outcomes)}
     seen: list[tuple[str, int, int]] = []
-    following = follow(log, begins(spans), clock=QuickClock(), patience=Patience(QuickClock(), tell=[].append))
+    following = follow(log, begins(spans), clock=QuickClock(), patience=Patience(QuickClock(), tell=unheard))
     async for piece in following:
         seen += [(one.topic, one.partition, one.offset) for one in piece]
         if len(seen) == 75:

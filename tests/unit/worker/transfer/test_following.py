@@ -5,7 +5,7 @@ import pytest
 from shared.core.errors import LogUnavailable
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord, Span
-from tests.support.transfers import QuickClock
+from tests.support.transfers import QuickClock, unheard
 from worker.transfer.following import PROBE, begins, ends, follow, since
 from worker.transfer.patience import Patience
 
@@ -47,7 +47,7 @@ async def test_only_what_is_new_is_seen_from_the_end_on() -> None:
     await log.append([NewRecord(topic="t", key="old", value=b"", headers=(), timestamp=BEGAN)])
     spans = {"t": await log.spans("t")}
     assert ends(spans)[("t", 0)] >= begins(spans)[("t", 0)]
-    following = follow(log, ends(spans), clock=QuickClock(), patience=Patience(QuickClock(), tell=[].append))
+    following = follow(log, ends(spans), clock=QuickClock(), patience=Patience(QuickClock(), tell=unheard))
     assert [] == await anext(following)
     await log.append(
         [
@@ -68,4 +68,4 @@ async def test_an_outage_without_end_ends_it() -> None:
     log = await _log([1])
     log.available = False
     with pytest.raises(LogUnavailable):
-        await anext(follow(log, {("t", 0): 0}, clock=QuickClock(), patience=Patience(QuickClock(), tell=[].append)))
+        await anext(follow(log, {("t", 0): 0}, clock=QuickClock(), patience=Patience(QuickClock(), tell=unheard)))

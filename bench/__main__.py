@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import calls, decide, fleet, hot, latency, limits, pump
+from bench import calls, decide, fleet, hot, latency, limits, pump, transfer
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
@@ -18,8 +18,8 @@ from tests.support import ServiceMissing
 
 CARDS: Final = {"mixed": 500, "hot": 1}
 
-FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000}
-QUICK: Final = {"rounds": 3, "events": 3_000, "effects": 500, "clicks": 50, "hot": 1_000}
+FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000, "records": 300_000}
+QUICK: Final = {"rounds": 3, "events": 3_000, "effects": 500, "clicks": 50, "hot": 1_000, "records": 20_000}
 
 _T = TypeVar("_T")
 
@@ -89,6 +89,11 @@ def _calls(wanted: argparse.Namespace, place: Stack) -> Rows:  # noqa: ARG001 (i
         yield calls.HEAD, row
 
 
+def _transfer(wanted: argparse.Namespace, place: Stack) -> Rows:
+    for row in transfer.lines(_run(transfer.measure(place, records=wanted.records))):
+        yield transfer.HEAD, row
+
+
 PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
     "decide": _decide,
     "pump": _pump,
@@ -97,10 +102,11 @@ PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
     "hot": _hot,
     "limits": _limits,
     "calls": _calls,
+    "transfer": _transfer,
 }
 
-ON_SERVICES: Final = frozenset({"fleet", "limits", "calls"})
-"""Of no use on SQLite, whose log one worker reads."""
+ON_SERVICES: Final = frozenset({"fleet", "limits", "calls", "transfer"})
+"""Of no use on SQLite alone: its log is read by one worker, and a move goes from it to a broker."""
 
 
 def _sized(wanted: argparse.Namespace) -> argparse.Namespace:
@@ -129,6 +135,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--effects", type=int, help="performed in a round; 3,000, quick: 500")
     parser.add_argument("--clicks", type=int, help="clicks of the latency; 600, quick: 50")
     parser.add_argument("--hot", type=int, help="clicks on one hot card; 10,000, quick: 1,000")
+    parser.add_argument("--records", type=int, help="moved from log to log; 300,000, quick: 20,000")
     return parser
 
 

@@ -23,7 +23,7 @@ def exporting_into(folder: Path) -> Iterator[None]:
 
     Raises:
         NotAnExport: It cannot be made or written.
-        TransferRefused: Another export is under way.
+        TransferRefused: Another export is under way, or there is no more room.
     """
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
@@ -34,12 +34,22 @@ def exporting_into(folder: Path) -> Iterator[None]:
             f"for example cardwire log export {EXAMPLE}"
         ) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(lock, folder)
         yield
-    except BlockingIOError as error:
-        raise TransferRefused(f"{folder} is being exported into by another process: expected one at a time") from error
+    except OSError as error:
+        raise TransferRefused(
+            f"{folder} cannot be written any more ({error.strerror}): expected room for the files; run the same "
+            "command again, it goes on"
+        ) from error
     finally:
         os.close(lock)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TransferRefused(f"{folder} is being exported into by another process: expected one at a time") from error
 
 
 def open_private(path: Path, flags: int) -> BinaryIO:

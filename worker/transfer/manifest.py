@@ -116,8 +116,10 @@ def load(folder: Path) -> Manifest | None:
     """
     try:
         text = (folder / NAME).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unreadable(folder, str(error.strerror)) from error
     try:
         version = msgspec.json.decode(text, type=_Version).format
         if version > FORMAT:

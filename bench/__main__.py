@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import calls, decide, fleet, hot, latency, limits, pump, transfer
+from bench import calls, decide, fleet, hot, latency, limits, pump, transfer, travel
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
@@ -18,8 +18,13 @@ from tests.support import ServiceMissing
 
 CARDS: Final = {"mixed": 500, "hot": 1}
 
-FULL: Final = {"rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000, "records": 300_000}
-QUICK: Final = {"rounds": 3, "events": 3_000, "effects": 500, "clicks": 50, "hot": 1_000, "records": 20_000}
+FULL: Final = {
+    "rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000, "records": 300_000,
+    "history": 1_000_000,
+}  # fmt: skip
+QUICK: Final = {
+    "rounds": 3, "events": 3_000, "effects": 500, "clicks": 50, "hot": 1_000, "records": 20_000, "history": 20_000,
+}  # fmt: skip
 
 _T = TypeVar("_T")
 
@@ -94,6 +99,11 @@ def _transfer(wanted: argparse.Namespace, place: Stack) -> Rows:
         yield transfer.HEAD, row
 
 
+def _diff(wanted: argparse.Namespace, place: Stack) -> Rows:
+    cards = max(1, wanted.history // 20)
+    yield travel.HEAD, travel.line(place.name, travel.measure(place, interactions=wanted.history, cards=cards))
+
+
 PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
     "decide": _decide,
     "pump": _pump,
@@ -103,6 +113,7 @@ PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
     "limits": _limits,
     "calls": _calls,
     "transfer": _transfer,
+    "diff": _diff,
 }
 
 ON_SERVICES: Final = frozenset({"fleet", "limits", "calls", "transfer"})
@@ -136,6 +147,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--clicks", type=int, help="clicks of the latency; 600, quick: 50")
     parser.add_argument("--hot", type=int, help="clicks on one hot card; 10,000, quick: 1,000")
     parser.add_argument("--records", type=int, help="moved from log to log; 300,000, quick: 20,000")
+    parser.add_argument("--history", type=int, help="recorded interactions to travel through; 1,000,000, quick: 20,000")
     return parser
 
 

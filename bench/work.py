@@ -67,7 +67,7 @@ def inputs(events: int, *, topic: str, cards: int, first: int = 0) -> Sequence[N
         cards: How many cards are clicked, in turns.
         first: The number of the first click; later rounds go on counting.
     """
-    return [NewRecord.of(topic, encode(event)) for event in _events(events // 2, cards, first)]
+    return [NewRecord.of(topic, encode(event)) for event in events_of(events // 2, cards, first)]
 
 
 async def make(log: EventLog, topics: Topics) -> None:
@@ -139,7 +139,8 @@ def click(number: int, card: int) -> InteractionReceived:
     )
 
 
-def _events(clicks: int, cards: int, first: int) -> Iterator[Event]:
+def events_of(clicks: int, cards: int, first: int) -> Iterator[Event]:
+    """Yield clicks on so many cards, in turns, and their marks; the first click has this number."""
     made = [click(number, number % cards) for number in range(first, first + clicks)]
     for at in range(clicks + IN_FLIGHT):
         if at < clicks:

@@ -167,6 +167,27 @@ def verify(*, as_json: JsonOption = False) -> None:
     raise SystemExit(run_verify(environment({}), as_json=as_json))
 
 
+@cli.command()
+def diff(
+    app: AppOption = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="What occurred from then on: a time, or 7d ago.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="What occurred before then.")] = None,
+    examples: Annotated[int, typer.Option(metavar="N", min=0, help="Show N differences of each handler.")] = 3,
+    *,
+    show_values: Annotated[
+        bool, typer.Option("--show-values", help="Also what cards and states hold: what people typed.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide the recorded interactions again, by other handlers or today's: exit 1 if they decide otherwise."""
+    from cardwire.cli.diff import run_diff
+
+    env = environment({"CARDWIRE_APP": app})
+    raise SystemExit(run_diff(env, begin=begin, end=end, examples=examples, show_values=show_values, as_json=as_json))
+
+
 SinceOption = Annotated[str | None, typer.Option(help="Not older: a time, or how long ago (2h, 3d).")]
 UntilOption = Annotated[str | None, typer.Option(help="Older: a time, or how long ago.")]
 CardOption = Annotated[str | None, typer.Option(metavar="MESSAGE_ID", help="About this card.")]

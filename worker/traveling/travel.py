@@ -1,0 +1,118 @@
+"""
+Time travel: the handlers of today, or of tomorrow, over the interactions of the log.
+
+Nothing is sent, and nothing written but temporary files: this is given no client, and no ledger.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.core.errors import CardwireError
+from shared.eventlog.port import Span, Topics
+from shared.settings import LogSettings
+from worker.history.walk import length
+from worker.traveling.crew import Crew, crew
+from worker.traveling.findings import Findings, added
+from worker.traveling.partition import Found, Look, Trip, Walk, opened, serve
+
+NOTHING: Final = Span(begin=0, end=0)
+
+
+class NothingRecorded(CardwireError):
+    """The log has no records of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """What the log holds at this moment: of each partition, its interactions and its outcomes."""
+
+    interactions: Mapping[int, Span]
+    outcomes: Mapping[int, Span]
+
+    @property
+    def records(self) -> int:
+        """How many records are walked, outcomes twice."""
+        return length(self.interactions) + 2 * length(self.outcomes)
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Those in which there is anything, the longest first."""
+        both = {**self.interactions, **self.outcomes}
+        found = [one for one in both if self._length(one)]
+        return sorted(found, key=self._length, reverse=True)
+
+    def _length(self, partition: int) -> int:
+        spans = (self.interactions.get(partition, NOTHING), self.outcomes.get(partition, NOTHING))
+        return sum(span.end - span.begin for span in spans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traveled:
+    """What was found, and the most memory that all processes together had (bytes)."""
+
+    findings: Findings
+    peak_bytes: int
+
+
+async def extent(settings: LogSettings) -> Extent:
+    """
+    Return what the log holds now; what is appended later is left out.
+
+    Raises:
+        LogUnavailable: The log cannot be asked.
+        NothingRecorded: It is not there, or its topics are not.
+    """
+    topics = Topics.prefixed(settings.topic_prefix)
+    async with opened(settings, topics) as log:
+        interactions, outcomes = await asyncio.gather(log.spans(topics.interactions), log.spans(topics.outcomes))
+    if not interactions or not outcomes:
+        missing = topics.outcomes if interactions else topics.interactions
+        raise NothingRecorded(
+            f"CARDWIRE_LOG: there is no topic {missing}: expected the log of a gateway and a worker, for example "
+            "CARDWIRE_LOG=sqlite:///cardwire-data/log.db"
+        )
+    if len(interactions) != len(outcomes):
+        raise NothingRecorded(
+            f"CARDWIRE_LOG: {topics.interactions} has {len(interactions)} partitions, {topics.outcomes} "
+            f"{len(outcomes)}: expected as many, for decisions lie where their inputs do; see `cardwire topics check`"
+        )
+    return Extent(interactions=interactions, outcomes=outcomes)
+
+
+def travel(trip: Trip, over: Extent, *, processes: int | None = None, moved: Callable[[int], None]) -> Traveled:
+    """
+    Decide again what the log holds, partitions side by side, and return what differs.
+
+    Args:
+        processes: How many; as many as there are cores.
+        moved: Told how many more records were walked.
+
+    Raises:
+        ConfigError: A process cannot load the handlers.
+        LogUnavailable: The log cannot be read.
+        NewerThanUs: It holds records of a newer program.
+        CrewLost: A process has ended.
+    """
+    partitions = over.partitions
+    findings, peaks = Findings(), dict[int, int]()
+    size = min(processes or os.cpu_count() or 1, max(1, len(partitions)))
+    with crew(size, serve, trip) as members:
+        hands: Crew[Look | Walk, Found] = members
+        looks = [Look(partition=one, outcomes=over.outcomes.get(one, NOTHING)) for one in partitions]
+        walks = [
+            Walk(
+                partition=one,
+                interactions=over.interactions.get(one, NOTHING),
+                outcomes=over.outcomes.get(one, NOTHING),
+            )
+            for one in partitions
+        ]
+        # What outcomes tell of a card lies anywhere: all of them are looked through before the first click.
+        for tasks in (looks, walks):
+            for found in hands.work(tasks, moved):
+                findings = added(findings, found.findings, examples=trip.examples)
+                peaks[found.process] = max(found.peak_bytes, peaks.get(found.process, 0))
+    return Traveled(findings=findings, peak_bytes=sum(peaks.values()))

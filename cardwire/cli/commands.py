@@ -188,6 +188,39 @@ def diff(
     raise SystemExit(run_diff(env, begin=begin, end=end, examples=examples, show_values=show_values, as_json=as_json))
 
 
+ValuesOption = Annotated[
+    bool, typer.Option("--show-values", help="Also what people typed, and how cards changed; never a token.")
+]
+
+
+@cli.command()
+def replay(
+    *,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="What came in from then on: a time, or how long ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="What came in before then.")] = None,
+    card: Annotated[str | None, typer.Option(metavar="MESSAGE_ID", help="About this card.")] = None,
+    chat: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="In this chat.")] = None,
+    operator: Annotated[
+        str | None, typer.Option(metavar="ID", help="By this person: an open, user or union id.")
+    ] = None,
+    event: Annotated[str | None, typer.Option(metavar="EVENT_ID", help="This event, and what came of it.")] = None,
+    request_id: Annotated[str | None, typer.Option(metavar="ID", help="With this request id.")] = None,
+    app: Annotated[str | None, typer.Option("--app", metavar="APP_ID", help="Of this app.")] = None,
+    form: Annotated[str, typer.Option("--as", metavar="timeline|table", help="How it is told.")] = "timeline",
+    show_values: ValuesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell from the log what came in, what was decided about it and what became of that. Changes nothing."""
+    from cardwire.cli.replay import run_replay, wish_of
+
+    wish = wish_of(
+        since=since, until=until, card=card, chat=chat, operator=operator, event=event, request_id=request_id, app=app
+    )
+    run_replay(environment({}), wish, form=form, show_values=show_values, as_json=as_json)
+
+
 SinceOption = Annotated[str | None, typer.Option(help="Not older: a time, or how long ago (2h, 3d).")]
 UntilOption = Annotated[str | None, typer.Option(help="Older: a time, or how long ago.")]
 CardOption = Annotated[str | None, typer.Option(metavar="MESSAGE_ID", help="About this card.")]

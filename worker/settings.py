@@ -52,6 +52,17 @@ def ledger_url() -> Secret:
     )
 
 
+def settle_ms() -> int:
+    """Declare how long an update waits after its click's answer."""
+    return setting(
+        whole(0, 60_000),
+        "CARDWIRE_SETTLE_MS",
+        default=str(SETTLE_MS),
+        unit="ms",
+        meaning="How long after its answer a click's card update waits, because clients revert earlier ones.",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerApp:
     """
@@ -98,13 +109,7 @@ class WorkerSettings:
         "or so many calls of each API in a second and in a minute; none: no limit, for load tests against a simulator.",
         example="100/s 3000/min",
     )
-    settle_ms: int = setting(
-        whole(0, 60_000),
-        "CARDWIRE_SETTLE_MS",
-        default=str(SETTLE_MS),
-        unit="ms",
-        meaning="How long after its answer a click's card update waits, because clients revert earlier ones.",
-    )
+    settle_ms: int = settle_ms()
     dead_letters_stop: int = setting(
         whole(0, 100),
         "CARDWIRE_DEAD_LETTERS_STOP",

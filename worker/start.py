@@ -13,7 +13,7 @@ from shared.core.codec import decode
 from shared.core.errors import StartRefused, Undecodable
 from shared.core.events import Decided
 from shared.eventlog.port import EventLog, Record, Span, Topics
-from worker.deciding.batch import record_id
+from worker.identity import record_id
 from worker.ledger.port import ClaimKey, Ledger, Position
 
 LOOK_BACK: Final = 500
@@ -60,7 +60,12 @@ def examine(history: History, topics: Topics) -> Sequence[Passed]:
     if unknown:
         raise StartRefused(
             f"the outcomes topic holds decisions that the ledger lacks ({len(unknown)} of its newest, among them "
-            f"event {unknown[0].event_id}): the ledger is empty or older than the log; restore its backup"
+            f"event {unknown[0].event_id}): the ledger is empty or older than the log; restore its backup, or fill an "
+            "empty one with `cardwire rebuild`"
+        )
+    if history.decided and not history.positions:
+        raise StartRefused(
+            "the ledger is being made from the log and is not finished: run `cardwire rebuild` to its end"
         )
     if history.positions and len(history.positions) != len(history.spans):
         raise StartRefused(

@@ -221,6 +221,15 @@ def replay(
     run_replay(environment({}), wish, form=form, show_values=show_values, as_json=as_json)
 
 
+@cli.command()
+@cli.command()
+def rebuild(*, as_json: JsonOption = False) -> None:
+    """Fill an empty ledger from the log alone, sending nothing; run again, it goes on where it ended."""
+    from cardwire.cli.rebuild import run_rebuild
+
+    run_rebuild(environment({}), as_json=as_json)
+
+
 SinceOption = Annotated[str | None, typer.Option(help="Not older: a time, or how long ago (2h, 3d).")]
 UntilOption = Annotated[str | None, typer.Option(help="Older: a time, or how long ago.")]
 CardOption = Annotated[str | None, typer.Option(metavar="MESSAGE_ID", help="About this card.")]

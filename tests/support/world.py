@@ -34,6 +34,7 @@ from simulator.history import KEPT, CallSeen
 from simulator.settings import SimulatorSettings
 from tests.support.fold_equals_ledger import assert_fold_equals_ledger
 from tests.support.proved import promises_broken_in
+from tests.support.rebuilt_equals_ledger import assert_rebuilt_equals_ledger
 from worker.app import RunningWorker
 from worker.app import serve as serve_worker
 from worker.ledger.open import open_ledger
@@ -249,10 +250,12 @@ class World:
         return [event for event in await self.events(self.topics.outcomes) if isinstance(event, EffectOutcome)]
 
     async def check(self) -> None:
-        """Fail unless the fold of what was told equals the ledger, the log proves itself, and no limit was exceeded."""
+        """Fail unless what was told folds and rebuilds to the ledger, the log proves itself, and limits were kept."""
         outputs: list[Output] = [*await self.decisions()]
         outputs += await self.outcomes()
-        assert_fold_equals_ledger(fold(outputs), await self.ledger.dump())
+        held = await self.ledger.dump()
+        assert_fold_equals_ledger(fold(outputs), held)
+        await assert_rebuilt_equals_ledger(self.event_log, self.topics, held, clock=self.clock)
         assert [] == await promises_broken_in(self.event_log, self.topics)
         assert not self.simulator.platform.judge.violations
 

@@ -8,6 +8,7 @@ from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import Decided, EffectOutcome, Input
 from shared.core.traceparent import valid_traceparent
 from shared.eventlog.port import NewRecord, Record
+from worker.identity import record_id, without_nul
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +58,6 @@ def take(records: Mapping[int, Sequence[Record]]) -> Batch:
     return Batch(taken=taken, halted=halted)
 
 
-def record_id(record: Record) -> str | None:
-    """Return a record's ``ce_id`` as it can be stored: no database takes NUL, and positions move past anything."""
-    found = header(record.headers, "ce_id")
-    return None if found is None else _without_nul(found)
-
-
-def _without_nul(text: str) -> str:
-    return text.replace("\0", "\N{SYMBOL FOR NULL}")
-
-
 def _fact(record: Record) -> Input | Undecodable:
     try:
         event = decode(record.headers, record.value)
@@ -83,7 +74,7 @@ def parked(record: Record, reason: str, dead_topic: str) -> NewRecord:
     """Return a record for the dead topic: bytes and headers untouched, and where it stood and why it is there."""
     return NewRecord(
         topic=dead_topic,
-        key=_without_nul(record.key),
+        key=without_nul(record.key),
         value=record.value,
         headers=(
             *record.headers,

@@ -17,7 +17,7 @@ from shared.clock import Clock
 from shared.core.errors import ConfigError
 from worker.ledger import sql
 from worker.ledger.port import DataRefused
-from worker.ledger.postgres import PostgresPool, postgres_place
+from worker.ledger.postgres import ANSWER_S, PostgresPool, postgres_place
 from worker.ledger.refusals import FOREIGN, meaning
 from worker.ledger.sqlite import SqliteThreads, sqlite_file
 
@@ -40,9 +40,12 @@ class Database:
         place: Where it is, for people; no password.
     """
 
-    def __init__(self, url: str, clock: Clock | None) -> None:
+    def __init__(self, url: str, clock: Clock | None, *, answer_s: float = ANSWER_S) -> None:
         """
         Open nothing yet: connections are made when they are needed.
+
+        Args:
+            answer_s: How long PostgreSQL may take for one statement.
 
         Raises:
             ConfigError: The URL names no database that can be used.
@@ -52,7 +55,7 @@ class Database:
         self.dialect: sql.Dialect
         scheme = url.partition("://")[0]
         if scheme in {"postgresql", "postgres"} and (place := postgres_place(url)) is not None:
-            pool = PostgresPool.at(url)
+            pool = PostgresPool.at(url, answer_s=answer_s)
             self.dialect, self.place = "postgresql", place
             self._writer, self._reader = pool, pool.reading()
         elif scheme == "sqlite" and (file := sqlite_file(url)) is not None:

@@ -37,11 +37,11 @@ class PostgresPool:
         self._engine = engine
 
     @classmethod
-    def at(cls, url: str) -> "PostgresPool":
+    def at(cls, url: str, *, answer_s: float = ANSWER_S) -> "PostgresPool":
         """Return a pool for a URL in PostgreSQL's own form, with all its options (``?sslmode=…``)."""
 
         async def connect() -> Any:
-            return await asyncpg.connect(url, timeout=CONNECT_S, command_timeout=ANSWER_S, server_settings=_SETTINGS)
+            return await asyncpg.connect(url, timeout=CONNECT_S, command_timeout=answer_s, server_settings=_SETTINGS)
 
         return cls(
             create_async_engine(

@@ -282,3 +282,15 @@ roles: Final = Table(
     Column("owner", String, nullable=False),
     Column("until", BigInteger, nullable=False),
 )
+
+# How far `cardwire rebuild` has come: of each topic's partitions. No rows: none is at work, or all is done.
+rebuilds: Final = Table(
+    "rebuilds",
+    METADATA,
+    Column("stage", Key, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next", BigInteger, nullable=False),
+    Column("position", BigInteger),
+    Column("last_id", Key),
+    Column("moved", Boolean, nullable=False, server_default=false()),
+)

@@ -69,7 +69,7 @@ _SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms", "recen
 
 _ZERO: Final = literal_column("0", Integer())
 
-_RETURNING: Final = kinds(Returning | Remind)
+RETURNING: Final = kinds(Returning | Remind)
 """Kinds of effects that bring back an input, which may change a card before its click is answered."""
 
 
@@ -106,7 +106,7 @@ class Writes:
         self._telling = Telling(database)
         self._dead, self._bury = _dead_letters(dialect)
         self._suspended, self._suspend = _suspensions(dialect, database)
-        self._apps, self._of_app = _apps(dialect)
+        self._apps, self._of_app = newest_of_apps(dialect)
 
     @in_transaction
     def write(self, connection: Connection, write: Write) -> EpochMs:
@@ -124,7 +124,7 @@ class Writes:
         ]
         self._marks.execute(connection, self._mark, values)
         # Of this partition alone, which nobody else writes: no other order of locks is crossed.
-        answered = {(row.app_id, row.event_id) for row in marked if row.kind in _RETURNING}
+        answered = {(row.app_id, row.event_id) for row in marked if row.kind in RETURNING}
         self._answers.execute(connection, self._answer, [(*key, now) for key in sorted(answered)])
         self._tokens.write(connection, write.tokens)
         self._telling.run(connection, write.outbox)
@@ -325,7 +325,8 @@ def _suspensions(dialect: Dialect, database: Database) -> tuple[Given, Any]:
     return given, insert.on_conflict_do_update(index_elements=["handler"], set_=changed, where=newer)
 
 
-def _apps(dialect: Dialect) -> tuple[Given, Any]:
+def newest_of_apps(dialect: Dialect) -> tuple[Given, Any]:
+    """Return the statement that tells apps their newest new-style callback and ticket: all their columns, in order."""
     types = {name: each.type for name, each in apps.c.items()}
     given = rows(dialect, **types)
     insert = insert_given(dialect, apps, given, types)

@@ -1,0 +1,206 @@
+"""
+A ledger rebuilt from the log, row by row beside the one that made the log.
+
+Run it once nothing is left to do and the outbox is empty. Left out, because no log can restore it: leases, budgets,
+pacing, wishes to send again, when a pending effect is due or was begun, and to the millisecond when something was
+committed. What only an input tells is compared where retention has left that input.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from shared.clock import Clock
+from shared.core.codec import header
+from shared.eventlog.port import EventLog, Topics
+from shared.feishu.limits import CARD_TOKEN_VALID_MS
+from worker.history.walk import walk
+from worker.ledger.dump import Dump, Row, dump
+from worker.ledger.engine import Database
+from worker.ledger.open import open_ledger
+from worker.ledger.restoring import open_restoring
+from worker.ledger.writes import RETURNING
+from worker.rebuilding.rebuild import Rebuilt, rebuild
+from worker.settings import SETTLE_MS
+
+Column = Callable[[Any, Any], bool]
+"""Says whether a column of the old ledger and the same one of the new one go together."""
+
+STYLE_MS: Final = 60_000
+"""How often an app's newest new-style callback is written down at most."""
+
+
+def _is(old: Any, new: Any) -> bool:
+    return bool(old == new)
+
+
+def _any(_old: Any, _new: Any) -> bool:
+    return True
+
+
+def _both(old: Any, new: Any) -> bool:
+    return (old is None) == (new is None)
+
+
+def _not_later(old: Any, new: Any) -> bool:
+    return bool(new <= old)
+
+
+def _not_much_later(old: Any, new: Any) -> bool:
+    return bool(old <= new < old + STYLE_MS)
+
+
+_CLAIMS: Final[Mapping[str, Column]] = {"claimed_at": _not_later, "answered_at": _any}
+_EFFECTS: Final[Mapping[str, Column]] = {
+    "decided_at": _not_later,
+    "due": _any,
+    "begun_at": _both,
+    "marked_at": _both,
+    "redriven_at": _both,
+}
+_PENDING: Final[Mapping[str, Column]] = {**_EFFECTS, "begun_at": _any}
+_OF_INPUT: Final[Mapping[str, Column]] = {"received_at": _any, "marked_at": _any, "delivered": _any}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remade:
+    """A rebuilt ledger: its rows, what the rebuild said, and which records were there for it to read."""
+
+    rows: Dump
+    rebuilt: Rebuilt
+    ids: frozenset[str]
+    now: int
+
+
+async def remade(
+    log: EventLog, topics: Topics, url: str, *, clock: Clock | None = None, settle_ms: int = SETTLE_MS
+) -> Remade:
+    """Rebuild into the empty database at ``url``."""
+    restoring = open_restoring(url, settle_ms=settle_ms, clock=clock)
+    try:
+        await restoring.check()
+        rebuilt = await rebuild(log, restoring, topics)
+        now = await restoring.now()
+    finally:
+        await restoring.close()
+    database = Database(url, clock)
+    try:
+        rows = await dump(database)
+    finally:
+        await database.close()
+    return Remade(rows=rows, rebuilt=rebuilt, ids=await _ids(log, topics.interactions), now=now)
+
+
+async def _ids(log: EventLog, topic: str) -> frozenset[str]:
+    found: set[str] = set()
+    for partition, span in (await log.spans(topic)).items():
+        async for piece in walk(log, topic, partition, begin=span.begin, end=span.end):
+            found.update(header(record.headers, "ce_id") or "" for record in piece)
+    return frozenset(found)
+
+
+async def assert_rebuilt_equals_ledger(log: EventLog, topics: Topics, old: Dump, *, clock: Clock | None = None) -> None:
+    """Rebuild into a SQLite file of its own and fail with the first differences, if there are any."""
+    with tempfile.TemporaryDirectory(prefix="cardwire-rebuilt-") as folder:
+        url = f"sqlite:///{shutil.copy(await _template(), Path(folder) / 'rebuilt.db')}"
+        found = differences(old, await remade(log, topics, url, clock=clock))
+    assert not found, f"{len(found)} differences between a rebuilt ledger and the old one:\n" + "\n".join(found[:10])
+
+
+async def _template() -> Path:
+    path = _folder() / "template.db"
+    if not path.exists():
+        ledger = open_ledger(f"sqlite:///{path}")
+        await ledger.upgrade()
+        await ledger.close()
+    return path
+
+
+@cache
+def _folder() -> Path:
+    return Path(_kept().name)
+
+
+@cache
+def _kept() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="cardwire-rebuilt-template-")
+
+
+def differences(old: Dump, new: Remade) -> list[str]:
+    """Return every column that is not as it was, a line each."""
+    returning = {(row["app_id"], row["event_id"]) for row in old.effects if row["kind"] in RETURNING}
+
+    def claim(row: Row) -> Mapping[str, Column]:
+        answered = {"answered_at": _both} if (row["app_id"], row["event_id"]) in returning else {}
+        return {**_CLAIMS, **(answered if row["event_id"] in new.ids else {})}
+
+    def effect(row: Row) -> Mapping[str, Column]:
+        known = _PENDING if row["status"] == "pending" else _EFFECTS
+        # A mark that came while the call was under way was not told with it.
+        untold = row["marked_at"] is not None and b'"marked_at"' not in (row["outcome"] or b'"marked_at"')
+        # That it was there with the click itself is told with the outcome of what did not wait for it.
+        untold = untold or (row["status"] == "pending" and row["eligibility"] == "at_once")
+        marked = {**_OF_INPUT, "received_at": _is} if untold and row["event_id"] in new.ids else _OF_INPUT
+        return {**known, **(marked if untold or row["event_id"] not in new.ids else {})}
+
+    def exact(_row: Row) -> Mapping[str, Column]:
+        return {}
+
+    valid = new.now - CARD_TOKEN_VALID_MS
+    tables: list[tuple[str, tuple[str, ...], Iterable[Row], Iterable[Row], Callable[[Row], Mapping[str, Column]]]] = [
+        ("claims", ("app_id", "event_id"), old.claims, new.rows.claims, claim),
+        ("cards", ("app_id", "message_id"), old.cards, new.rows.cards, exact),
+        ("faces", ("app_id", "message_id"), _known(old.faces), _known(new.rows.faces), exact),
+        ("effects", ("app_id", "event_id", "index"), old.effects, new.rows.effects, effect),
+        (
+            "card_tokens",
+            ("app_id", "event_id", "kind"),
+            [row for row in old.tokens if row["received_at"] > valid and row["event_id"] in new.ids],
+            new.rows.tokens,
+            exact,
+        ),
+        (
+            "dead_letters",
+            ("app_id", "event_id"),
+            [row for row in old.letters if row["event_id"] in new.ids],
+            new.rows.letters,
+            lambda _: {"died_at": _not_later},
+        ),
+        ("apps", ("app_id",), old.apps, new.rows.apps, lambda _: {"new_style_at": _not_much_later}),
+        (
+            "positions",
+            ("partition",),
+            old.positions,
+            new.rows.positions,
+            lambda _: {"next": _not_later, "last_id": _any},
+        ),
+    ]
+    return [line for table in tables for line in _table(*table)]
+
+
+def _known(faces: Iterable[Row]) -> Iterable[Row]:
+    """Return faces of which anything is known."""
+    return [row for row in faces if any(row[name] is not None for name in row.keys() - {"app_id", "message_id"})]
+
+
+def _table(
+    name: str,
+    key: tuple[str, ...],
+    old: Iterable[Row],
+    new: Iterable[Row],
+    columns: Callable[[Row], Mapping[str, Column]],
+) -> Iterator[str]:
+    before = {tuple(row[each] for each in key): row for row in old}
+    after = {tuple(row[each] for each in key): row for row in new}
+    for which in sorted(before.keys() ^ after.keys(), key=repr):
+        yield f"{name}{list(which)}: {'lost' if which in before else 'made up'}"
+    for which in sorted(before.keys() & after.keys(), key=repr):
+        row, made = before[which], after[which]
+        rules = columns(row)
+        for column in row:
+            if not rules.get(column, _is)(row[column], made[column]):
+                yield f"{name}{list(which)}.{column}: {row[column]!r}, rebuilt {made[column]!r}"

@@ -1,0 +1,1 @@
+"""A fresh ledger from the log alone: no client, no handler, nothing performed and nothing decided."""

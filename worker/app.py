@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -28,7 +29,10 @@ from worker.ledger.open import open_ledger
 from worker.ledger.port import Ledger, Settled, Write
 from worker.measure import Measure
 from worker.meter import Meter
+from worker.performing.errands import Errands
+from worker.performing.ports import Performing
 from worker.performing.pump import Pump
+from worker.performing.reporting import Reporting
 from worker.performing.settle import Settler
 from worker.performing.throttle import Throttle
 from worker.platform.client import HttpPlatform, Platform
@@ -89,18 +93,19 @@ async def serve(
         for passed in await compare(event_log, ledger, topics):
             log.error("records_lost_to_retention", partition=passed.partition, at=passed.position, begin=passed.begin)
             meter.lost(passed.begin - passed.position)
-        stages = _stages(
-            settings,
-            of_each(handlers, settings.apps),
-            event_log,
-            ledger,
-            platform,
+        parts = _Parts(
+            settings=settings,
+            apps=of_each(handlers, settings.apps),
+            event_log=event_log,
+            ledger=ledger,
+            platform=platform,
             topics=topics,
             clock=clock,
             meter=meter,
             traces=traces,
             rng=rng or random.Random(),  # noqa: S311 - spreads retries, guards nothing
         )
+        stages = _stages(parts)
         if reread is not None:
             renew = partial(_renew, platform=platform, consume=stages.consume)
             reading = await stack.enter_async_context(rereading(reread, settings, renew, clock=clock, process="worker"))
@@ -120,23 +125,58 @@ def _renew(settings: WorkerSettings, *, platform: Platform, consume: Consume) ->
     consume.callers = settings.callers or NOBODY
 
 
-def _stages(
-    settings: WorkerSettings,
-    apps: Mapping[AppId, App],
-    event_log: EventLog,
-    ledger: Ledger,
-    platform: Platform,
-    *,
-    topics: Topics,
-    clock: Clock,
-    meter: Meter,
-    traces: Traces | None,
-    rng: random.Random,
-) -> Stages:
-    owner = f"{socket.gethostname()}/{os.getpid()}/{rng.getrandbits(32):08x}"
-    shows_cards = any(app.shows_cards for app in apps.values())
-    alarm = Alarm(clock)
-    relay = Relay(event_log=event_log, ledger=ledger, owner=owner, clock=clock, meter=meter)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the loops are made of."""
+
+    settings: WorkerSettings
+    apps: Mapping[AppId, App]
+    event_log: EventLog
+    ledger: Ledger
+    platform: Platform
+    topics: Topics
+    clock: Clock
+    meter: Meter
+    traces: Traces | None
+    rng: random.Random
+
+
+def _stages(parts: _Parts) -> Stages:
+    owner = f"{socket.gethostname()}/{os.getpid()}/{parts.rng.getrandbits(32):08x}"
+    alarm, meter, clock = Alarm(parts.clock), parts.meter, parts.clock
+    relay = Relay(event_log=parts.event_log, ledger=parts.ledger, owner=owner, clock=clock, meter=meter)
+
+    def settled(by: Settled) -> None:
+        if by.next_due is not None:
+            alarm.at(by.next_due)
+        meter.leases_lost(len(by.lost))
+        relay.nudge()
+
+    settler = Settler(ledger=parts.ledger, owner=owner, clock=clock, settled=settled)
+    consume = _consume(parts, alarm, relay)
+    performing = Performing(
+        ledger=parts.ledger, owner=owner, clock=clock, alarm=alarm, meter=meter, chance=parts.rng.random
+    )
+    return Stages(
+        consume=consume,
+        pump=_pump(parts, performing, settler, relay),
+        settler=settler,
+        relay=relay,
+        measure=Measure(
+            event_log=parts.event_log,
+            ledger=parts.ledger,
+            topic=parts.topics.interactions,
+            positions=lambda: consume.positions,
+            limits=parts.settings.limits,
+            clock=clock,
+            meter=meter,
+        ),
+    )
+
+
+def _consume(parts: _Parts, alarm: Alarm, relay: Relay) -> Consume:
+    settings = parts.settings
+    shows_cards = any(app.shows_cards for app in parts.apps.values())
 
     def committed(write: Write, at: EpochMs) -> None:
         alarm.learn(at)
@@ -148,58 +188,35 @@ def _stages(
             alarm.at(at + settings.settle_ms)
         relay.nudge()
 
-    def settled(by: Settled) -> None:
-        if by.next_due is not None:
-            alarm.at(by.next_due)
-        meter.leases_lost(len(by.lost))
-        relay.nudge()
-
-    settler = Settler(ledger=ledger, owner=owner, clock=clock, settled=settled)
-    consume = Consume(
-        apps=apps,
-        event_log=event_log,
-        ledger=ledger,
-        topics=topics,
+    return Consume(
+        apps=parts.apps,
+        event_log=parts.event_log,
+        ledger=parts.ledger,
+        topics=parts.topics,
         group=settings.group,
-        clock=clock,
-        meter=meter,
+        clock=parts.clock,
+        meter=parts.meter,
         committed=committed,
         handlers=HandlerThreads(),
         dead_letters_stop=settings.dead_letters_stop,
         settle_ms=settings.settle_ms,
         callers=settings.callers or NOBODY,
         stores=settings.stores,
-        traces=traces,
+        traces=parts.traces,
     )
-    return Stages(
-        consume=consume,
-        pump=Pump(
-            ledger=ledger,
-            platform=platform,
-            topics=topics,
-            throttle=Throttle(settings.limits, settings.stores),
-            settler=settler,
-            relay=relay,
-            alarm=alarm,
-            clock=clock,
-            meter=meter,
-            rng=rng,
-            owner=owner,
-            concurrency=settings.concurrency,
-            settle_ms=settings.settle_ms,
-            apps=apps,
-            runner=Runner(),
-            traces=traces,
-        ),
-        settler=settler,
+
+
+def _pump(parts: _Parts, performing: Performing, settler: Settler, relay: Relay) -> Pump:
+    settings = parts.settings
+    reporting = Reporting(settler, parts.meter, parts.traces)
+    return Pump(
+        performing,
+        platform=parts.platform,
+        throttle=Throttle(settings.limits, settings.stores),
+        errands=Errands(performing, runner=Runner(), apps=parts.apps, put=reporting.put),
+        reporting=reporting,
         relay=relay,
-        measure=Measure(
-            event_log=event_log,
-            ledger=ledger,
-            topic=topics.interactions,
-            positions=lambda: consume.positions,
-            limits=settings.limits,
-            clock=clock,
-            meter=meter,
-        ),
+        topics=parts.topics,
+        concurrency=settings.concurrency,
+        settle_ms=settings.settle_ms,
     )

@@ -28,7 +28,7 @@ from shared.feishu.openapi import ApiReply, ApiRequest
 from simulator.callbacks import Person
 from tests.scenario.kinds import KINDS, SHARED, Kind
 from tests.support.world import World, clock_of_now, files, world
-from worker.performing.pump import LEASE_MS
+from worker.performing.ports import LEASE_MS
 from worker.platform.client import HttpPlatform, Platform, Unreachable
 from worker.settings import WorkerSettings
 

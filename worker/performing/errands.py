@@ -16,16 +16,13 @@ from typing import Final
 import structlog
 
 from shared.app.app import App
-from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import idempotency_key
-from worker.alarm import Alarm
 from worker.calling.runner import Broke, Came, Runner, TooManyHang
-from worker.ledger.port import Ledger
-from worker.meter import Meter
 from worker.performing.outcome import tell
+from worker.performing.ports import LEASE_MS, Performing
 from worker.performing.prepare import Errand
 from worker.performing.retry import HORIZON_MS, back_off_ms
 from worker.performing.returning import brought
@@ -52,28 +49,21 @@ class Errands:
 
     def __init__(
         self,
+        performing: Performing,
         *,
         runner: Runner,
         apps: Mapping[AppId, App],
-        ledger: Ledger,
-        owner: str,
-        clock: Clock,
-        alarm: Alarm,
-        meter: Meter,
-        lease_ms: int,
-        chance: Callable[[], float],
         put: Callable[[Result], None],
         finish_s: float = FINISH_S,
     ) -> None:
-        self._runner, self._apps, self._ledger, self._owner = runner, apps, ledger, owner
-        self._clock, self._alarm, self._lease_ms, self._chance, self._put = clock, alarm, lease_ms, chance, put
-        self._finish_s = finish_s
-        self._meter = meter
+        self._ledger, self._owner, self._chance = performing.ledger, performing.owner, performing.chance
+        self._clock, self._alarm, self._meter = performing.clock, performing.alarm, performing.meter
+        self._runner, self._apps, self._put, self._finish_s = runner, apps, put, finish_s
         self._under_way: set[asyncio.Task[None]] = set()
         self._waiting = Waiting(CALLS)
         self._calling_up: asyncio.Task[None] | None = None
-        meter.under_way("own", self._under_way)
-        meter.stuck_calls(lambda: runner.stuck)
+        self._meter.under_way("own", self._under_way)
+        self._meter.stuck_calls(lambda: runner.stuck)
 
     def start(self, errand: Errand, now: EpochMs) -> Result | None:
         """Begin a call; without room, or where too many hang, return the turn as it is put off, and unchanged."""
@@ -134,9 +124,9 @@ class Errands:
         """Prolong the lease, as long as it is ours and the call lasts."""
         leased = errand.turn.leased
         while True:
-            await self._clock.sleep(self._lease_ms / 3000)
+            await self._clock.sleep(LEASE_MS / 3000)
             try:
-                if not await self._ledger.prolong(self._owner, leased.key, leased.leased_at, ttl_ms=self._lease_ms):
+                if not await self._ledger.prolong(self._owner, leased.key, leased.leased_at, ttl_ms=LEASE_MS):
                     return  # Somebody else has it, and what this call brings is dropped when it is settled.
             except LedgerUnavailable:
                 continue

@@ -11,42 +11,30 @@ for longer than its lease: it may complete one stale call, and then the newest s
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from shared.app.app import App
-from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
-from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.eventlog.port import Topics
-from shared.observability.traces import Traces
-from worker.alarm import Alarm
-from worker.calling.runner import Runner
-from worker.ledger.port import EffectKey, Ledger, Token, TokenKey
-from worker.meter import Meter
+from worker.ledger.port import EffectKey, Token, TokenKey
 from worker.performing.attempt import Attempt, attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
-from worker.performing.lines import write_lines
 from worker.performing.outages import Outages
+from worker.performing.ports import LEASE_MS, Performing
 from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
+from worker.performing.reporting import Reporting
 from worker.performing.result import result
-from worker.performing.settle import Settler
-from worker.performing.spans import trace_outcomes
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
 from worker.performing.way import token_for
 from worker.platform.client import DEADLINE_S, Platform
 from worker.relay import Relay
-
-LEASE_MS: Final = 15_000
-"""Longer than the longest wait for a rate limit and the longest call together, with room for a settlement."""
 
 CALL_MS: Final = round(DEADLINE_S * 1000) + 1_000
 """How long a call may take, and its settlement."""
@@ -63,43 +51,34 @@ class Pump:
 
     def __init__(
         self,
+        performing: Performing,
         *,
-        ledger: Ledger,
         platform: Platform,
-        topics: Topics,
         throttle: Throttle,
-        settler: Settler,
+        errands: Errands,
+        reporting: Reporting,
         relay: Relay,
-        alarm: Alarm,
-        clock: Clock,
-        meter: Meter,
-        rng: random.Random,
-        owner: str,
+        topics: Topics,
         concurrency: int,
         settle_ms: int,
-        apps: Mapping[AppId, App],
-        runner: Runner,
-        traces: Traces | None = None,
     ) -> None:
-        self._ledger, self._platform, self._topics, self._throttle = ledger, platform, topics, throttle
-        self._settler, self._relay, self._alarm, self._clock = settler, relay, alarm, clock
-        self._meter, self._rng, self._owner, self._concurrency = meter, rng, owner, concurrency
-        self._settle_ms, self._traces = settle_ms, traces
-        self._errands = Errands(
-            runner=runner,
-            apps=apps,
-            ledger=ledger,
-            owner=owner,
-            clock=clock,
-            alarm=alarm,
-            meter=meter,
-            lease_ms=LEASE_MS,
-            chance=rng.random,
-            put=self._put,
-        )
-        self._outages = Outages(meter)
+        """
+        Perform nothing yet.
+
+        Args:
+            errands: Makes the calls that are not the platform's business.
+            relay: While it is full, nothing is leased.
+            concurrency: How many calls of the platform may be under way.
+            settle_ms: How long a client may still be painting an answer.
+        """
+        self._ledger, self._owner, self._chance = performing.ledger, performing.owner, performing.chance
+        self._clock, self._alarm, self._meter = performing.clock, performing.alarm, performing.meter
+        self._platform, self._throttle, self._errands = platform, throttle, errands
+        self._put, self._relay, self._topics = reporting.put, relay, topics
+        self._concurrency, self._settle_ms = concurrency, settle_ms
+        self._outages = Outages(self._meter)
         self._under_way: set[asyncio.Task[None]] = set()
-        meter.under_way("platform", self._under_way)
+        self._meter.under_way("platform", self._under_way)
         self._stopping = False
         self.away = False
 
@@ -223,7 +202,7 @@ class Pump:
             job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
         )
         self._note(made)
-        came_to = result(made, self._rng.random)
+        came_to = result(made, self._chance)
         self._put(came_to, api=job.api)
         if came_to.block_ms is not None:
             budget = self._throttle.budget(job)
@@ -246,15 +225,6 @@ class Pump:
         head = made.job.head
         self._outages.came_to(head.app_id, made.performed, target=head.target, started_at=made.started_at, now=made.now)
         self._meter.call(head.app_id, made.job.api, started_at=made.started_at, ended_at=made.now)
-
-    def _put(self, came_to: Result, *, api: str | None = None) -> None:
-        # First of all: a call whose settlement is not put is made again.
-        self._settler.put(came_to.settlement)
-        for head, outcome in came_to.outcomes:
-            self._meter.outcome(head, outcome)
-        write_lines(came_to)
-        if self._traces is not None:
-            trace_outcomes(self._traces, came_to, api)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)

@@ -1,7 +1,6 @@
 """Calls of users' functions, as the pump makes them: leases, room, what is tried again and what is told."""
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -25,15 +24,16 @@ from worker.ledger.port import EffectKey, Lease, Leased, Ledger, TargetKey
 from worker.meter import Meter
 from worker.performing.choose import choose
 from worker.performing.errands import CALLS, Errands
+from worker.performing.ports import LEASE_MS, Performing
 from worker.performing.prepare import Errand
 from worker.performing.pump import Pump
+from worker.performing.reporting import Reporting
 from worker.performing.settle import Settler
 from worker.performing.throttle import Throttle
 from worker.performing.turn import Result, Turn
 from worker.platform.client import Platform
 from worker.relay import Relay
 
-LEASE_MS = 15_000
 TARGET = Target("call:e1/1")
 
 
@@ -106,18 +106,16 @@ class Desk:
         self.clock, self.leases, self.runner = ManualClock(NOW), Leases(), Scripted()
         self.put: list[Result] = []
         self.meter = Meter()
-        self.errands = Errands(
-            runner=cast("Runner", self.runner),
-            apps={APP: app},
+        self.performing = Performing(
             ledger=cast("Ledger", self.leases),
             owner="pump",
             clock=self.clock,
             alarm=Alarm(self.clock),
             meter=self.meter,
-            lease_ms=LEASE_MS,
             chance=lambda: 0.5,
-            put=self.put.append,
-            finish_s=0.01,
+        )
+        self.errands = Errands(
+            self.performing, runner=cast("Runner", self.runner), apps={APP: app}, put=self.put.append, finish_s=0.01
         )
 
     async def result(self) -> Result:
@@ -287,28 +285,24 @@ async def test_where_too_many_hang_a_call_waits_and_nothing_counts() -> None:
 async def test_a_pump_ends_when_too_many_functions_hang() -> None:
     """It leases nothing more, lets end what is under way, and says why: whoever runs the process starts it afresh."""
     desk = Desk()
-    pump = Pump(
+    settler = Settler(ledger=cast("Ledger", desk.leases), owner="pump", clock=desk.clock, settled=lambda _: None)
+    relay = Relay(
+        event_log=cast("EventLog", None),
         ledger=cast("Ledger", desk.leases),
-        platform=cast("Platform", None),
-        topics=Topics(),
-        throttle=Throttle(Limits()),
-        settler=Settler(ledger=cast("Ledger", desk.leases), owner="pump", clock=desk.clock, settled=lambda _: None),
-        relay=Relay(
-            event_log=cast("EventLog", None),
-            ledger=cast("Ledger", desk.leases),
-            owner="pump",
-            clock=desk.clock,
-            meter=desk.meter,
-        ),
-        alarm=Alarm(desk.clock),
+        owner="pump",
         clock=desk.clock,
         meter=desk.meter,
-        rng=random.Random(1),
-        owner="pump",
+    )
+    pump = Pump(
+        desk.performing,
+        platform=cast("Platform", None),
+        throttle=Throttle(Limits()),
+        errands=desk.errands,
+        reporting=Reporting(settler, desk.meter),
+        relay=relay,
+        topics=Topics(),
         concurrency=4,
         settle_ms=0,
-        apps={},
-        runner=cast("Runner", desk.runner),
     )
     running = asyncio.ensure_future(pump.run())
     await soon(lambda: desk.leases.asked == 1)

@@ -1,0 +1,32 @@
+"""What all parts of performing work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from shared.clock import Clock
+from worker.alarm import Alarm
+from worker.ledger.port import Ledger
+from worker.meter import Meter
+
+LEASE_MS: Final = 15_000
+"""Longer than the longest wait for a rate limit and the longest call together, with room for a settlement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performing:
+    """
+    The ledger and its time, who works on it, and who is told.
+
+    Attributes:
+        owner: By which name targets are leased.
+        clock: This process's; `alarm` knows how far the ledger's is ahead of it, and when to look next.
+        chance: Draws evenly from [0, 1).
+    """
+
+    ledger: Ledger
+    owner: str
+    clock: Clock
+    alarm: Alarm
+    meter: Meter
+    chance: Callable[[], float]

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from cardwire.cli.terminal import plain, time_text
+from cardwire.cli.terminal import console, plain, time_text
 from worker.traveling.compare import Change
 from worker.traveling.findings import Difference, Findings, HandlerFindings
 from worker.traveling.travel import Traveled
@@ -20,15 +19,15 @@ _MIB: Final = 1 << 20
 
 def print_findings(traveled: Traveled, took_s: float) -> None:
     """Print what was found, handler by handler, the most differing one first."""
-    console = Console(highlight=False)
+    out = console()
     findings = traveled.findings
     differing = {name: found for name, found in findings.by_handler.items() if found.differing or found.follows}
     for name, found in sorted(differing.items(), key=lambda each: (-each[1].differing, each[0])):
         for line in _handler(name, found):
-            console.print(line, soft_wrap=True)
-        console.print()
+            out.print(line, soft_wrap=True)
+        out.print()
     for line in _summary(traveled, took_s):
-        console.print(line, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def print_json(traveled: Traveled, took_s: float) -> None:

@@ -82,9 +82,10 @@ class _Port:
 
     async def opened(self, effect: Mapping[str, Any]) -> int:
         """Ask without a token until the proxy has found the gateways behind it, and return the status."""
-        deadline = time.monotonic() + OPENED_S
-        while (status := await self.post(effect, "r-1", None)) == _NOBODY and time.monotonic() < deadline:
+        deadline, status = time.monotonic() + OPENED_S, _NOBODY
+        while status == _NOBODY and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
+            status = await self.post(effect, "r-1", None)
         return status
 
     async def post(self, effect: Mapping[str, Any], request_id: str, token: str | None) -> int:

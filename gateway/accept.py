@@ -14,15 +14,17 @@ Guarantees
 
 import asyncio
 import hashlib
-from typing import Final, Literal, assert_never
+from typing import Final, assert_never
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
-from gateway.admission import Admits, Admitted, CallbackHeaders, Illegible, Verification
+from gateway.admission import Admits, Admitted, Illegible, Verification
 from gateway.answer import Answers
 from gateway.append import BUDGET_S, Appender
+from gateway.lines import tell
+from gateway.reply import UNAVAILABLE, Arrival, Outcome, Reply, Trace, rejected, reply_to, trace_of, traced, unrecorded
 from shared.app.app import App
 from shared.clock import Clock
 from shared.core.codec import encode
@@ -31,93 +33,17 @@ from shared.core.events import CARD_ACTIONS, Action, Answer, InteractionAnswered
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.traceparent import valid_traceparent
-from shared.core.value import Value
 from shared.eventlog.port import NewRecord, Topics
 from shared.feishu.answer import NOTHING, challenge, not_recorded, render, status_of
 from shared.feishu.callback import APP_TICKET, UnreadableCallback
 from shared.feishu.normalize import delivery_key, normalize
 from shared.observability.metrics import ANSWER_SECONDS, CALLBACKS, PREVIEWS_LOST, REFUSALS, UNDELIVERED, Metrics
-from shared.observability.often import Line, often
-from shared.observability.traces import Span, Traces
+from shared.observability.traces import Traces
 from shared.settings import respelled
-
-REJECTED: Final = b'{"error":"rejected"}'
-"""The one body of every refusal: who is not let in learns nothing from it."""
-
-UNAVAILABLE: Final = b'{"error":"unavailable"}'
-
-Outcome = Literal["recorded", "not_recorded", "answered", "parked", "ignored", "verified", "rejected"]
-"""What became of a callback; ``answered``: a link preview, which is recorded behind its answer, if at all."""
 
 _NO_ACTION: Final = Action()
 
 log = structlog.get_logger("cardwire.gateway")
-
-
-class Arrival(Value, frozen=True, kw_only=True):
-    """
-    A request as a front end received it.
-
-    Attributes:
-        body: Raw bytes, exactly as on the wire.
-        started: When the request began, by the clock's `monotonic`: budgets count from here.
-    """
-
-    body: bytes
-    headers: CallbackHeaders
-    started: float
-
-
-class Reply(Value, frozen=True, kw_only=True):
-    """
-    What the front end is to write; then it calls `Gate.answered`.
-
-    Attributes:
-        status: HTTP status.
-        body: JSON, always.
-        received: What was recorded, if anything was; less the action and the body.
-        later: What is still to be recorded, once the answer is written.
-        cause: Why not, in a few words of ours.
-        hint: Which setting could be the matter.
-        trace: The trace that it is part of, if there is one.
-    """
-
-    status: int
-    body: bytes
-    outcome: Outcome
-    kind: str = "unknown"
-    received: InteractionReceived | None = None
-    later: NewRecord | None = None
-    cause: str | None = None
-    hint: str | None = None
-    request_id: str | None = None
-    started: float
-    trace: "Trace | None" = None
-
-
-class Trace(Value, frozen=True, kw_only=True):
-    """A callback's trace: as its records name it, and our span of it, if we tell of any."""
-
-    traceparent: str
-    span: Span | None = None
-
-
-class CallbackAnswered(Line, frozen=True, kw_only=True, tag="callback_answered"):
-    """The one line of a callback."""
-
-    app_id: str
-    kind: str
-    outcome: str
-    status: int
-    ms: float
-    delivered: bool
-    cause: str | None = None
-    hint: str | None = None
-    request_id: str | None = None
-    event_id: str | None = None
-    open_message_id: str | None = None
-    event_type: str | None = None
-    rule: str | None = None
 
 
 class Gate:
@@ -169,7 +95,7 @@ class Gate:
                 return await recording
             case Verification():
                 hint = came.hint and respelled(came.hint, self._name)
-                return replace(_reply(arrival, challenge(came.challenge), "verified", kind="challenge"), hint=hint)
+                return replace(reply_to(arrival, challenge(came.challenge), "verified", kind="challenge"), hint=hint)
             case Illegible():
                 return await self._park(came.reason, arrival, now)
             case _ as unreachable:
@@ -179,7 +105,7 @@ class Gate:
         """Take note that a reply was written, or that its caller had gone: marks, counts, and the one log line."""
         received = reply.received
         if received is not None and reply.outcome == "recorded" and received.kind in CARD_ACTIONS:
-            mark = encode(self._mark(received, delivered), traceparent=_of(reply.trace))
+            mark = encode(self._mark(received, delivered), traceparent=trace_of(reply.trace))
             self._appender.mark(NewRecord.of(self._topics.interactions, mark))
         if reply.later is not None:
             recording = asyncio.create_task(self._record_later(reply.later))
@@ -192,7 +118,7 @@ class Gate:
             self._metrics.count(REFUSALS, self._app_id, reply.cause)
         if not delivered:
             self._metrics.count(UNDELIVERED)
-        _tell(reply, self._app_id, seconds, delivered)
+        tell(reply, self._app_id, seconds, delivered=delivered)
         if reply.trace is not None and reply.trace.span is not None:
             reply.trace.span.end(self._clock.now(), outcome=reply.outcome, status=reply.status)
 
@@ -211,22 +137,22 @@ class Gate:
         except UnreadableCallback as error:
             return await self._park(str(error), arrival, now)
         if received.kind == "event" and not self._is_wanted(received):
-            return _reply(arrival, NOTHING, "ignored", kind=received.kind, received=received)
+            return reply_to(arrival, NOTHING, "ignored", kind=received.kind, received=received)
         left_s = BUDGET_S - (self._clock.monotonic() - arrival.started)
         answer = await self._answers.choose(received, left_s=left_s)
         received = msgspec.structs.replace(received, answer=answer)
         trace = self._trace(received, arrival, now)
         if received.kind == "link_preview":
-            return _traced(self._previewed(received, arrival, _of(trace)), trace)
+            return traced(self._previewed(received, arrival, trace_of(trace)), trace)
         # Nothing is awaited between the answer and the append, so clicks of one card keep their order.
-        record = NewRecord.of(self._topics.interactions, encode(received, traceparent=_of(trace)))
+        record = NewRecord.of(self._topics.interactions, encode(received, traceparent=trace_of(trace)))
         received, arrival = _leaner(received), replace(arrival, body=b"")
         del came
         try:
             await self._appender.append(record, started=arrival.started)
         except (LogUnavailable, RecordRefused) as error:
-            return _traced(_not_recorded(received, str(error), arrival), trace)
-        return _traced(self._answered(received, arrival, "recorded"), trace)
+            return traced(unrecorded(received, str(error), arrival), trace)
+        return traced(self._answered(received, arrival, "recorded"), trace)
 
     def _trace(self, received: InteractionReceived, arrival: Arrival, now: EpochMs) -> Trace | None:
         """Return the callback's trace: the caller's, and a span of ours in it if we tell of spans."""
@@ -259,7 +185,7 @@ class Gate:
     def _answered(self, received: InteractionReceived, arrival: Arrival, outcome: Outcome) -> Reply:
         body = self._answers.body(received.answer, received.kind)
         status = status_of(received.answer, received.kind)
-        return _reply(arrival, body, outcome, status=status, kind=received.kind, received=received)
+        return reply_to(arrival, body, outcome, status=status, kind=received.kind, received=received)
 
     async def _record_later(self, record: NewRecord) -> None:
         try:
@@ -281,8 +207,8 @@ class Gate:
             await self._appender.append(record, started=arrival.started)
         except (LogUnavailable, RecordRefused) as error:
             # It may be an event, which the platform repeats if told so.
-            return _reply(arrival, UNAVAILABLE, "not_recorded", status=503, cause=f"{reason}; {error}")
-        return _reply(arrival, render(not_recorded(), "card_action"), "parked", cause=reason)
+            return reply_to(arrival, UNAVAILABLE, "not_recorded", status=503, cause=f"{reason}; {error}")
+        return reply_to(arrival, render(not_recorded(), "card_action"), "parked", cause=reason)
 
     def _mark(self, received: InteractionReceived, delivered: bool) -> InteractionAnswered:  # noqa: FBT001 -- private
         return InteractionAnswered(
@@ -303,77 +229,3 @@ def _leaner(received: InteractionReceived) -> InteractionReceived:
     which is 5 % of what a click costs where many wait.
     """
     return replace(received, callback=None, action=_NO_ACTION)
-
-
-def _of(trace: Trace | None) -> str | None:
-    return None if trace is None else trace.traceparent
-
-
-def _traced(reply: Reply, trace: Trace | None) -> Reply:
-    return reply if trace is None else replace(reply, trace=trace)
-
-
-def rejected(error: CallbackRejected, headers: CallbackHeaders, started: float) -> Reply:
-    """Return the reply of a refusal: a status, the uniform body, and the cause for our own eyes."""
-    return Reply(
-        status=error.http_status,
-        body=REJECTED,
-        outcome="rejected",
-        cause=error.cause,
-        hint=error.hint,
-        request_id=headers.request_id,
-        started=started,
-    )
-
-
-def _not_recorded(received: InteractionReceived, cause: str, arrival: Arrival) -> Reply:
-    if received.kind in CARD_ACTIONS:
-        # Card callbacks are never repeated: the person must know.
-        body = render(not_recorded(), received.kind)
-        return _reply(arrival, body, "not_recorded", kind=received.kind, received=received, cause=cause)
-    return _reply(arrival, UNAVAILABLE, "not_recorded", status=503, kind=received.kind, received=received, cause=cause)
-
-
-def _reply(
-    arrival: Arrival,
-    body: bytes,
-    outcome: Outcome,
-    *,
-    status: int = 200,
-    kind: str = "unknown",
-    received: InteractionReceived | None = None,
-    cause: str | None = None,
-) -> Reply:
-    return Reply(
-        status=status,
-        body=body,
-        outcome=outcome,
-        kind=kind,
-        received=received,
-        cause=cause,
-        request_id=arrival.headers.request_id,
-        started=arrival.started,
-    )
-
-
-def _tell(reply: Reply, app_id: AppId, seconds: float, delivered: bool) -> None:  # noqa: FBT001 -- private
-    """Write the one line of a callback."""
-    received = reply.received
-    often.write(
-        CallbackAnswered(
-            level="warning" if reply.outcome in {"not_recorded", "parked", "rejected"} else "info",
-            app_id=app_id,
-            kind=reply.kind,
-            outcome=reply.outcome,
-            status=reply.status,
-            ms=round(seconds * 1000, 1),
-            delivered=delivered,
-            cause=reply.cause,
-            hint=reply.hint,
-            request_id=reply.request_id,
-            event_id=None if received is None else received.event_id,
-            open_message_id=None if received is None else received.message_id,
-            event_type=None if received is None else received.event_type,
-            rule=None if received is None else received.answer.rule,
-        )
-    )

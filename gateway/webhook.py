@@ -17,12 +17,13 @@ import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
-from gateway.accept import UNAVAILABLE, Arrival, Gate, rejected
+from gateway.accept import Gate
 from gateway.admission import CallbackHeaders
 from gateway.listening.connection import Connection
 from gateway.listening.server import BODY_S, SERVER, STRANGER_S, Server, read_body, response
 from gateway.listening.starved import Starved
 from gateway.listening.whole import Whole
+from gateway.reply import UNAVAILABLE, Arrival, rejected
 from gateway.strays import Strays
 from shared.clock import Clock
 from shared.core.errors import CallbackRejected

@@ -14,10 +14,10 @@ from typing import Final
 import aiohttp
 from aiohttp import HttpVersion11, web
 
-from gateway.accept import REJECTED, UNAVAILABLE
 from gateway.admission import MAX_BODY, Cause
 from gateway.listening.connection import Connection
 from gateway.listening.whole import Whole
+from gateway.reply import REJECTED, UNAVAILABLE
 from shared.core.errors import CallbackRejected
 
 BODY_S: Final = 2.0

@@ -6,8 +6,9 @@ from typing import Final
 
 import structlog
 
-from gateway.accept import Arrival, Gate
+from gateway.accept import Gate
 from gateway.admission import CallbackHeaders
+from gateway.reply import Arrival
 from shared.clock import Clock
 from shared.core.ids import AppId
 from shared.feishu.fragments import Whole

@@ -8,10 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.accept import Arrival, Gate
+from gateway.accept import Gate
 from gateway.admission import Admission, Admitted, CallbackHeaders
 from gateway.answer import Answers
 from gateway.append import Appender
+from gateway.reply import Arrival
 from shared.app.app import App
 from shared.clock import ManualClock
 from shared.core.errors import CallbackRejected

@@ -8,11 +8,12 @@ from typing import Final, Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.accept import REJECTED, Arrival, Gate
+from gateway.accept import Gate
 from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials, Style
+from gateway.reply import REJECTED, Arrival
 from shared.app.app import App
 from shared.clock import ManualClock
 from shared.core.ids import AppId

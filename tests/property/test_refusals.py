@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 import gateway.admission
 import shared.feishu.signature
-from gateway.accept import REJECTED, rejected
 from gateway.admission import MAX_AGE_MS, Admission, Admitted, CallbackHeaders, Illegible
 from gateway.credentials import Credentials
+from gateway.reply import REJECTED, rejected
 from shared.app.app import App
 from shared.core.errors import CallbackRejected
 from shared.core.ids import AppId

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.accept import Arrival, Gate, Reply
+from gateway.accept import Gate
 from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials
+from gateway.reply import Arrival, Reply
 from shared.app.app import App
 from shared.clock import ManualClock
 from shared.core.codec import decode

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import structlog
 
-from gateway.accept import CallbackAnswered
+from gateway.lines import CallbackAnswered
 from shared.observability import configure_logs, flush_logs, redact
 from shared.observability.often import often
 

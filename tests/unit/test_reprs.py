@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.accept import Arrival
 from gateway.admission import Admission, Admitted, CallbackHeaders, Verification
+from gateway.reply import Arrival
 from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.app.interaction import Interaction

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from gateway.accept import Arrival, Gate, Reply
+from gateway.accept import Gate
 from gateway.admission import Admission
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.credentials import Credentials
+from gateway.reply import Arrival, Reply
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.clock import ManualClock

@@ -8,9 +8,9 @@ import pytest
 import structlog.testing
 
 from cardwire import App, CardAnswer, Toast
-from gateway.accept import Arrival, Reply
 from gateway.append import Appender
 from gateway.apps import SHORT_PATHS, Gates, WebhookApps, paths
+from gateway.reply import Arrival, Reply
 from gateway.settings import GatewayApp
 from shared.app.load import Handlers, of_each
 from shared.clock import ManualClock

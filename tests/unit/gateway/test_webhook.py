@@ -11,7 +11,8 @@ from typing import cast
 import pytest
 from aiohttp import web
 
-from gateway.accept import Arrival, Gate, Reply
+from gateway.accept import Gate
+from gateway.reply import Arrival, Reply
 from gateway.webhook import Webhook
 from shared.clock import ManualClock
 

@@ -9,13 +9,14 @@ import pytest
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.clock import ManualClock
-from shared.core.decision import Card
+from shared.core.decision import Card, Decision
 from shared.core.effects import Effect, RenameChat, SetStreaming, StreamText, UpdateCard, UpdateChat
 from shared.core.events import Operator
 from shared.core.ids import OpenId
 from simulator.faults import FaultRule
-from tests.scenario.handlers import BLANK
+from tests.scenario.handlers import BLANK, COUNT, counted
 from tests.scenario.test_entities import app_of_parts, card_saying, said
+from tests.scenario.test_limits import shown
 from tests.support import facts
 from tests.support.world import Stack, World, clock_of_now, files, world
 from worker.ledger.leases import HEADS
@@ -173,3 +174,37 @@ async def test_more_people_than_are_looked_at_at_once_each_get_their_card(tmp_pa
         await running.until(lambda: len(running.calls(PERSONAL)) >= 5, patience_s=60)
         tried = [one.event_id for one in await running.outcomes()]
         assert tried == [f"of {one}" for one in people[: len(tried)]]
+
+
+def app_of_counts() -> App:
+    """Return a handler that says in the card and in the chat's name how often the card was clicked."""
+    app = App()
+
+    @app.on_action("count")
+    def count(click: Interaction, card: Card | None) -> Decision:
+        n = counted(card) + 1
+        return Decision(state=n, effects=[RenameChat(f"n={n}"), UpdateCard({**BLANK, "n": n})])
+
+    return app
+
+
+@pytest.mark.parametrize("times_ms", [(0, 0, 0), (400, 0, 200)], ids=["in one moment", "stamped against the log"])
+async def test_a_chat_is_named_by_its_cards_last_decision(either_ledger: Stack, times_ms: tuple[int, ...]) -> None:
+    """People click at once, and their clicks are not logged in the order of their times."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_counts(), clock=clock) as running:
+        chat_id = await running.chat()
+        card = running.simulator.put_card(chat_id, BLANK)
+        # Nor do the ids of events say anything.
+        clicks = [
+            facts.click(
+                event_id, value=COUNT, message_id=card, chat_id=chat_id, occurred_at=clock.now() + ms, received_at=ms
+            )
+            for event_id, ms in zip("cab", times_ms, strict=True)
+        ]
+        for one in clicks:
+            await running.append(one, facts.mark(one))
+            await running.quiet()
+        assert "n=3" == running.simulator.platform.chat(chat_id).name
+        assert '"n":3' in shown(running, card)
+        await running.check()

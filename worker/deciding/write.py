@@ -179,7 +179,7 @@ def _effect_row(
         due_in_ms=_wait_ms(planned, mark, settle_ms, now),
         marked=mark is not None,
         delivered=mark.delivered if mark is not None else None,
-        occurred_at=click.occurred_at,
+        occurred_at=claimed.decided.counts_from(planned),
         received_at=click.received_at,
         payload=_JSON.encode(planned.effect),
         traceparent=claimed.taken.traceparent,

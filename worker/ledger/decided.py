@@ -112,7 +112,7 @@ class NewEffect:
         due_in_ms: When it may start, from the commit on.
         marked: Its click's answered mark was in the same batch.
         delivered: What that mark says; ``None`` without one.
-        occurred_at: The click's time, and `received_at` the gateway's (ms): renames go by them.
+        occurred_at: The time that it counts from (ms): names go by it. `received_at`: the gateway's, of its click (ms).
         payload: The effect as JSON, with its ``kind``.
         traceparent: Of the input's record, if that had one.
         redriven: Its input had failed, and was decided again by hand.

@@ -129,7 +129,7 @@ class Applied:
     """The newest full update of a target that the platform took: of which click, by which effect."""
 
     occurred_at: EpochMs
-    received_at: EpochMs
+    order: int
     event_id: EventId
     index: int
 

@@ -177,7 +177,7 @@ def _applied(row: Any) -> Applied | None:
         return None
     return Applied(
         occurred_at=row.applied_occurred_at,
-        received_at=row.applied_received_at,
+        order=row.applied_order,
         event_id=row.applied_event_id,
         index=row.applied_index,
     )

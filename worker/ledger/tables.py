@@ -184,7 +184,7 @@ targets: Final = Table(
     Column("paced_until", BigInteger, nullable=False),
     Column("resend_at", BigInteger),
     Column("applied_occurred_at", BigInteger),
-    Column("applied_received_at", BigInteger),
+    Column("applied_order", BigInteger),
     Column("applied_event_id", Key),
     Column("applied_index", Integer),
     Column("called_at", BigInteger),

@@ -87,7 +87,7 @@ class Releasing:
             pace_ms=BigInteger(),
             resend_ms=BigInteger(),
             applied_occurred_at=BigInteger(),
-            applied_received_at=BigInteger(),
+            applied_order=BigInteger(),
             applied_event_id=Key,
             applied_index=Integer(),
             called=Integer(),
@@ -149,14 +149,14 @@ def _resend_ms(settlement: Settlement) -> int | None:
 def _applied(applied: Applied | None) -> tuple[Any, ...]:
     if applied is None:
         return (None, None, None, None)
-    return (applied.occurred_at, applied.received_at, applied.event_id, applied.index)
+    return (applied.occurred_at, applied.order, applied.event_id, applied.index)
 
 
 def _released(look: Any, now: Any) -> dict[str, Any]:
     is_applied = look.applied_event_id.is_not(None)
     applied = {
         name: case((is_applied, look[name]), else_=targets.c[name])
-        for name in ("applied_occurred_at", "applied_received_at", "applied_event_id", "applied_index")
+        for name in ("applied_occurred_at", "applied_order", "applied_event_id", "applied_index")
     }
     # A wish that came after this lease began is not fulfilled by what was sent under it.
     fulfilled = and_(look.resend_ms == _CLEAR, targets.c.resend_at <= targets.c.leased_at)

@@ -63,9 +63,7 @@ def _shown(turn: Turn, head: Head, card: JsonText, now: EpochMs, resend: Literal
         now,
         (head, told),
         resend=resend,
-        applied=Applied(
-            occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index
-        ),
+        applied=Applied(occurred_at=head.occurred_at, order=head.order, event_id=head.event_id, index=head.index),
         face=None
         if head.message_id is None
         else FaceRow(

@@ -2,8 +2,9 @@
 What to do next for a target (pure).
 
 A full update (a whole card, a chat's name) makes older ones pointless, so only the newest eligible one is sent and
-the others are superseded. Cards go by log order; names by the time of the click, because a chat's name is wanted by
-cards of several partitions, whose log orders cannot be compared. Of reminders the newest counts, by log order, long
+the others are superseded. Cards go by log order. Names go by the time that they count from (`Decided.counts_from`),
+because a chat's name is wanted by cards of several partitions, whose log orders cannot be compared; among those of one
+card that is log order again. Of reminders the newest counts, by log order, long
 before it is due. Everything else is sent in log order, and an effect never overtakes an earlier one of its own event.
 
 A card that a program asks for has no callback to wait for; but a click that was logged before it may be unanswered
@@ -195,10 +196,10 @@ def newness(head: Head) -> Newness:
 
 
 def name_newness(head: Head) -> Newness:
-    """Return what names of one chat are compared by: the time of the click."""
-    return head.occurred_at, head.received_at, head.event_id, head.index
+    """Return what names of one chat are compared by: the moment that they count from, then the log's order."""
+    return head.occurred_at, head.order, head.event_id, head.index
 
 
 def applied_newness(applied: Applied) -> Newness:
     """Return what the applied name of a chat is compared by."""
-    return applied.occurred_at, applied.received_at, applied.event_id, applied.index
+    return applied.occurred_at, applied.order, applied.event_id, applied.index

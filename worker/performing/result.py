@@ -120,7 +120,7 @@ def _applied(job: Job) -> Applied | None:
     head = job.head
     if not is_state(job) or _named_back(job):
         return None
-    return Applied(occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index)
+    return Applied(occurred_at=head.occurred_at, order=head.order, event_id=head.event_id, index=head.index)
 
 
 def _face(job: Job, done: Done) -> FaceRow | None:

@@ -139,6 +139,18 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The card we intend to show after this decision."""
         return shown_by(self.effects) if self.content is None else self.content
 
+    def counts_from(self, planned: PlannedEffect) -> EpochMs:
+        """
+        Return the time that an effect of this decision counts from: its input's (ms).
+
+        A chat's name counts from the newest click of its card, as the state does that it tells of: people's clicks are
+        not logged in the order of their times, and a name must not go back while its card goes on. The name of a click
+        that is `late` stays behind, as its card does.
+        """
+        if planned.coalesce != NAME or self.late or self.newest_at is None:
+            return self.occurred_at
+        return max(self.occurred_at, self.newest_at)
+
     def __repr__(self) -> str:
         """Name the input and the result, nothing that a person typed."""
         return f"Decided({self.event_id!r}, {self.result!r}, version={self.version}, effects={len(self.effects)})"

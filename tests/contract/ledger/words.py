@@ -155,7 +155,7 @@ def retried(head: Head, in_ms: int, **columns: Any) -> EffectChange:
 
 def applied(head: Head) -> Applied:
     """Return the effect as a target's newest applied update."""
-    return Applied(occurred_at=head.occurred_at, received_at=head.received_at, event_id=head.event_id, index=head.index)
+    return Applied(occurred_at=head.occurred_at, order=head.order, event_id=head.event_id, index=head.index)
 
 
 def performed(leased: Leased, **columns: Any) -> Settlement:

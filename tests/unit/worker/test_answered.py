@@ -88,7 +88,7 @@ def test_a_delivered_card_needs_no_call() -> None:
     )
     assert (digest_of(SHOWN), 1024, "1.0") == (told.shown, told.shown_order, told.card_format)
     face = FaceRow(app_id=APP, message_id=CARD, shown=digest_of(SHOWN), shown_order=1024, card_format="1.0")
-    applied = Applied(occurred_at=NOW - 100, received_at=NOW - 50, event_id=EventId("e1"), index=0)
+    applied = Applied(occurred_at=NOW - 100, order=1024, event_id=EventId("e1"), index=0)
     assert (face, applied, "keep") == (result.settlement.face, result.settlement.applied, result.settlement.resend)
 
 
@@ -140,7 +140,7 @@ def test_of_two_answers_at_the_same_time_the_newest_is_sent_once_more() -> None:
 def test_an_answer_painted_over_a_newer_update_is_repaired() -> None:
     """The newer click's update is shown, by what we know; the older click's answer came behind it, perhaps."""
     face = FaceRow(app_id=APP, message_id=CARD, shown="x", shown_order=2048)
-    applied = Applied(occurred_at=NOW, received_at=NOW, event_id=EventId("new"), index=1)
+    applied = Applied(occurred_at=NOW, order=0, event_id=EventId("new"), index=1)
     result = settled(head(), face=face, applied=applied)
     assert ("superseded", SETTLE_MS) == (outcome(result).status, result.settlement.resend)
 
@@ -148,7 +148,7 @@ def test_an_answer_painted_over_a_newer_update_is_repaired() -> None:
 def test_an_ordinary_update_that_is_overtaken_needs_no_repair() -> None:
     """It was never painted."""
     face = FaceRow(app_id=APP, message_id=CARD, shown="x", shown_order=2048)
-    applied = Applied(occurred_at=NOW, received_at=NOW, event_id=EventId("new"), index=1)
+    applied = Applied(occurred_at=NOW, order=0, event_id=EventId("new"), index=1)
     update = head(index=1, kind="UpdateCard")
     assert "keep" == settled(update, face=face, applied=applied).settlement.resend
 
@@ -179,7 +179,7 @@ def test_an_answer_has_no_effect_on_a_card_past_its_time(age_ms: int, status: st
 def test_what_replaces_a_losers_answer_is_as_unsure_as_an_answer() -> None:
     """Superseded when its click was answered at last: the answer may be over the newest card, which is sent again."""
     restored = head("e1", kind="UpdateCard")
-    newer = Applied(occurred_at=NOW, received_at=NOW, event_id=EventId("e2"), index=1)
+    newer = Applied(occurred_at=NOW, order=0, event_id=EventId("e2"), index=1)
     shown = FaceRow(app_id=APP, message_id=CARD, shown="h", shown_order=9 * 1024)
     result = settled(restored, applied=newer, face=shown)
     assert ("superseded", SETTLE_MS) == (outcome(result).status, result.settlement.resend)

@@ -73,7 +73,7 @@ def test_a_card_that_may_not_start_yet_supersedes_nothing() -> None:
 def test_an_update_that_comes_too_late_is_superseded_by_the_shown_one() -> None:
     """A newer click's mark came first and its card is shown: the older card is never sent."""
     face = FaceRow(app_id=APP, message_id=CARD, shown="x", shown_order=5)
-    applied = Applied(occurred_at=5, received_at=5, event_id=EventId("new"), index=1)
+    applied = Applied(occurred_at=5, order=0, event_id=EventId("new"), index=1)
     assert (["old"], None) == chosen(leased(head("old", order=4), face=face, applied=applied))
 
 
@@ -104,7 +104,7 @@ def test_names_go_by_the_time_of_the_click() -> None:
 
 def test_a_name_older_than_the_applied_one_is_superseded_at_once() -> None:
     """A click that was decided late must not rename the chat back."""
-    applied = Applied(occurred_at=20, received_at=20, event_id=EventId("new"), index=1)
+    applied = Applied(occurred_at=20, order=0, event_id=EventId("new"), index=1)
     assert (["old"], None) == chosen(leased(rename("old", order=9, occurred_at=10), applied=applied))
 
 

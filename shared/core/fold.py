@@ -159,7 +159,7 @@ def _effect(decided: Decided, planned: PlannedEffect) -> FoldedEffect:
         coalesce=planned.coalesce,
         eligibility=planned.eligibility,
         order=planned.order,
-        occurred_at=decided.occurred_at,
+        occurred_at=decided.counts_from(planned),
         decided_at=decided.decided_at,
         effect=planned.effect,
         due=planned.due,

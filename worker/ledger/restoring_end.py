@@ -49,7 +49,7 @@ _COUNTED: Final = (claims, cards, faces, effects, card_tokens, dead_letters, tar
 _SENDS: Final = tuple(sorted(kind.__name__ for kind in (SendCard, SendText, Reply)))
 _ZERO: Final = literal_column("0", Integer())
 _NOBODY: Final = {"owner": literal_column("''", String()), "until": _ZERO, "leased_at": _ZERO, "paced_until": _ZERO}
-_APPLIED: Final = ("occurred_at", "received_at", "event_id", "index")
+_APPLIED: Final = ("occurred_at", "order", "event_id", "index")
 
 
 class Ending:
@@ -85,7 +85,7 @@ class Ending:
         names = ["app_id", "target", "due", *_NOBODY]
         connection.execute(insert(targets).from_select(names, waiting, include_defaults=False))
         # A chat's names come from cards of several partitions: a click that is behind may be the older one.
-        self._apply(connection, _newest(NAME, ("occurred_at", "received_at", "event_id", "index")))
+        self._apply(connection, _newest(NAME, _APPLIED))
         waits = and_(targets.c.app_id == effects.c.app_id, targets.c.target == effects.c.target)
         self._apply(connection, _newest(CARD, ("order",), select(targets.c.target).where(waits).exists()))
 

@@ -197,9 +197,7 @@ async def test_a_chat_is_named_by_its_cards_last_decision(either_ledger: Stack, 
         card = running.simulator.put_card(chat_id, BLANK)
         # Nor do the ids of events say anything.
         clicks = [
-            facts.click(
-                event_id, value=COUNT, message_id=card, chat_id=chat_id, occurred_at=clock.now() + ms, received_at=ms
-            )
+            facts.click(event_id, value=COUNT, message_id=card, chat_id=chat_id, occurred_at=clock.now() + ms)
             for event_id, ms in zip("cab", times_ms, strict=True)
         ]
         for one in clicks:

@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from shared.app.errand import Errand, check_errand
+from shared.app.deferred import Deferred, check_deferred
 from shared.app.handler import Handler
 from shared.app.subject import Subject
 from shared.app.valid import check_id, check_receiver, object_text, utf8
@@ -158,8 +158,8 @@ def _valid(handler: Handler, effect: Effect) -> Effect:
 
 def _check(effect: Effect) -> None:
     """Raise `ValueError` if what the types cannot say of an effect is wrong."""
-    if isinstance(effect, Errand):
-        check_errand(effect)
+    if isinstance(effect, Deferred):
+        check_deferred(effect)
         return
     card = getattr(effect, "card", None)
     if card is not None:

@@ -19,7 +19,8 @@ from shared.core.effects import (
 from shared.core.effects.reminders import LONGEST
 from shared.core.json_text import JsonText
 
-Errand = Returning | Timing
+Deferred = Returning | Timing
+"""What a handler has done or asked later, and hears of then."""
 
 _PATH: Final = re.compile(r"/open-apis/[!-\"$->@-~]{1,1000}")
 """Printable ASCII without ``#`` and ``?``."""
@@ -28,7 +29,7 @@ _SEPARATOR: Final = re.compile(r"[/\\]")
 """What some take for one, too."""
 
 
-def check_errand(effect: Errand) -> None:
+def check_deferred(effect: Deferred) -> None:
     """
     Return if an effect, whose types are checked, can be done.
 

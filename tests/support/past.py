@@ -77,7 +77,7 @@ class Recorder:
             now=at + self.lag_ms,
             cards={key: row} if key and row else {},
             faces={key: self.faces[key]} if key and key in self.faces else {},
-            parked={key: card.parked} if key and card.parked else {},
+            standing={key: card.parked} if key and card.parked else {},
         )
         draft = decide(Batch(taken=[Taken(record=record, fact=event)]), known, self.apps, _Call())  # type: ignore[arg-type]
         decided = next((one for _, one in draft.decisions), None)

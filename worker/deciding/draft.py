@@ -62,7 +62,7 @@ class Draft:
         self._cards: dict[CardKey, CardRow] = {}
         self._marked: dict[ClaimKey, InteractionAnswered] = {}
         self._suspensions: dict[str, Suspension] = {}
-        self._parking: dict[CardKey, list[EventId]] = {}
+        self._standing: dict[CardKey, list[EventId]] = {}
         self.parked: list[tuple[Taken, str]] = []
         self.misled: list[RedriveRequested] = []
         self.taken = 0
@@ -135,16 +135,16 @@ class Draft:
         found = None if key in self._claims else self._known.redrivable.get(key)
         return found if found is not None and found.redrive < redrive.n else None
 
-    def parked_behind(self, click: Asked) -> EventId | None:
+    def waits_for(self, click: Asked) -> EventId | None:
         """Return the input that must be decided before any other of a card that stands still."""
-        waiting = self._parked_on(click)
+        waiting = self._standing_on(click)
         return waiting[0] if waiting else None
 
-    def _parked_on(self, click: Asked) -> list[EventId]:
+    def _standing_on(self, click: Asked) -> list[EventId]:
         if click.message_id is None:
             return []
         key = CardKey(click.app_id, click.message_id)
-        return self._parking.setdefault(key, list(self._known.parked.get(key, ())))
+        return self._standing.setdefault(key, list(self._known.standing.get(key, ())))
 
     def suspension(self, handler: str) -> Suspension | None:
         """Return the handler's record of missed deadlines, if it has one."""
@@ -180,10 +180,10 @@ class Draft:
             self._cards[CardKey(row.app_id, row.message_id)] = row
         self._claims[ClaimKey(click.app_id, click.event_id)] = claimed
         self.results[claimed.verdict.result] += 1
-        self._note_parking(click, claimed.verdict)
+        self._note_standing(click, claimed.verdict)
 
-    def _note_parking(self, click: Asked, verdict: Verdict) -> None:
-        waiting = self._parked_on(click)
+    def _note_standing(self, click: Asked, verdict: Verdict) -> None:
+        waiting = self._standing_on(click)
         if verdict.parks and click.event_id not in waiting:
             waiting.append(click.event_id)
         elif not verdict.parks and click.event_id in waiting:
@@ -212,7 +212,7 @@ class Draft:
         self.misled.append(redrive)
 
     def park(self, taken: Taken, reason: str) -> None:
-        """Put a record aside, bytes untouched."""
+        """Park a record: put it aside, bytes untouched."""
         self.results["parked"] += 1
         self.parked.append((taken, reason))
 

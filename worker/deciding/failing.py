@@ -21,10 +21,10 @@ FEW_CARDS: Final = 20
 SHARE: Final = 50
 """In percent, unless set otherwise."""
 
-PARKED: Final = "parked"
+STANDS_BEHIND: Final = "parked"
 """Why an input fails whose card stands still."""
 
-_NO_HANDLER: Final = frozenset({PARKED, UNKNOWN_APP, UNKNOWN_CALLER})
+_NO_HANDLER: Final = frozenset({STANDS_BEHIND, UNKNOWN_APP, UNKNOWN_CALLER})
 
 
 class Failing:

@@ -22,7 +22,7 @@ from shared.core.json_text import EpochMs, json_text
 from shared.core.races import Counted, Lost, Won
 from shared.feishu.callback import APP_TICKET
 from worker.deciding.draft import Draft
-from worker.deciding.failing import PARKED
+from worker.deciding.failing import STANDS_BEHIND
 from worker.deciding.grant import UNKNOWN_APP, grant
 from worker.deciding.intended import intended
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
@@ -33,7 +33,7 @@ from worker.policy import refuse_click
 
 _T = TypeVar("_T")
 
-STANDS_STILL: Final = Verdict(result="failed", reason=PARKED, parks=True)
+STANDS_STILL: Final = Verdict(result="failed", reason=STANDS_BEHIND, parks=True)
 """What becomes of inputs of a card that stands still."""
 
 LATE_MS: Final = 5_000
@@ -160,7 +160,7 @@ class Judge:
 
     def _stands_still(self, asked: Asked) -> bool:
         """Say whether an input's card waits for another input to be decided first."""
-        first = self.draft.parked_behind(asked)
+        first = self.draft.waits_for(asked)
         return first is not None and first != asked.event_id
 
     def _routed(self, click: Heard, app: App) -> Handler | None:

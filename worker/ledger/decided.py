@@ -242,7 +242,7 @@ class Known:
         new_style_at: Newest new-style callback of each app (ms).
         redrivable: Dead letters that the batch wants decided again, and whose claim still says that they failed.
         answered: When the clicks were answered with which work began that has come back (ms, ledger's clock).
-        parked: Cards that stand still, each with the inputs that are to be decided first, in their order.
+        standing: Cards that stand still, each with the inputs that are to be decided first, in their order.
     """
 
     now: EpochMs
@@ -253,7 +253,7 @@ class Known:
     new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
     suspensions: Mapping[str, Suspension] = field(default_factory=dict)
     redrivable: Mapping[ClaimKey, Redrivable] = field(default_factory=dict)
-    parked: Mapping[CardKey, Sequence[EventId]] = field(default_factory=dict)
+    standing: Mapping[CardKey, Sequence[EventId]] = field(default_factory=dict)
     answered: Mapping[ClaimKey, EpochMs] = field(default_factory=dict)
 
 

@@ -57,7 +57,7 @@ class Reads:
         self._answered = select(claims.c.app_id, claims.c.event_id, claims.c.answered_at).join(
             self._pairs.table, and_(claims.c.app_id == pair.app_id, claims.c.event_id == pair.id)
         )
-        self._parked = _parked(self._pairs)
+        self._standing = _standing(self._pairs)
         self._suspensions = select(*suspensions.c)
         self._positions = select(*positions.c).order_by(positions.c.partition)
         self._beginning = keys(dialect, partition=Integer(), next=BigInteger())
@@ -97,9 +97,9 @@ class Reads:
         suspended = connection.execute(self._suspensions).all()
         dead = self._pairs.fetch(connection, self._redrivable, list(wanted.redrives)) if wanted.redrives else ()
         answered = self._pairs.fetch(connection, self._answered, list(wanted.origins)) if wanted.origins else ()
-        parked: dict[CardKey, list[EventId]] = {}
-        for row in self._pairs.fetch(connection, self._parked, list(wanted.cards)):
-            parked.setdefault(CardKey(row.app_id, row.message_id), []).append(row.event_id)
+        standing: dict[CardKey, list[EventId]] = {}
+        for row in self._pairs.fetch(connection, self._standing, list(wanted.cards)):
+            standing.setdefault(CardKey(row.app_id, row.message_id), []).append(row.event_id)
         return Known(
             now=int(at),
             claims={ClaimKey(row.app_id, row.event_id): row.result for row in claimed},
@@ -114,7 +114,7 @@ class Reads:
                 )
                 for row in dead
             },
-            parked=parked,
+            standing=standing,
             answered={
                 ClaimKey(row.app_id, row.event_id): row.answered_at for row in answered if row.answered_at is not None
             },
@@ -130,7 +130,7 @@ def _redrivable(pairs: Given) -> Any:
     return found.where(claims.c.result == "failed")
 
 
-def _parked(pairs: Given) -> Any:
+def _standing(pairs: Given) -> Any:
     given = pairs.table.c
     wanted = and_(dead_letters.c.app_id == given.app_id, dead_letters.c.message_id == given.id, PARKS)
     found = select(dead_letters.c.app_id, dead_letters.c.message_id, dead_letters.c.event_id)

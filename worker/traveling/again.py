@@ -148,7 +148,7 @@ class Again:
             now=recorded.decided_at,
             cards={} if row is None else {key: row},
             faces={} if face is None else {key: face},
-            parked={key: card.parked} if card.parked else {},
+            standing={key: card.parked} if card.parked else {},
             suspensions=self._misses,
             redrivable=redrivable,
         )

@@ -94,7 +94,7 @@ async def test_a_card_that_stands_still_says_what_is_first(ledger: SqlLedger, cl
     await decider.write(claims=[failed("e0")], dead_letters=[letter("e0", offset=1)])
     clock.advance(1)
     await decider.write(claims=[failed("e1", redrive=1)], dead_letters=[letter("e1", offset=99, parks=True)])
-    parked = (await ledger.read(asking())).parked
+    parked = (await ledger.read(asking())).standing
     assert {CardKey(APP, CARD): ["e1", "e2"]} == {key: list(events) for key, events in parked.items()}
     redriven = {one.event_id: one.redrive for one in await ledger.failed_inputs()}
     assert {"e0": 0, "e1": 1, "e2": 0} == redriven

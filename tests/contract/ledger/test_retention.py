@@ -197,7 +197,7 @@ async def test_a_dead_letter_keeps_its_claim_and_its_card(
         claims=(), deliveries=(), cards=[CardKey(APP, CARD)], apps=(), redrives=[ClaimKey(APP, EventId("e1"))]
     )
     known = await ledger.read(wanted)
-    assert ([EventId("e1")], 1) == (list(known.parked[CardKey(APP, CARD)]), len(known.redrivable))
+    assert ([EventId("e1")], 1) == (list(known.standing[CardKey(APP, CARD)]), len(known.redrivable))
     assert {"dead_letters": 1} == await sweep(ledger, "dead_letters")
     assert {"claims": 1, "cards": 1} == await sweep(ledger, *INPUTS)
     assert {} == await left(ledger_url)

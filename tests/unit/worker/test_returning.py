@@ -299,7 +299,7 @@ def test_a_parked_card_is_redriven_in_order_and_then_goes_on() -> None:
         now=LATER,
         claims={**known.claims, ClaimKey(APP, EventId("e2")): "failed"},
         redrivable={**known.redrivable, **dead(click("e2")).redrivable},
-        parked={CardKey(APP, MessageId(CARD)): [EventId("e1"), EventId("e2")]},
+        standing={CardKey(APP, MessageId(CARD)): [EventId("e1"), EventId("e2")]},
     )
     early = written([redrive("e2", 1), click("e3")], known=known)
     assert [("e2", "parked"), ("e3", "parked")] == [(one.event_id, one.reason) for one in decisions(early)]

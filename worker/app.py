@@ -38,6 +38,7 @@ from worker.performing.throttle import Throttle
 from worker.platform.client import HttpPlatform, Platform
 from worker.platform.tickets import LedgerTickets
 from worker.relay import Relay
+from worker.retention import Retention
 from worker.running import RunningWorker, Stages
 from worker.settings import WorkerSettings
 from worker.start import compare
@@ -90,7 +91,8 @@ async def serve(
         if event_log.features.makes_topics:
             await event_log.create([topics.interactions, topics.outcomes, topics.dead])
         meter = Meter()
-        for passed in await compare(event_log, ledger, topics):
+        kept_ms = settings.keeping.of("events")
+        for passed in await compare(event_log, ledger, topics, kept_ms=kept_ms):
             log.error("records_lost_to_retention", partition=passed.partition, at=passed.position, begin=passed.begin)
             meter.lost(passed.begin - passed.position)
         parts = _Parts(
@@ -170,6 +172,9 @@ def _stages(parts: _Parts) -> Stages:
             limits=parts.settings.limits,
             clock=clock,
             meter=meter,
+        ),
+        retention=Retention(
+            ledger=parts.ledger, keeping=parts.settings.keeping, owner=owner, clock=clock, meter=meter
         ),
     )
 

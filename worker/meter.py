@@ -36,6 +36,9 @@ from shared.observability.metrics import (
     OUTBOX,
     PUT_OFF,
     RELAYED,
+    RETENTION_LAST,
+    RETENTION_OLDEST,
+    RETENTION_ROWS,
     STUCK_CALLS,
     STUCK_THREADS,
     TOKEN_USES,
@@ -160,6 +163,16 @@ class Meter:
     def relayed(self, rows: int) -> None:
         """Count rows told to the log."""
         self.metrics.count(RELAYED, by=rows)
+
+    def swept(self, rows: Mapping[str, int]) -> None:
+        """Count rows that went for their age, by table."""
+        for table, number in rows.items():
+            self.metrics.count(RETENTION_ROWS, table, by=number)
+
+    def retained(self, oldest_s: Mapping[str, float], *, at: float) -> None:
+        """Note that the ledger was swept to its end, and how old the oldest row of each table is."""
+        self.metrics.set(RETENTION_LAST, at)
+        self.metrics.replace(RETENTION_OLDEST, {(table,): seconds for table, seconds in oldest_s.items()})
 
     def stuck(self, threads: int) -> None:
         """Note how many threads hang in handlers."""

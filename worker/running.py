@@ -14,6 +14,7 @@ from worker.meter import Meter
 from worker.performing.pump import Pump
 from worker.performing.settle import Settler
 from worker.relay import Relay
+from worker.retention import Retention
 
 STALLED_S: Final = 30.0
 """A consumer that polled nothing for so long, and is not paused on purpose, is not alive."""
@@ -25,6 +26,7 @@ READY_CHECK_S: Final = 0.1
 class Stages:
     """The loops, in the order they are stopped in: nobody's work is left to one that has gone."""
 
+    retention: Retention
     consume: Consume
     pump: Pump
     settler: Settler
@@ -85,6 +87,7 @@ class RunningWorker:
         """Stop polling, finish the calls under way, settle, relay; each stage only when the one before has ended."""
         stages = self._stages
         for name, stop in (
+            ("retention", stages.retention.stop),
             ("consume", stages.consume.stop),
             ("pump", stages.pump.stop),
             ("settler", stages.settler.stop),
@@ -97,6 +100,7 @@ class RunningWorker:
 
 def _start(stages: Stages) -> dict[str, asyncio.Task[None]]:
     loops: dict[str, Coroutine[Any, Any, None]] = {
+        "retention": stages.retention.run(),
         "consume": stages.consume.run(),
         "pump": stages.pump.run(),
         "settler": stages.settler.run(),

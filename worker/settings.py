@@ -28,6 +28,7 @@ from shared.settings import (
     several,
 )
 from shared.settings.kinds import LEDGER_URL, TEXT, whole
+from worker.keeping import Keeping
 
 SETTLE_MS: Final = 300
 """From the answered mark to the first update, unless set otherwise: the client must have painted the answer."""
@@ -118,6 +119,7 @@ class WorkerSettings:
         meaning="At which share of failures among its last 200 decisions, of 20 cards or more, a worker stops deciding "
         "until it is restarted, so that a broken deploy does not fill the dead letters; 0: never.",
     )
+    keeping: Keeping = section(Keeping)
     admin_host: str = admin_host()
     admin_port: int = admin_port(9102)
     observability: ObservabilitySettings = section(ObservabilitySettings)

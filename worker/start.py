@@ -12,6 +12,7 @@ from typing import Final
 from shared.core.codec import decode
 from shared.core.errors import StartRefused, Undecodable
 from shared.core.events import Decided
+from shared.core.json_text import EpochMs
 from shared.eventlog.port import EventLog, Record, Span, Topics
 from worker.identity import record_id
 from worker.ledger.port import ClaimKey, Ledger, Position
@@ -95,9 +96,12 @@ def _same_record(partition: int, position: Position, span: Span, history: Histor
         )
 
 
-async def compare(event_log: EventLog, ledger: Ledger, topics: Topics) -> Sequence[Passed]:
+async def compare(event_log: EventLog, ledger: Ledger, topics: Topics, *, kept_ms: EpochMs) -> Sequence[Passed]:
     """
     Compare log and ledger, begin an empty ledger on an undecided log, and return what is to be reported.
+
+    Args:
+        kept_ms: For how long the ledger knows what it decided (ms).
 
     Raises:
         StartRefused: See `examine`.
@@ -106,7 +110,11 @@ async def compare(event_log: EventLog, ledger: Ledger, topics: Topics) -> Sequen
     # Positions first: the log only grows, so a worker that decides meanwhile cannot make a position look too far.
     positions = await ledger.positions()
     spans = await event_log.spans(topics.interactions)
-    decided = await _newest_decisions(event_log, topics.outcomes)
+    forgotten = await ledger.now() - kept_ms
+    newest = await _newest_decisions(event_log, topics.outcomes)
+    decided = {
+        ClaimKey(one.app_id, one.event_id) for one in newest if not _is_forgotten(one, positions, before=forgotten)
+    }
     history = History(
         spans=spans,
         positions=positions,
@@ -134,8 +142,19 @@ async def _before(
     return found
 
 
-async def _newest_decisions(event_log: EventLog, topic: str) -> Collection[ClaimKey]:
-    found = set()
+def _is_forgotten(decision: Decided, positions: Mapping[int, Position], *, before: EpochMs) -> bool:
+    """
+    Say whether the ledger may lack a decision that it made: of a log where nothing has happened since.
+
+    A SQLite log deletes old records with new ones, a broker as it is set; and a ledger that is empty or older than the
+    decision has not got so far.
+    """
+    position = positions.get(decision.partition)
+    return decision.decided_at < before and position is not None and decision.offset < position.next
+
+
+async def _newest_decisions(event_log: EventLog, topic: str) -> Collection[Decided]:
+    found = []
     for partition, span in (await event_log.spans(topic)).items():
         end = span.end
         while end > span.begin:
@@ -143,18 +162,18 @@ async def _newest_decisions(event_log: EventLog, topic: str) -> Collection[Claim
             records = await event_log.read(topic, partition, begin, limit=end - begin)
             newest = _newest_decision([record for record in records if record.offset < end])
             if newest is not None:
-                found.add(newest)
+                found.append(newest)
                 break
             end = begin
     return found
 
 
-def _newest_decision(records: Sequence[Record]) -> ClaimKey | None:
+def _newest_decision(records: Sequence[Record]) -> Decided | None:
     for record in reversed(records):
         try:
             event = decode(record.headers, record.value)
         except Undecodable:
             continue
         if isinstance(event, Decided):
-            return ClaimKey(event.app_id, event.event_id)
+            return event
     return None

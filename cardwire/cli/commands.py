@@ -364,6 +364,18 @@ def db_upgrade(*, as_json: JsonOption = False) -> None:
     upgrade(environment({}), as_json=as_json)
 
 
+@db.command("prune")
+def db_prune(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete what is old in the ledger, as a worker does every hour; beside running workers or without them."""
+    from cardwire.cli.database import prune
+
+    prune(environment({}), dry_run=dry_run, as_json=as_json)
+
+
 def environment(given: Mapping[str, str | None], *, parent: int | None = None) -> Mapping[str, str]:
     """
     Return the environment as the options change it: what is given on the command line counts.

@@ -1,16 +1,23 @@
-"""`cardwire db`: the ledger's schema."""
+"""`cardwire db`: the ledger's schema, and what is old in it."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from cardwire.cli.refusals import only_our_lines
+from cardwire.cli.run import with_files
 from shared.core.secret import Secret
-from shared.settings import load
+from shared.settings import load, section
+from worker.keeping import ORDER, Keeping, sweeps
+from worker.ledger.port import Store
 from worker.settings import ledger_url
 
 
@@ -26,6 +33,14 @@ class DatabaseSettings:
         return load(cls, env)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneSettings:
+    """Where the ledger is, and how long it keeps what."""
+
+    ledger: Secret = ledger_url()
+    keeping: Keeping = section(Keeping)
+
+
 def upgrade(env: Mapping[str, str], *, as_json: bool) -> None:
     """
     Bring the schema up to date.
@@ -38,6 +53,49 @@ def upgrade(env: Mapping[str, str], *, as_json: bool) -> None:
     url = DatabaseSettings.load(env).ledger.reveal()
     asyncio.run(_upgrade(url))
     typer.echo(json.dumps({"ledger": "up to date"}) if as_json else "the ledger's schema is up to date")
+
+
+def prune(env: Mapping[str, str], *, dry_run: bool, as_json: bool) -> None:
+    """
+    Delete what is old in the ledger, as a worker does every hour.
+
+    Args:
+        dry_run: Only count.
+
+    Raises:
+        LedgerUnavailable: The database cannot be reached; what was deleted by then is gone.
+        SchemaMismatch: It is not this program's.
+    """
+    only_our_lines()
+    settings = load(PruneSettings, with_files(env, Path.cwd()))
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+        task = progress.add_task("looking", total=len(ORDER))
+
+        def on_way(store: Store, rows: int) -> None:
+            progress.update(task, completed=ORDER.index(store), description=f"{store.replace('_', ' ')}: {rows} rows")
+
+        gone = asyncio.run(_prune(settings, on_way, dry_run=dry_run))
+    if as_json:
+        typer.echo(json.dumps({"dry_run": dry_run, "rows": gone}))
+        return
+    for table, number in sorted(gone.items()):
+        typer.echo(f"{table:<14} {number:>10}")
+    typer.echo(f"{sum(gone.values())} rows {'would be' if dry_run else 'were'} deleted")
+
+
+async def _prune(settings: PruneSettings, on_way: Callable[[Store, int], None], *, dry_run: bool) -> dict[str, int]:
+    from worker.ledger.open import open_ledger
+
+    gone: Counter[str] = Counter()
+    ledger = open_ledger(settings.ledger.reveal())
+    try:
+        await ledger.look()
+        async for store, swept in sweeps(ledger, settings.keeping, dry=dry_run):
+            gone.update(swept.rows)
+            on_way(store, sum(gone.values()))
+    finally:
+        await ledger.close()
+    return dict(gone)
 
 
 async def _upgrade(url: str) -> None:

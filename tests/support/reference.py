@@ -1,5 +1,5 @@
 """
-The pages that are generated from declarations: ``.env.example``, and the references of settings and metrics.
+The pages that are generated from declarations: ``.env.example``, and the references of settings, metrics and retention.
 
 ``python -m tests.support.reference`` writes them; a test compares them.
 """
@@ -13,6 +13,7 @@ from gateway.settings import GatewaySettings
 from shared.observability.metrics import GATEWAY_METRICS, GROUP_METRICS, WORKER_METRICS, Metric, Together
 from shared.settings import APPS, AppFields, Setting, declared, field_of
 from simulator.settings import SimulatorSettings
+from tests.support.retention import retention_page
 from worker.settings import WorkerSettings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ def pages() -> dict[Path, str]:
         ROOT / ".env.example": env_example(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(),
         ROOT / "docs" / "reference" / "metrics.md": metrics_page(),
+        ROOT / "docs" / "reference" / "retention.md": retention_page(),
     }
 
 

@@ -10,6 +10,8 @@ import typer
 from cardwire.cli.commands import cli
 from tests.chaos.rules import RULES
 from tests.support.documents import ROOT
+from tests.support.retention import LEDGER_ROWS
+from worker.ledger.tables import METADATA
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = ("cardwire", "gateway", "worker", "shared", "simulator")
@@ -172,3 +174,9 @@ def test_promises_attacked_by_chaos_are_those_that_its_checker_judges() -> None:
     """No row claims a rule that the checker does not have, and none keeps one to itself."""
     judged = {rule.guarantee for rule in RULES} - {""}
     assert judged == {number for number, cells in guarantees().items() if CHAOS in attackers(cells)}
+
+
+def test_every_table_of_the_ledger_says_how_long_it_is_kept() -> None:
+    """A store that nobody thought of would grow for ever."""
+    told = {table for table, _, _ in LEDGER_ROWS}
+    assert set() == {table.name for table in METADATA.sorted_tables} - told

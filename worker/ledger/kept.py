@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from shared.core.json_text import EpochMs
+
+ROLE: Final = "retention"
+"""Of the one worker in the fleet that sweeps."""
 
 Store = Literal["tokens", "dead_letters", "targets", "events", "faces", "budgets", "suspensions"]
 """

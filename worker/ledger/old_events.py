@@ -26,6 +26,9 @@ from worker.ledger.tables import Key, cards, claims, dead_letters, effects, face
 CLAIM_KEY: Final = 2
 """Columns of a claim's key."""
 
+GOING: Final = tuple(table.name for table in (targets, effects, faces, cards, claims))
+"""Where rows of old inputs are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hanging:
@@ -85,7 +88,7 @@ class OldEvents:
         found = connection.execute(self._find, asked).all()
         last = place_after([tuple(row)[: 1 + CLAIM_KEY] for row in found], limit=sweep.limit)
         if not found:
-            return Swept()
+            return Swept(rows=dict.fromkeys(GOING, 0))
         about = {ClaimKey(row.app_id, row.event_id): row.message_id for row in found}
         alone = self._alone(connection, about, asked)
         done, old_targets = self._finished(connection, sorted(about), sweep)

@@ -51,7 +51,7 @@ from worker.ledger.decided import (
     Wanted,
     Write,
 )
-from worker.ledger.kept import Aged, Sweep, Swept
+from worker.ledger.kept import Aged, Place, Store, Sweep, Swept
 from worker.ledger.leased import (
     Applied,
     Beginning,
@@ -100,6 +100,7 @@ __all__ = [
     "Mark",
     "Move",
     "NewEffect",
+    "Place",
     "Position",
     "Pulse",
     "Rate",
@@ -107,6 +108,7 @@ __all__ = [
     "SchemaMismatch",
     "Settled",
     "Settlement",
+    "Store",
     "Suspension",
     "Sweep",
     "Swept",

@@ -1,7 +1,7 @@
 """
 What is old goes, in short transactions, of which one runs at a time in the fleet.
 
-The worker that keeps the ledger has the role `ROLE`, and somebody may prune by hand beside it. Both lock that role's
+The worker that keeps the ledger has a role, and somebody may prune by hand beside it. Both lock that role's
 row for the length of a transaction, so that what one deletes the other has seen gone.
 """
 
@@ -10,13 +10,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, Integer, String, literal_column, select
 
 from worker.ledger.engine import Database, in_snapshot, in_transaction
-from worker.ledger.kept import Aged, Sweep, Swept
+from worker.ledger.kept import ROLE, Aged, Sweep, Swept
 from worker.ledger.old_events import OldEvents
 from worker.ledger.old_rows import OldRows
 from worker.ledger.sql import insert_into
 from worker.ledger.tables import IDLE, SENT, card_tokens, claims, dead_letters, faces, roles, targets
-
-ROLE: Final = "retention"
 
 _OLDEST: Final[tuple[tuple[Any, Any], ...]] = (
     (claims, claims.c.claimed_at),

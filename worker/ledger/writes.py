@@ -94,7 +94,7 @@ class Writes:
         dialect = database.dialect
         self._moves, self._move = _moves(dialect, database)
         self._claims, self._claim = _claims(dialect)
-        self._redriven, self._redrive = _redriven(dialect)
+        self._redriven, self._redrive = _redriven(dialect, database)
         self._answers, self._answer = _answered(dialect)
         self._revived, self._revive = _revived(dialect)
         self._cards, self._card = _cards(dialect)
@@ -279,8 +279,12 @@ def _mark(dialect: Dialect) -> tuple[Given, Any]:
     return given, update(effects).where(same).values(due=due, marked_at=row.marked_at, delivered=row.delivered)
 
 
-def _redriven(dialect: Dialect) -> tuple[Given, Any]:
-    """Return the statement that decides an input anew whose claim says that it failed, in its turn of redrives."""
+def _redriven(dialect: Dialect, database: Database) -> tuple[Given, Any]:
+    """
+    Return the statement that decides an input anew whose claim says that it failed, in its turn of redrives.
+
+    The claim counts as made now: it is kept for as long as that decision is told of.
+    """
     given = keys(
         dialect, app_id=Key, event_id=Key, result=String(), redrive=Integer(), handler=String(), digest=String(),
         reason=String(), partition=Integer(), offset=BigInteger(), late=Boolean(),
@@ -289,7 +293,8 @@ def _redriven(dialect: Dialect) -> tuple[Given, Any]:
     same = and_(claims.c.app_id == row.app_id, claims.c.event_id == row.event_id)
     changed = update(claims).where(same, claims.c.result == "failed", claims.c.redrive < row.redrive)
     names = ("result", "redrive", "handler", "digest", "reason", "partition", "offset", "late")
-    return given, changed.values({name: row[name] for name in names}).returning(claims.c.event_id)
+    told = {**{name: row[name] for name in names}, "claimed_at": database.now}
+    return given, changed.values(told).returning(claims.c.event_id)
 
 
 def _answered(dialect: Dialect) -> tuple[Given, Any]:

@@ -29,6 +29,9 @@ PRUNE_EVERY_MS: Final = 60_000
 PRUNE_RECORDS: Final = 500
 """Few at a time, so that no append waits long: 500 a minute are more than 8/s, day and night, for each topic."""
 
+PRUNE_MORE_MS: Final = 1_000
+"""Where more is old than that."""
+
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 """No room for a page, or for the index of the write-ahead log."""
 
@@ -173,9 +176,13 @@ class Writer:
             return
         self._pruned[topic] = now
         try:
-            file.prune(connection, before=now - self._retention_ms, limit=PRUNE_RECORDS)
+            gone = file.prune(connection, before=now - self._retention_ms, limit=PRUNE_RECORDS)
         except sqlite3.Error:  # the next round will do it
             self._drop(topic)
+            return
+        if gone == PRUNE_RECORDS:
+            # There are more: soon again, so that a log that grows faster than that does not grow for ever.
+            self._pruned[topic] = now - PRUNE_EVERY_MS + PRUNE_MORE_MS
 
 
 def unavailable(topic: str, error: Exception) -> LogUnavailable:

@@ -38,6 +38,7 @@ from shared.observability.metrics.deciding import (
     MARKS_SEEN,
     STUCK_THREADS,
 )
+from shared.observability.metrics.keeping import RETENTION_LAST, RETENTION_OLDEST, RETENTION_ROWS
 from shared.observability.metrics.metric import ANSWER_BUCKETS, EFFECT_BUCKETS, Metric, Together
 from shared.observability.metrics.performing import (
     ANSWERED_TO_EFFECT_SECONDS,
@@ -121,6 +122,9 @@ __all__ = [
     "REFUSALS",
     "RELAYED",
     "REQUESTS",
+    "RETENTION_LAST",
+    "RETENTION_OLDEST",
+    "RETENTION_ROWS",
     "SPILLED",
     "SPILL_BYTES",
     "SPILL_OLDEST_SECONDS",
@@ -191,6 +195,9 @@ WORKER_METRICS: Final = (
     DEAD_LETTERS,
     OUTBOX,
     RELAYED,
+    RETENTION_ROWS,
+    RETENTION_LAST,
+    RETENTION_OLDEST,
     LOG_LINES_LOST,
 )
 """What the worker's ``/metrics`` shows."""

@@ -150,6 +150,20 @@ async def test_a_long_backlog_is_deleted_a_little_at_a_time(path: Path) -> None:
     await log.close()
 
 
+async def test_a_log_that_grows_fast_shrinks_as_fast(path: Path) -> None:
+    """Where more is old than goes at once, some goes every second in which something is appended."""
+    clock = ManualClock()
+    log = SqliteLog(path, clock=clock)
+    await log.append([record(number) for number in range(1200)])
+    clock.advance(RETENTION_MS / 1000 + 61)
+    for number in range(3):
+        await log.append([record(number)])
+        clock.advance(1)
+    await log.create([TOPIC])
+    assert [3] == [span.end - span.begin for span in (await log.spans(TOPIC)).values() if span.end]
+    await log.close()
+
+
 async def test_a_killed_consumer_leaves_the_door_open(path: Path) -> None:
     """The lock of a consumer that was killed is gone with its process."""
     program = (

@@ -8,9 +8,9 @@ from shared.core.events import Decided
 from shared.core.ids import AppId, EventId
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord, Span
-from tests.support.facts import APP, NOW, TENANT, TOPICS, click
+from tests.support.facts import APP, NOW, TENANT, TOPICS
 from worker.ledger.port import ClaimKey, Position
-from worker.start import LOOK_BACK, History, Passed, _newest_decisions, examine
+from worker.start import LOOK_BACK, History, Passed, _is_forgotten, _newest_decisions, examine
 
 SPANS = {0: Span(begin=0, end=10), 1: Span(begin=5, end=8)}
 KEY = ClaimKey(AppId("a"), EventId("e"))
@@ -76,16 +76,38 @@ def test_a_position_that_retention_passed_is_reported_and_goes_on() -> None:
     assert [Passed(partition=1, position=2, begin=5)] == examine(History(spans=SPANS, positions=positions), TOPICS)
 
 
+def decided_at(at: int, *, offset: int = 0, partition: int = 0) -> Decided:
+    """Return a decision of a time."""
+    return Decided(
+        event_id=EventId("e1"), app_id=APP, tenant_key=TENANT, partition=partition, offset=offset, result="ignored",
+        occurred_at=NOW, decided_at=at,
+    )  # fmt: skip
+
+
 async def test_the_newest_decision_is_found_behind_many_other_records() -> None:
     """Each partition is read backwards until a decision is found."""
     log = MemoryLog()
     await log.create([TOPICS.outcomes])
-    decided = Decided(
-        event_id=EventId("e1"), app_id=APP, tenant_key=TENANT, partition=0, offset=0, result="ignored",
-        occurred_at=NOW, decided_at=NOW,
-    )  # fmt: skip
-    record = NewRecord.of(TOPICS.outcomes, encode(decided))
+    record = NewRecord.of(TOPICS.outcomes, encode(decided_at(NOW)))
     noise = NewRecord(topic=TOPICS.outcomes, key=record.key, value=b"{}", headers=(), timestamp=NOW)
     await log.append([record, *[noise] * (2 * LOOK_BACK + 1)])
-    assert {ClaimKey(APP, click("e1").event_id)} == await _newest_decisions(log, TOPICS.outcomes)
+    assert [decided_at(NOW)] == await _newest_decisions(log, TOPICS.outcomes)
     await log.close()
+
+
+@pytest.mark.parametrize(
+    ("decision", "position", "forgotten"),
+    [
+        pytest.param(decided_at(9, offset=4), Position(next=5), True, id="decided here, and long ago"),
+        pytest.param(decided_at(10, offset=4), Position(next=5), False, id="not so long ago"),
+        pytest.param(decided_at(9, offset=5), Position(next=5), False, id="this ledger has not got so far"),
+        pytest.param(decided_at(9, partition=1), Position(next=5), False, id="another partition"),
+    ],
+)
+def test_only_what_this_ledger_decided_long_ago_may_be_forgotten(
+    decision: Decided,
+    position: Position,
+    forgotten: bool,  # noqa: FBT001
+) -> None:
+    """An empty or older ledger has not got so far."""
+    assert forgotten is _is_forgotten(decision, {0: position}, before=10)

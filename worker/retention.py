@@ -1,0 +1,98 @@
+"""
+What is old goes, once an hour and a little at a time.
+
+One worker of the fleet does it: it has the role while it sweeps, and keeps it for the rest of the hour, so that nobody
+begins anew. Between two short transactions it leaves the database to those who decide and perform.
+
+Guarantees: whatever a crash leaves is found again by its age. One that is killed in the middle loses the role within a
+minute, and whoever gets it begins with what is left.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from shared.clock import Clock
+from shared.core.errors import LedgerUnavailable
+from worker.alarm import woken_within
+from worker.keeping import Keeping, sweeps
+from worker.ledger.kept import ROLE
+from worker.ledger.port import Ledger
+from worker.meter import Meter
+
+HOUR_S: Final = 3_600.0
+LOOK_S: Final = 60.0
+"""How often a worker asks whether it is its turn."""
+
+ROLE_MS: Final = 60_000
+"""How long the role is somebody's who no longer says so."""
+
+PAUSE_S: Final = 0.05
+"""Between two transactions: in a fleet of workers they come one at a time, and take less than this."""
+
+log = structlog.get_logger("cardwire.worker")
+
+
+class Retention:
+    """Sweeps the ledger."""
+
+    def __init__(self, *, ledger: Ledger, keeping: Keeping, owner: str, clock: Clock, meter: Meter) -> None:
+        self._ledger, self._keeping, self._owner = ledger, keeping, owner
+        self._clock, self._meter = clock, meter
+        self._stopping = asyncio.Event()
+        self._next_at = 0.0
+        self._waiting = False
+
+    def stop(self) -> None:
+        """Finish the transaction under way and return from `run`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Sweep every hour until stopped; an absent ledger is waited for."""
+        while not await woken_within(self._clock, LOOK_S, self._stopping):
+            try:
+                await self.look()
+            except LedgerUnavailable as error:
+                if not self._waiting:
+                    log.warning("retention_waiting", error=type(error).__name__, reason=str(error))
+                self._waiting = True
+            else:
+                self._waiting = False
+
+    async def look(self) -> None:
+        """Sweep if it is time, and nobody else does."""
+        if self._clock.monotonic() < self._next_at or not await self._hold(ROLE_MS):
+            return
+        begun = self._clock.monotonic()
+        gone = await self._sweep(begun)
+        if gone is None:
+            return
+        aged = await self._ledger.aged()
+        self._meter.retained({store: (aged.now - at) / 1000 for store, at in aged.oldest.items()}, at=aged.now / 1000)
+        log.info("retention_ran", seconds=round(self._clock.monotonic() - begun, 3), rows=sum(gone.values()), **gone)
+        await self._hold(round(HOUR_S * 1000))
+        self._next_at = self._clock.monotonic() + HOUR_S
+
+    async def _sweep(self, begun: float) -> Mapping[str, int] | None:
+        """Return how many rows went, by table; ``None``: somebody else goes on."""
+        gone: Counter[str] = Counter()
+        held_at = begun
+        async for _, swept in sweeps(self._ledger, self._keeping):
+            gone.update(swept.rows)
+            self._meter.swept(swept.rows)
+            if self._stopping.is_set():
+                await self._hold(0)
+                return None
+            if swept.last is not None:
+                await self._clock.sleep(PAUSE_S)
+            if self._clock.monotonic() - held_at > ROLE_MS / 3000:
+                if not await self._hold(ROLE_MS):
+                    return None
+                held_at = self._clock.monotonic()
+        return {table: number for table, number in gone.items() if number}
+
+    async def _hold(self, for_ms: int) -> bool:
+        return await self._ledger.hold(ROLE, self._owner, ttl_ms=for_ms)

@@ -68,7 +68,8 @@ def prune(env: Mapping[str, str], *, dry_run: bool, as_json: bool) -> None:
     """
     only_our_lines()
     settings = load(PruneSettings, with_files(env, Path.cwd()))
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
         task = progress.add_task("looking", total=len(ORDER))
 
         def on_way(store: Store, rows: int) -> None:

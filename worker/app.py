@@ -173,9 +173,7 @@ def _stages(parts: _Parts) -> Stages:
             clock=clock,
             meter=meter,
         ),
-        retention=Retention(
-            ledger=parts.ledger, keeping=parts.settings.keeping, owner=owner, clock=clock, meter=meter
-        ),
+        retention=Retention(ledger=parts.ledger, keeping=parts.settings.keeping, owner=owner, clock=clock, meter=meter),
     )
 
 

@@ -87,6 +87,11 @@ class Cards:
         self._spill = Table(file, "cards", Kept)
         self._failed = Table(file, "failed", Failed)
 
+    @property
+    def in_memory(self) -> int:
+        """How many are in memory."""
+        return len(self._newest)
+
     def get(self, key: CardKey) -> Kept:
         """Return a card; one that was not there before is new."""
         found = self._newest.get(key)

@@ -22,17 +22,26 @@ from shared.core.ids import AppId
 from shared.eventlog.port import Record
 from worker.traveling.words import DECIDED, ce_type, stray_id
 
-AHEAD: Final = 10_000
-"""How many inputs wait for their decisions at most."""
 
-BEYOND: Final = 5_000
-"""How many offsets beyond its place an input is looked for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """
+    How much is held while two topics are walked.
 
-BEHIND: Final = 2_000
-"""How many offsets an input waits for its decision after decisions about later ones."""
+    Attributes:
+        ahead: How many inputs wait for their decisions at most, but for a piece.
+        beyond: How many offsets beyond its place an input is looked for.
+        behind: How many offsets an input waits for its decision after decisions about later ones.
+        twice: How many decisions are remembered, since outcomes may be told twice.
+    """
 
-TWICE: Final = 20_000
-"""How many decisions are remembered, since outcomes may be told twice."""
+    ahead: int = 10_000
+    beyond: int = 5_000
+    behind: int = 2_000
+    twice: int = 20_000
+
+
+BOUNDS: Final = Bounds()
 
 _ANSWERED: Final = b"lark.card.interaction.answered."
 
@@ -63,8 +72,11 @@ class Pairs:
         walked: Told how many records were read.
     """
 
-    def __init__(self, inputs: Pieces, outcomes: Pieces, walked: Callable[[int], None]) -> None:
+    def __init__(
+        self, inputs: Pieces, outcomes: Pieces, walked: Callable[[int], None], *, bounds: Bounds = BOUNDS
+    ) -> None:
         self.duplicates = 0
+        self._bounds = bounds
         self._inputs, self._outcomes, self._walked = inputs, outcomes, walked
         self._waiting: OrderedDict[InputKey, Record] = OrderedDict()
         self._paired: OrderedDict[InputKey, None] = OrderedDict()
@@ -72,6 +84,11 @@ class Pairs:
         self._reached = -1
         self._shift: int | None = None
         self._is_over = False
+
+    @property
+    def waiting(self) -> int:
+        """How many inputs wait for their decisions."""
+        return len(self._waiting)
 
     async def pieces(self) -> AsyncIterator[Sequence[Pair]]:
         """
@@ -105,19 +122,19 @@ class Pairs:
             await self._read_on()
         found = self._waiting.pop(key, None)
         self._paired[key] = None
-        if len(self._paired) > TWICE:
+        if len(self._paired) > self._bounds.twice:
             self._paired.popitem(last=False)
         if found is not None:
             self._shift = found.offset - decided.offset
-            self._pass_by(found.offset - BEHIND)
+            self._pass_by(found.offset - self._bounds.behind)
         return Pair(record=found, decided=decided)
 
     def _may_lie_ahead(self, decided: Decided) -> bool:
         if self._is_over:
             return False
         if self._shift is None:
-            return len(self._waiting) < AHEAD
-        return self._reached < decided.offset + self._shift + BEYOND
+            return len(self._waiting) < self._bounds.ahead
+        return self._reached < decided.offset + self._shift + self._bounds.beyond
 
     async def _read_on(self) -> None:
         piece = await anext(self._inputs, None)
@@ -133,7 +150,8 @@ class Pairs:
                     self.duplicates += 1  # The first is the one that was decided.
                 else:
                     self._waiting[key] = record
-        while len(self._waiting) > AHEAD:
+        # At the beginning nothing is passed by: the decisions may be far behind, with inputs that are gone.
+        while self._shift is not None and len(self._waiting) > self._bounds.ahead:
             self._pass_first()
 
     def _pass_by(self, before: int) -> None:

@@ -65,10 +65,10 @@ class Watch:
         return result
 
     @contextmanager
-    def ringing(self) -> Iterator[None]:
+    def ringing(self, *, every_s: float = EVERY_S) -> Iterator[None]:
         """Look after calls as long as the block lasts; in the main thread."""
         before = signal.signal(signal.SIGALRM, self._ring)
-        signal.setitimer(signal.ITIMER_REAL, EVERY_S, EVERY_S)
+        signal.setitimer(signal.ITIMER_REAL, every_s, every_s)
         try:
             yield
         finally:

@@ -1,11 +1,8 @@
 """
 What to do next for a target (pure).
 
-A full update (a whole card, a chat's name) makes older ones pointless, so only the newest eligible one is sent and
-the others are superseded. Cards go by log order. Names go by the time that they count from (`Decided.counts_from`),
-because a chat's name is wanted by cards of several partitions, whose log orders cannot be compared; among those of one
-card that is log order again. Of reminders the newest counts, by log order, long
-before it is due. Everything else is sent in log order, and an effect never overtakes an earlier one of its own event.
+What is superseded (`worker/performing/superseding.py`) needs no call. Everything else is sent in log order, and an
+effect never overtakes an earlier one of its own event.
 
 A card that a program asks for has no callback to wait for; but a click that was logged before it may be unanswered
 still, and the platform would undo whatever is painted before that answer. So what changes a card waits until what
@@ -17,29 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.core.effects import ANSWERED_CARD, PartOfCard, SetStreaming, StreamText, kinds
-from shared.core.events import CARD, ELEMENT, EVERYBODY, NAME, TEXT, TIMER
+from shared.core.effects import ANSWERED_CARD, SetStreaming, StreamText, kinds
+from shared.core.events import CARD, EVERYBODY, TIMER
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
-from worker.ledger.port import Applied, Head, Leased
+from worker.ledger.port import Head, Leased
+from worker.performing.superseding import SWITCH, Superseded, is_part, place_of, superseded_by
 
 LOOK_MS: Final = 100
 """How soon a target is looked at again on which all waits for an answer: the mark may come at any time."""
 
-PARTS: Final = kinds(PartOfCard)
-
-SWITCH: Final = SetStreaming.__name__
 STREAMING: Final = kinds(SetStreaming | StreamText)
-
-Newness = tuple[int, int, EventId, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Superseded:
-    """An effect that needs no call, and what took its place: ``event/index``."""
-
-    head: Head
-    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +51,15 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     # A newer reminder takes an older one's place however long either has to wait.
     due = [head for head in leased.heads if head.due <= now or head.coalesce == TIMER]
     eligible = [head for head in due if not _would_be_undone(head, waiting)]
-    newest = _newest([*eligible, *leased.performed])
     tried = [head for head in leased.heads if head.due > now and head.k > 0 and head.coalesce != TIMER]
-    superseded = [
-        Superseded(head=head, by=by)
-        for head in (*eligible, *tried)
-        if (by := _replaced_by(head, newest, leased)) is not None
-    ]
+    superseded = superseded_by([*eligible, *leased.performed], of=[*eligible, *tried], leased=leased)
     gone = {one.head.key for one in superseded}
     alive = [head for head in leased.heads if head.key not in gone]
     ready = [head for head in eligible if head.key not in gone and head.due <= now and not _waits(head, alive)]
     if leased.more:
         # What took a place may lose it to what stands behind. Everything else is due, however much there is.
         winners = {one.by for one in superseded}
-        ready = [head for head in ready if _name(head) not in winners]
+        ready = [head for head in ready if place_of(head) not in winners]
     call = _first(ready, alive)
     if call is None and unanswered is not None and len(eligible) < len(due):
         return Choice(superseded=superseded, hold_ms=_hold_ms(unanswered, now))
@@ -91,11 +71,6 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     if call is None and leased.resend is not None and not leased.more:
         return Choice(superseded=superseded, call=leased.resend, again=True)
     return Choice(superseded=superseded, call=call)
-
-
-def is_part(head: Head) -> bool:
-    """Say whether an effect changes a part of its card."""
-    return head.kind in PARTS
 
 
 def _waits(head: Head, alive: Sequence[Head]) -> bool:
@@ -134,49 +109,6 @@ def _hold_ms(unanswered: Head, now: EpochMs) -> int:
     return min(unanswered.due - now, LOOK_MS if unanswered.marked_at is None else unanswered.due - now)
 
 
-def _newest(eligible: Sequence[Head]) -> dict[tuple[str, str], Head]:
-    newest: dict[tuple[str, str], Head] = {}
-    for head in eligible:
-        if head.coalesce is not None:
-            key = (head.audience, head.coalesce)
-            if key not in newest or newness(newest[key]) < newness(head):
-                newest[key] = head
-    return newest
-
-
-def _replaced_by(head: Head, newest: dict[tuple[str, str], Head], leased: Leased) -> str | None:
-    if head.coalesce is None:
-        return _switched_since(head, leased)
-    # What changes a part gives way to the whole card, and a text to the element that it stands in; never the reverse.
-    above = [head.coalesce, *([CARD] if is_part(head) else [])]
-    if head.coalesce.startswith(TEXT):
-        above.append(f"{ELEMENT}{head.coalesce.removeprefix(TEXT)}")
-    for key in above:
-        winner = newest.get((head.audience, key))
-        if winner is not None and newness(head) < newness(winner):
-            return _name(winner)
-    return _replaced_by_applied(head, leased)
-
-
-def _switched_since(head: Head, leased: Leased) -> str | None:
-    """Say what has switched streaming since one was decided that does so, and that is tried again by hand."""
-    newer = (one for one in leased.performed if one.kind == head.kind == SWITCH and one.order > head.order)
-    return next(map(_name, newer), None)
-
-
-def _replaced_by_applied(head: Head, leased: Leased) -> str | None:
-    """Say what newer update the platform has already taken: one whose click's mark came before an older click's."""
-    applied = leased.applied
-    if applied is None or (applied.event_id, applied.index) == (head.event_id, head.index):
-        return None
-    if head.coalesce == NAME:
-        overtaken = newness(head) < applied_newness(applied)
-    else:
-        shown = leased.face.shown_order if leased.face else None
-        overtaken = shown is not None and head.order < shown
-    return f"{applied.event_id}/{applied.index}" if overtaken else None
-
-
 def _first(rest: Sequence[Head], alive: Sequence[Head]) -> Head | None:
     """Return the first in log order that no earlier effect of its own event, still waiting, holds back."""
     lowest: dict[EventId, int] = {}
@@ -184,22 +116,3 @@ def _first(rest: Sequence[Head], alive: Sequence[Head]) -> Head | None:
         lowest[head.event_id] = min(head.index, lowest.get(head.event_id, head.index))
     ready = (head for head in rest if head.index == lowest[head.event_id])
     return min(ready, key=lambda head: (head.decided_at, head.order), default=None)
-
-
-def _name(head: Head) -> str:
-    return f"{head.event_id}/{head.index}"
-
-
-def newness(head: Head) -> Newness:
-    """Return what full updates of one target are compared by."""
-    return name_newness(head) if head.coalesce == NAME else (head.order, 0, head.event_id, head.index)
-
-
-def name_newness(head: Head) -> Newness:
-    """Return what names of one chat are compared by: the moment that they count from, then the log's order."""
-    return head.occurred_at, head.order, head.event_id, head.index
-
-
-def applied_newness(applied: Applied) -> Newness:
-    """Return what the applied name of a chat is compared by."""
-    return applied.occurred_at, applied.order, applied.event_id, applied.index

@@ -8,10 +8,10 @@ from shared.core.events import sends_a_successor
 from shared.core.targets import chat_target
 from worker.ledger.port import Applied, FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, told_means, uses_left
-from worker.performing.choose import applied_newness, name_newness
 from worker.performing.failed import failed, repetition_failed
 from worker.performing.prepare import Job
 from worker.performing.returning import TOO_LARGE, too_large
+from worker.performing.superseding import applied_newness, name_newness
 from worker.performing.turn import Result
 from worker.platform.performed import Done, Found, FoundEntity, NoToken, Rejected, Unreached, Unsure
 

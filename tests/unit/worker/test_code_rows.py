@@ -21,9 +21,10 @@ from tests.unit.feishu.test_platform_reference import _sections
 from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import Leased, TargetKey
 from worker.performing.attempt import attempt
-from worker.performing.choose import Choice, Superseded
+from worker.performing.choose import Choice
 from worker.performing.prepare import Job
 from worker.performing.result import result
+from worker.performing.superseding import Superseded
 from worker.performing.turn import Result, Turn
 from worker.policy import Go
 

@@ -1,0 +1,94 @@
+"""What a verdict makes of its card's row, and of the fact that tells it (pure)."""
+
+from shared.core.decision import Card
+from shared.core.events import Asked, CardSeen, Decided, InteractionReceived, RequestReceived, shown_by
+from shared.core.ids import ChatId, DeliveryKey
+from shared.core.json_text import EpochMs
+from shared.core.races import NOBODY_YET, Standings, joined
+from worker.deciding.batch import Taken
+from worker.deciding.verdict import Verdict
+from worker.ledger.port import CardRow
+
+
+def next_row(row: CardRow | None, click: Asked, verdict: Verdict) -> CardRow | None:
+    """Return the card's row after a decision; ``None`` where nothing about the card is known or changes."""
+    decides = verdict.result == "decided"
+    changes = verdict.state is not None or verdict.content is not None or verdict.added != NOBODY_YET
+    if click.message_id is None or not (changes or (decides and row is not None)):
+        return None
+    newest = row.newest_at if row else None
+    return CardRow(
+        app_id=click.app_id,
+        message_id=click.message_id,
+        version=(row.version if row else 0) + 1,
+        state=verdict.state or (row.state if row else None),
+        content=verdict.content or (row.content if row else None),
+        # Nobody's click is late because of one that merely counted.
+        newest_at=_newest(newest, click) if decides or verdict.content is not None else newest,
+        rules=_rules(row, verdict),
+    )
+
+
+def fact_of(
+    taken: Taken, click: Asked, verdict: Verdict, row: CardRow | None, *, redrive: int, now: EpochMs
+) -> Decided:
+    """
+    Return the fact that tells a verdict.
+
+    Args:
+        row: The card's, after it.
+        redrive: Which redrive of the input this is; 0: none.
+        now: The ledger's time when the batch was read (ms).
+    """
+    return Decided(
+        event_id=click.event_id,
+        app_id=click.app_id,
+        tenant_key=click.tenant_key,
+        message_id=click.message_id,
+        partition=taken.record.partition,
+        offset=taken.record.offset,
+        delivery_key=delivery_key_of(click),
+        result=verdict.result,
+        redrive=redrive,
+        handler=verdict.handler.name if verdict.handler else None,
+        digest=verdict.handler.digest if verdict.handler else None,
+        reason=verdict.reason,
+        version=row.version if row else 0,
+        state=row.state if row else None,
+        content=row.content if row and row.content != shown_by(verdict.effects) else None,
+        newest_at=row.newest_at if row else None,
+        late=verdict.late,
+        parks=verdict.parks,
+        seen=_seen(verdict.seen),
+        winners=verdict.added.winners,
+        voters=verdict.added.voters,
+        request_id=click.request_id if isinstance(click, RequestReceived) else None,
+        open_id=None if isinstance(click, RequestReceived) else click.operator.open_id,
+        occurred_at=click.occurred_at,
+        decided_at=now,
+        effects=verdict.effects,
+        requests=tuple(request.event_id for request in verdict.requests),
+    )
+
+
+def delivery_key_of(click: Asked) -> DeliveryKey | None:
+    """Return what tells a second delivery; a request has its caller's own id for that."""
+    return click.delivery_key if isinstance(click, InteractionReceived) else None
+
+
+def _newest(before: EpochMs | None, click: Asked) -> EpochMs | None:
+    """Return the time of the newest click, which nothing else is: no person's click is late because of a program."""
+    if not isinstance(click, InteractionReceived):
+        return before
+    return click.occurred_at if before is None else max(before, click.occurred_at)
+
+
+def _rules(row: CardRow | None, verdict: Verdict) -> Standings:
+    before: Standings = row.rules if row else {}
+    return before if verdict.handler is None else joined(before, verdict.handler.name, verdict.added)
+
+
+def _seen(card: Card | None) -> CardSeen | None:
+    if card is None:
+        return None
+    return CardSeen(version=card.version, chat_id=ChatId(card.chat_id) if card.chat_id else None, sent_at=card.sent_at)

@@ -1,118 +1,65 @@
-"""`cardwire card`: one card's story, read from the ledger. Nothing is changed, and nothing of its content is shown."""
+"""
+`cardwire card`: one card's story, from the ledger, or as far as the log tells it.
 
-import asyncio
+Nothing is changed, and nothing of its content is shown unless ``--show-values`` asks for it.
+"""
+
 import json
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final
 
 import typer
 from rich.text import Text
 
-from cardwire.cli.database import DatabaseSettings
-from cardwire.cli.ids import Of, expect
+from cardwire.cli.card_sources import Asked, Known, look_up
 from cardwire.cli.moments import Moment, What, card_facts, moments
+from cardwire.cli.recorded import change_facts, change_in_words
 from cardwire.cli.refusals import only_our_lines
-from cardwire.cli.run import with_files
 from cardwire.cli.terminal import console, plain, time_text
-from shared.core.errors import CardwireError, ConfigError
-from shared.core.ids import AppId, MessageId
 from shared.core.json_text import EpochMs
 from worker.ledger.history import CardHistory
 
-EXAMPLE: Final = "om_dc13264520392913993dd051dba21dcf"
-
-_ID: Final = re.compile(r"[!-~]{1,256}")
 _COLOURS: Final[Mapping[What, str]] = {
     "sent": "bold",
     "clicked": "cyan",
     "requested": "cyan",
     "returned": "cyan",
     "reminded": "cyan",
+    "version": "bold",
     "effect": "green",
     "waiting": "yellow",
+    "undecided": "yellow",
     "dead_letter": "red",
 }
 
 
-class NoSuchCard(CardwireError):
-    """The ledger knows nothing of the card."""
-
-
-def run_card(env: Mapping[str, str], message_id: str, *, app_id: str | None, last: int, as_json: bool) -> None:
-    """
-    Print a card's story: of each app that knows it, or of one.
-
-    Args:
-        last: How many of its clicks, newest first.
-
-    Raises:
-        ConfigError: Something given is not as expected.
-        NoSuchCard: The ledger does not know it.
-        LedgerUnavailable: The database cannot be reached.
-        SchemaMismatch: It is not this program's.
-    """
+def run_card(env: Mapping[str, str], asked: Asked, *, as_json: bool) -> None:
+    """Print a card's story: of each app that knows it, or of one; raises as `look_up`."""
     only_our_lines()
-    _check("MESSAGE_ID", message_id, "card", f"cardwire card {EXAMPLE}")
-    if app_id is not None:
-        _check("--app", app_id, "app", "--app cli_a1b2c3d4e5f60718")
-    url = DatabaseSettings.load(with_files(env, Path.cwd())).ledger.reveal()
-    _is_there(url)
-    of = None if app_id is None else AppId(app_id)
-    histories = asyncio.run(_histories(url, MessageId(message_id), of, last))
-    if not histories:
-        whose = "" if app_id is None else f" of the app {app_id}"
-        raise NoSuchCard(
-            f"the ledger knows no card {message_id}{whose}: expected a card that was clicked, or that Cardwire sent, "
-            f"for example cardwire card {EXAMPLE}"
-        )
-    for history in histories:
-        _print_json(history) if as_json else _print(history)
+    for known in look_up(env, asked):
+        _print_json(known) if as_json else _print(known)
 
 
-def _check(what: str, given: str, of: Of, example: str) -> None:
-    if not _ID.fullmatch(given):
-        raise ConfigError(f"{what} is malformed: expected an id of the platform's, for example {example}")
-    expect(what, given, of, example=example)
-
-
-def _is_there(url: str) -> None:
-    """Refuse a file that does not exist: opening it would make one."""
-    from worker.ledger.sqlite import sqlite_file
-
-    file = sqlite_file(url) if url.startswith("sqlite:") else None
-    if file is not None and not Path(str(file.database)).exists():
-        raise ConfigError(
-            f"CARDWIRE_LEDGER names {file.database}, where no file is: expected the ledger of a worker, for example "
-            "CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
-        )
-
-
-async def _histories(url: str, message_id: MessageId, app_id: AppId | None, last: int) -> Sequence[CardHistory]:
-    from worker.ledger.open import open_ledger
-
-    ledger = open_ledger(url)
-    try:
-        await ledger.look()
-        return await ledger.histories(message_id, app_id=app_id, limit=last)
-    finally:
-        await ledger.close()
-
-
-def _print_json(history: CardHistory) -> None:
-    typer.echo(json.dumps({"what": "card", "now": history.now, **card_facts(history)}, ensure_ascii=False))
-    for one in moments(history):
-        told = {"what": one.what, "at": one.at, "event_id": one.event_id, **one.facts}
+def _print_json(known: Known) -> None:
+    history = known.history
+    card = {"what": "card", "source": known.source, "now": history.now, **card_facts(history)}
+    typer.echo(json.dumps(card, ensure_ascii=False))
+    for one in moments(history, known.others):
+        told: dict[str, object] = {"what": one.what, "at": one.at, "event_id": one.event_id, **one.facts}
+        if one.changes:
+            told["changes"] = [dict(change_facts(change)) for change in one.changes]
         typer.echo(json.dumps(told, ensure_ascii=False))
 
 
-def _print(history: CardHistory) -> None:
+def _print(known: Known) -> None:
     out = console()
-    out.print(_headline(history), soft_wrap=True)
-    for one in moments(history):
+    out.print(_headline(known.history), soft_wrap=True)
+    out.print(f"told from the {known.source}", style="dim", soft_wrap=True)
+    for one in moments(known.history, known.others):
         line = Text.assemble(f"{_time(one.at):<24}  ", (f"{one.what:<11}", _COLOURS[one.what]), "  ", _text(one))
         out.print(line, soft_wrap=True)
+        for change in one.changes:
+            out.print(Text(f"{'':<39}{plain(change_in_words(change))}"), soft_wrap=True)
 
 
 def _headline(history: CardHistory) -> Text:

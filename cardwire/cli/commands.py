@@ -147,16 +147,29 @@ def send(
 
 @cli.command()
 def card(
-    message_id: Annotated[str, typer.Argument(metavar="MESSAGE_ID", help="The card's open_message_id (om_…).")],
+    message_id: Annotated[
+        str | None, typer.Argument(metavar="[MESSAGE_ID]", help="The card's open_message_id (om_…).")
+    ] = None,
     app: Annotated[str | None, typer.Option("--app", metavar="APP_ID", help="Only this app's story of it.")] = None,
     last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="The newest N clicks.")] = 100,
+    request_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The card of this request, or of the callback with this id.")
+    ] = None,
     *,
+    from_log: Annotated[bool, typer.Option("--from-log", help="As far as the log tells, without the ledger.")] = False,
+    show_values: Annotated[
+        bool, typer.Option("--show-values", help="From the log, also how its versions differ.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell a card's story from the ledger: clicks, effects, what waits and for what. Changes nothing."""
+    """Tell a card's story: clicks, effects, what waits and for what; from the ledger, else the log. Changes nothing."""
     from cardwire.cli.card import run_card
+    from cardwire.cli.card_sources import Asked
 
-    run_card(environment({}), message_id, app_id=app, last=last, as_json=as_json)
+    asked = Asked(
+        message_id=message_id, request_id=request_id, app_id=app, last=last, from_log=from_log, show_values=show_values
+    )
+    run_card(environment({}), asked, as_json=as_json)
 
 
 @cli.command()

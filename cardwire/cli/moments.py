@@ -5,12 +5,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from shared.core.ids import EventId
+from shared.core.json_diff import Change
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.feishu.validity import interactive_until, updatable_until
 from worker.ledger.history import CardEffect, CardHistory, CardInput
 
-What = Literal["sent", "clicked", "requested", "returned", "reminded", "effect", "waiting", "dead_letter"]
+What = Literal[
+    "sent", "clicked", "requested", "returned", "reminded", "version", "effect", "waiting", "undecided", "dead_letter"
+]
 
 WaitsFor = Literal[
     "call_under_way", "earlier_effect", "answered_mark", "settle_gap", "back_off", "its_time", "pace", "worker"
@@ -38,6 +41,7 @@ class Moment:
         at: When (ms); ``None`` where nobody noted it.
         text: The same for people.
         facts: The same for programs.
+        changes: What changed of the card, where it is a version of it, and that was asked for.
     """
 
     at: EpochMs | None
@@ -45,6 +49,7 @@ class Moment:
     event_id: EventId | None = None
     text: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
+    changes: Sequence[Change] = ()
 
 
 def card_facts(history: CardHistory) -> Mapping[str, object]:
@@ -70,9 +75,9 @@ def card_facts(history: CardHistory) -> Mapping[str, object]:
     }
 
 
-def moments(history: CardHistory) -> Sequence[Moment]:
-    """Return what happened in order of time; what waits comes last."""
-    told = [*_sent(history), *map(_decided, history.inputs), *_letters(history)]
+def moments(history: CardHistory, others: Sequence[Moment] = ()) -> Sequence[Moment]:
+    """Return what happened in order of time, with what else is known of it; what waits comes last."""
+    told = [*_sent(history), *map(_decided, history.inputs), *_letters(history), *others]
     told += [_ended(effect) for effect in history.effects if effect.status != "pending"]
     waiting = [_waits(effect, history) for effect in history.effects if effect.status == "pending"]
     return [*sorted(told, key=lambda one: one.at or 0), *waiting]

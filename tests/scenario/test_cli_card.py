@@ -136,3 +136,61 @@ def test_a_ledger_that_is_not_there(tmp_path: Path) -> None:
     named = run("card", "om_1", env={"CARDWIRE_LEDGER": f"sqlite:///{tmp_path / 'no.db'}"}, cwd=tmp_path)
     assert "no.db, where no file is" in _line(named, code=2)
     assert [] == list(tmp_path.iterdir())
+
+
+async def test_the_log_tells_the_same_of_a_card(tmp_path: Path) -> None:
+    """In the same shape, with each version besides; what changed in it only if that is asked for."""
+    async with world(files(tmp_path), _app()) as running:
+        message_id = await _clicked(running)
+        by_ledger = await _card(tmp_path, message_id, "--json", CARDWIRE_LEDGER=running.stack.ledger)
+        by_log = await _card(tmp_path, message_id, "--from-log", "--json", CARDWIRE_LOG=running.stack.log)
+        for_people = await _card(tmp_path, message_id, "--from-log", CARDWIRE_LOG=running.stack.log)
+        spoken = await _card(tmp_path, message_id, "--show-values", "--json", CARDWIRE_LOG=running.stack.log)
+    assert (0, "") == (by_log.returncode, by_log.stderr)
+    assert SECRET not in by_log.stdout + for_people.stdout
+    assert "told from the log" in for_people.stdout
+    card, *moments = map(json.loads, by_ledger.stdout.splitlines())
+    same, *logged = map(json.loads, by_log.stdout.splitlines())
+    assert ("ledger", "log") == (card.pop("source"), same.pop("source"))
+    # The log has the chat from the clicks themselves, the ledger only where it had to ask for it.
+    assert {**card, "now": 0, "chat_id": same["chat_id"]} == {**same, "now": 0}
+    (version,) = (one for one in logged if one["what"] == "version")
+    assert ("e1", 1, "follow_up") == (version["event_id"], version["version"], version["handler"])
+    rest = [one for one in logged if one["what"] != "version"]
+    assert [_what(one) for one in moments] == [_what(one) for one in rest]
+    assert SECRET in spoken.stdout
+
+
+def _what(moment: dict[str, object]) -> tuple[object, ...]:
+    return tuple(moment.get(name) for name in ("what", "event_id", "kind", "status", "result", "handler", "code"))
+
+
+async def test_without_a_ledger_the_log_is_asked(tmp_path: Path) -> None:
+    """And a line says so; with neither, the ledger's."""
+    async with world(files(tmp_path), _app()) as running:
+        message_id = await _clicked(running)
+        nowhere = f"sqlite:///{tmp_path / 'no.db'}"
+        told = await _card(tmp_path, message_id, CARDWIRE_LEDGER=nowhere, CARDWIRE_LOG=running.stack.log)
+        neither = await _card(tmp_path, message_id, CARDWIRE_LEDGER=nowhere, CARDWIRE_LOG=nowhere)
+    assert (0, "cardwire: the ledger cannot be asked: told from the log\n") == (told.returncode, told.stderr)
+    assert "follow_up: decided" in told.stdout
+    assert "no.db, where no file is" in _line(neither, code=2)
+
+
+async def test_a_card_is_found_by_a_request(tmp_path: Path) -> None:
+    """By the id that the platform gave a callback, or a caller its request."""
+    async with world(files(tmp_path), _app()) as running:
+        await running.append(click("e1", request_id="r-1", message_id="om_asked"))
+        await running.quiet()
+        found = await _card(tmp_path, "--request-id", "r-1", "--json", CARDWIRE_LOG=running.stack.log)
+        unknown = await _card(tmp_path, "--request-id", "r-2", CARDWIRE_LOG=running.stack.log)
+        not_logged = await _card(tmp_path, "om_unknown", "--from-log", CARDWIRE_LOG=running.stack.log)
+    card, *_ = map(json.loads, found.stdout.splitlines())
+    assert ("om_asked", "log") == (card["message_id"], card["source"])
+    assert "knows no card of the request r-2" in _line(unknown, code=1)
+    assert "the log knows no card om_unknown" in _line(not_logged, code=1)
+
+
+async def test_no_card_at_all(tmp_path: Path) -> None:
+    """What is missing is named."""
+    assert "MESSAGE_ID is missing" in _line(await _card(tmp_path), code=2)

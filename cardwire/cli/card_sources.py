@@ -1,0 +1,211 @@
+"""
+Where a card's story is looked up: in the ledger, or as far as the log tells it.
+
+The ledger knows what waits and for what, and the log every version; where there is no ledger, the log is asked, and
+that is said.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import typer
+
+from cardwire.cli.card_in_log import history_of, others
+from cardwire.cli.database import DatabaseSettings
+from cardwire.cli.ids import Of, expect
+from cardwire.cli.moments import Moment
+from cardwire.cli.run import with_files
+from cardwire.cli.verify import NoLog, no_log
+from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable
+from shared.core.ids import AppId, MessageId
+from shared.eventlog.open import open_log
+from shared.eventlog.port import EventLog, Topics
+from shared.settings import LogSettings, load
+from worker.history.card import Logged, logged_of_card
+from worker.history.replay import Wish, replay
+from worker.ledger.history import CardHistory
+
+Source = Literal["ledger", "log"]
+
+EXAMPLE: Final = "om_dc13264520392913993dd051dba21dcf"
+
+_ID: Final = re.compile(r"[!-~]{1,256}")
+
+
+class NoSuchCard(CardwireError):
+    """Nobody knows of the card."""
+
+
+class NoLedger(ConfigError):
+    """There is no file where the ledger's should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """
+    Which card, and how it is told.
+
+    Attributes:
+        message_id: The card; ``None``: that of the request `request_id`.
+        last: How many of its clicks, newest first.
+        from_log: From the log, also where a ledger is there.
+        show_values: Also how its versions differ, which only the log knows.
+    """
+
+    message_id: str | None
+    request_id: str | None = None
+    app_id: str | None = None
+    last: int = 100
+    from_log: bool = False
+    show_values: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of a card, from where, and what only the log tells of it."""
+
+    source: Source
+    history: CardHistory
+    others: Sequence[Moment] = ()
+
+
+def look_up(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
+    """
+    Return what is known of a card: of each app that knows it, or of one.
+
+    Raises:
+        ConfigError: Something given is not as expected.
+        NoSuchCard: Nobody knows it.
+        LedgerUnavailable, LogUnavailable: They cannot be reached.
+        SchemaMismatch: The database is not this program's.
+    """
+    _check_given(asked)
+    env = with_files(env, Path.cwd())
+    wants_log = asked.from_log or asked.show_values or asked.message_id is None
+    return asyncio.run(_of_log(env, asked) if wants_log else _of_either(env, asked))
+
+
+def _check_given(asked: Asked) -> None:
+    if asked.message_id is None and asked.request_id is None:
+        raise ConfigError(
+            f"MESSAGE_ID is missing: expected a card's open_message_id, for example cardwire card {EXAMPLE}, "
+            "or --request-id"
+        )
+    if asked.message_id is not None:
+        _check("MESSAGE_ID", asked.message_id, "card", f"cardwire card {EXAMPLE}")
+    if asked.app_id is not None:
+        _check("--app", asked.app_id, "app", "--app cli_a1b2c3d4e5f60718")
+
+
+async def _of_either(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
+    """Ask the ledger; where there is none, the log, and say so."""
+    try:
+        return await _of_ledger(env, asked)
+    except (NoLedger, LedgerUnavailable) as without:
+        try:
+            known = await _of_log(env, asked)
+        except (ConfigError, LogUnavailable, NoLog):
+            raise without from None
+        typer.echo("cardwire: the ledger cannot be asked: told from the log", err=True)
+        return known
+
+
+async def _of_ledger(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
+    url = DatabaseSettings.load(env).ledger.reveal()
+    _is_there(url)
+    of = None if asked.app_id is None else AppId(asked.app_id)
+    histories = await _histories(url, MessageId(asked.message_id or ""), of, asked.last)
+    if not histories:
+        raise _unknown("ledger", asked)
+    return [Known(source="ledger", history=history) for history in histories]
+
+
+async def _of_log(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
+    settings = load(LogSettings, env)
+    topics = Topics.prefixed(settings.topic_prefix)
+    event_log = open_log(settings.url, topics=topics, kafka=settings.kafka)
+    try:
+        if not await event_log.spans(topics.interactions):
+            raise NoLog(no_log(topics))
+        cards = await _meant(event_log, topics, asked)
+        found = [(card, await _logged(event_log, topics, card, asked.app_id)) for card in cards]
+    finally:
+        await event_log.close()
+    now = time.time_ns() // 1_000_000
+    known = [
+        Known(
+            source="log",
+            history=history_of(app_id, card, logged, now=now, last=asked.last),
+            others=others(logged, with_values=asked.show_values),
+        )
+        for card, by_app in found
+        for app_id, logged in sorted(by_app.items())
+    ]
+    if not known:
+        raise _unknown("log", asked)
+    return known
+
+
+async def _meant(event_log: EventLog, topics: Topics, asked: Asked) -> Sequence[MessageId]:
+    """Return the card that is named, or those that a request was about."""
+    if asked.message_id is not None:
+        return [MessageId(asked.message_id)]
+    found = await replay(event_log, topics, Wish(request_id=asked.request_id, app_id=asked.app_id))
+    try:
+        cards = {moment.message_id for story in found.stories() for moment in story}
+    finally:
+        found.close()
+    return [MessageId(card) for card in sorted(card for card in cards if card is not None)]
+
+
+async def _logged(
+    event_log: EventLog, topics: Topics, card: MessageId, app_id: str | None
+) -> Mapping[AppId, Sequence[Logged]]:
+    return await logged_of_card(event_log, topics, card, app_id=None if app_id is None else AppId(app_id))
+
+
+def _unknown(source: Source, asked: Asked) -> NoSuchCard:
+    if asked.message_id is None:
+        return NoSuchCard(
+            f"the log knows no card of the request {asked.request_id}: expected a callback's X-Request-Id, or the id "
+            "of a request, for example cardwire card --request-id invoice-1042"
+        )
+    whose = "" if asked.app_id is None else f" of the app {asked.app_id}"
+    return NoSuchCard(
+        f"the {source} knows no card {asked.message_id}{whose}: expected a card that was clicked, or that Cardwire "
+        f"sent, for example cardwire card {EXAMPLE}"
+    )
+
+
+def _check(what: str, given: str, of: Of, example: str) -> None:
+    if not _ID.fullmatch(given):
+        raise ConfigError(f"{what} is malformed: expected an id of the platform's, for example {example}")
+    expect(what, given, of, example=example)
+
+
+def _is_there(url: str) -> None:
+    """Refuse a file that does not exist: opening it would make one."""
+    from worker.ledger.sqlite import sqlite_file
+
+    file = sqlite_file(url) if url.startswith("sqlite:") else None
+    if file is not None and not Path(str(file.database)).exists():
+        raise NoLedger(
+            f"CARDWIRE_LEDGER names {file.database}, where no file is: expected the ledger of a worker, for example "
+            "CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
+        )
+
+
+async def _histories(url: str, message_id: MessageId, app_id: AppId | None, last: int) -> Sequence[CardHistory]:
+    from worker.ledger.open import open_ledger
+
+    ledger = open_ledger(url)
+    try:
+        await ledger.look()
+        return await ledger.histories(message_id, app_id=app_id, limit=last)
+    finally:
+        await ledger.close()

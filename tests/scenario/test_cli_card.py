@@ -155,7 +155,8 @@ async def test_the_log_tells_the_same_of_a_card(tmp_path: Path) -> None:
     # The log has the chat from the clicks themselves, the ledger only where it had to ask for it.
     assert {**card, "now": 0, "chat_id": same["chat_id"]} == {**same, "now": 0}
     (version,) = (one for one in logged if one["what"] == "version")
-    assert ("e1", 1, "follow_up") == (version["event_id"], version["version"], version["handler"])
+    assert ("e1", 1) == (version["event_id"], version["version"])
+    assert version["handler"].endswith("follow_up")
     rest = [one for one in logged if one["what"] != "version"]
     assert [_what(one) for one in moments] == [_what(one) for one in rest]
     assert SECRET in spoken.stdout

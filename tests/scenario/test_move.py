@@ -1,0 +1,124 @@
+"""A running installation grows out of its machine: from SQLite files to Kafka and PostgreSQL, and counters go on."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.platform import Platform, session
+from tests.scenario.handlers import BLANK, COUNT
+from tests.support.commands import PATIENCE_S, Started, environment, run, started
+
+pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.postgres]
+
+HANDLERS = """
+from cardwire import App, Decision, UpdateCard
+
+app = App()
+
+
+@app.on_action("count")
+def count(click, card):
+    n = (card.state if card and card.state else 0) + 1
+    return Decision(state=n, effects=[UpdateCard({"config": {"update_multi": True}, "elements": [], "n": n})])
+"""
+
+
+@pytest.mark.timeout(400)
+async def test_a_running_installation_moves_and_its_counters_go_on(
+    kafka: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """Export and import beside running processes, and once more after them; rebuild; the 21st click counts 21."""
+    old = environment(
+        tmp_path, CARDWIRE_LOG=None, CARDWIRE_LEDGER=None, CARDWIRE_SIMULATOR_PORT="0",
+        CARDWIRE_SIMULATOR_CALLBACK="http://127.0.0.1:9/webhook/card",
+    )  # fmt: skip
+    there = {"CARDWIRE_LOG": f"kafka://{kafka}", "CARDWIRE_LEDGER": postgres_url}
+    (tmp_path / "my_handlers.py").write_text(HANDLERS)
+    with started("simulator", env=old, cwd=tmp_path) as simulator:
+        addresses = simulator.until(r"openapi=(\S+) control=(\S+)")
+        old["LARK_DOMAIN"] = addresses[1]
+        new = {**old, **there, "CARDWIRE_TOPIC_PREFIX": f"move{os.getpid()}."}
+        async with session() as http:
+            platform = Platform(http, addresses[2])
+            message_id = await _card(platform)
+            with started("run", env=old, cwd=tmp_path) as both:
+                await _ready(platform, both)
+                await _clicked(platform, message_id, upto=13)
+                for command in (("topics", "create"), ("db", "upgrade")):
+                    await _done(*command, env=new, cwd=tmp_path)
+                first = await _moved(old, new, tmp_path)
+                await _clicked(platform, message_id, upto=20)
+                assert 0 == await asyncio.to_thread(both.stop)
+            calls = len(await platform.pages("calls"))
+            second = await _moved(old, new, tmp_path)
+            told = await _done("rebuild", "--json", env=new, cwd=tmp_path)
+            assert told["records"] == {"outcomes": second["outcomes"], "inputs": second["interactions"]}
+            assert calls == len(await platform.pages("calls"))
+            with (
+                started("gateway", env=new, cwd=tmp_path) as gateway,
+                started("worker", env=new, cwd=tmp_path) as worker,
+            ):
+                await _ready(platform, gateway)
+                await asyncio.to_thread(worker.until, r"^worker ready")
+                await _clicked(platform, message_id, upto=21)
+                assert (0, 0) == (await asyncio.to_thread(gateway.stop), await asyncio.to_thread(worker.stop))
+            assert [] == await platform.pages("violations")
+    await _done("verify", "--json", env=new, cwd=tmp_path)
+    assert 0 < first["interactions"] < second["interactions"] == 40
+
+
+async def _card(platform: Platform) -> str:
+    chat = await platform.post("chats", {"name": "支付告警"})
+    card = await platform.post("cards", {"chat_id": chat["chat_id"], "card": BLANK})
+    return str(card["message_id"])
+
+
+async def _ready(platform: Platform, gateway: Started) -> None:
+    """Wait until a gateway is there, and have callbacks sent to it."""
+    found = await asyncio.to_thread(gateway.until, r"^gateway ready callbacks=(\S+)")
+    await platform.post("callback", {"urls": [f"{found[1]}/webhook/card"]})
+
+
+async def _clicked(platform: Platform, message_id: str, *, upto: int) -> None:
+    """Click a card, once after the other, until it has counted so many."""
+    while (shown := await _shown(platform, message_id)) < upto:
+        clicked = await platform.post(
+            "click",
+            {"message_id": message_id, "action": {"tag": "button", "value": COUNT}, "operator": {"open_id": "ou_1"}},
+        )
+        assert clicked["client_error"] is None
+        async with asyncio.timeout(PATIENCE_S):
+            while await _shown(platform, message_id) == shown:  # noqa: ASYNC110 (the simulator tells nobody)
+                await asyncio.sleep(0.05)
+    assert upto == await _shown(platform, message_id)
+
+
+async def _shown(platform: Platform, message_id: str) -> int:
+    card = (await platform.get(f"messages/{message_id}"))["card"]
+    return int((json.loads(card) if isinstance(card, str) else card).get("n", 0))
+
+
+async def _moved(old: dict[str, str], new: dict[str, str], folder: Path) -> dict[str, int]:
+    """Export the one log and import it into the other; return how many records each topic has."""
+    exported = await _done("log", "export", "out", "--json", env=old, cwd=folder)
+    imported = await _done("log", "import", "out", "--json", env=new, cwd=folder)
+    assert [_digests(exported), 0] == [_digests(imported), imported["repeated"]]
+    counts = [sum(part["records"] for part in topic["partitions"]) for topic in imported["topics"]]
+    return dict(zip(("interactions", "outcomes", "dead"), counts, strict=True))
+
+
+def _digests(told: dict[str, Any]) -> list[list[str]]:
+    return [[part["sha256"] for part in topic["partitions"]] for topic in told["topics"]]
+
+
+async def _done(*command: str, env: dict[str, str], cwd: Path) -> dict[str, Any]:
+    """Run a command to its good end and return what it tells programs last."""
+    ran = await asyncio.to_thread(run, *command, env=env, cwd=cwd)
+    assert 0 == ran.returncode, (command, ran.stdout, ran.stderr)
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
+    told: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    return told

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from shared.eventlog.sqlite.log import SqliteLog
 from tests.chaos.platform import Platform, session
-from tests.scenario.handlers import BLANK, COUNT
+from tests.scenario.handlers import BLANK, COUNT, app_of_stories
 from tests.support.commands import PATIENCE_S, Started, environment, run, started
+from tests.support.proved import promises_broken_in
+from tests.support.transfers import bring, export
+from tests.support.world import files, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.postgres]
 
@@ -122,3 +126,24 @@ async def _done(*command: str, env: dict[str, str], cwd: Path) -> dict[str, Any]
     lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
     told: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     return told
+
+
+async def test_a_log_that_had_lost_its_beginning_proves_itself_in_its_new_place(tmp_path: Path) -> None:
+    """Offsets begin anew there, and decisions may be older than their inputs: no promise looks broken by that."""
+    async with world(files(tmp_path), app_of_stories()) as running:
+        cards = [running.simulator.put_card(await running.chat(), BLANK) for _ in range(3)]
+        for _ in range(6):
+            for card in cards:
+                await running.simulator.click(card, COUNT)
+        await running.quiet()
+        log = SqliteLog(tmp_path / "log.db")
+        for topic, part in ((running.topics.interactions, 2), (running.topics.outcomes, 4)):
+            for number, span in (await log.spans(topic)).items():
+                await log.forget(topic, number, before=span.begin + (span.end - span.begin) // part)
+        await export(log, running.topics, tmp_path / "out")
+        moved = SqliteLog(tmp_path / "moved.db")
+        await bring(moved, running.topics, tmp_path / "out")
+        assert [] == await promises_broken_in(log, running.topics)
+        assert [] == await promises_broken_in(moved, running.topics)
+        await log.close()
+        await moved.close()

@@ -42,6 +42,7 @@ def _numbered(many: Sequence[Record]) -> list[Record]:
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(records, max_size=5))
 def test_lines_give_back_what_they_were_made_of(many: list[Record]) -> None:
     """Any bytes in values and headers, any text in keys and names; order and duplicates too."""
@@ -52,6 +53,7 @@ def test_lines_give_back_what_they_were_made_of(many: list[Record]) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(records, records)
 def test_other_records_have_other_bytes(one: Record, other: Record) -> None:
     """Nothing can be moved from a key to a header, or from one header to the next, without being seen."""
@@ -60,6 +62,7 @@ def test_other_records_have_other_bytes(one: Record, other: Record) -> None:
     assert same == (bytes_of[0] == bytes_of[1])
 
 
+@settings(deadline=None)
 @given(st.lists(records, min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_a_digest_sees_the_order(many: list[Record], chance: random.Random) -> None:
     """The same records in another order are another partition."""
@@ -74,7 +77,7 @@ def _digest(many: Sequence[Record]) -> bytes:
     return chain.digest
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(records, min_size=1, max_size=12), st.integers(1, 4), st.floats(0, 1), st.binary(max_size=40))
 def test_a_file_that_was_cut_anywhere_goes_on(many: list[Record], frames: int, share: float, garbage: bytes) -> None:
     """Whatever is left of it, and whatever stands behind that: what is added afterwards makes it whole."""
@@ -104,6 +107,7 @@ def _grown(path: Path, part: Part, many: Sequence[Record], *, frames: int) -> Pa
     return part
 
 
+@settings(deadline=None)
 @given(st.lists(records, min_size=1, max_size=8), st.data())
 def test_repetitions_are_known_as_such(many: list[Record], data: st.DataObject) -> None:
     """An append that nobody acknowledged may stand there again, behind or amid what followed it."""

@@ -45,6 +45,8 @@ class Growing:
     def __init__(self, path: Path, part: Part) -> None:
         self._part = part
         self._chain = Chain(digest=bytes.fromhex(part.sha256), records=part.records)
+        self._begin = part.begin
+        self._newest: tuple[int, bytes] | None = None
         self._lines: list[bytes] = []
         self._waiting = 0
         self._file = open_private(path, os.O_RDWR | os.O_CREAT)
@@ -57,7 +59,17 @@ class Growing:
     @property
     def part(self) -> Part:
         """What there is of the partition, with what is not yet in a frame."""
-        return self._part
+        if self._newest is None:
+            return self._part
+        offset, found = self._newest
+        return msgspec.structs.replace(
+            self._part,
+            begin=self._begin,
+            end=offset + 1,
+            records=self._chain.records,
+            sha256=self._chain.digest.hex(),
+            last=Last(offset=offset, sha256=found.hex()),
+        )
 
     def add(self, records: Sequence[Record]) -> None:
         """Add records that follow; most of them are in the file when this returns."""
@@ -70,12 +82,12 @@ class Growing:
                 self._write()
 
     def finish(self, end: int) -> Part:
-        """Return the partition as exported up to an offset; it is on the disk then."""
+        """Return the partition as exported up to an offset; it is on the disk then. Nothing may be added afterwards."""
         self._write()
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._part = msgspec.structs.replace(self._part, end=max(end, self._part.end), bytes=self._file.tell())
-        return self._part
+        part = self.part
+        return msgspec.structs.replace(part, end=max(end, part.end), bytes=self._file.tell())
 
     def close(self) -> None:
         """Close the file."""
@@ -101,16 +113,10 @@ class Growing:
         return True
 
     def _note(self, offset: int, found: bytes) -> None:
-        begin = self._part.begin if self._chain.records else offset
+        if not self._chain.records:
+            self._begin = offset
         self._chain.add(found)
-        self._part = msgspec.structs.replace(
-            self._part,
-            begin=begin,
-            end=offset + 1,
-            records=self._chain.records,
-            sha256=self._chain.digest.hex(),
-            last=Last(offset=offset, sha256=found.hex()),
-        )
+        self._newest = offset, found
 
     def _write(self) -> None:
         if self._lines:

@@ -7,18 +7,18 @@ That may also be one that is decided when something comes back, a function's res
 from collections.abc import Sequence
 
 from shared.core.events import Asked, InteractionReceived, PlannedEffect
-from shared.core.rights import needed
+from shared.core.rights import Right, needed
 from shared.core.secret import Secret
-from worker.ledger.port import Token, TokenKey, TokenKind
+from worker.ledger.port import GivenRight, RightKey
 
 
-def rights(click: Asked, effects: Sequence[PlannedEffect]) -> list[Token]:
+def rights(click: Asked, effects: Sequence[PlannedEffect]) -> list[GivenRight]:
     """Return the tokens to store with a decision: none that nobody needs, for they are secrets."""
     if not isinstance(click, InteractionReceived):
         return []
-    given: dict[TokenKind, str | None] = {"card": click.card_token, "preview": click.preview_token}
+    given: dict[Right, str | None] = {"card": click.card_token, "preview": click.preview_token}
     return [
-        Token(key=TokenKey(click.app_id, click.event_id, kind), token=Secret(token), received_at=click.received_at)
+        GivenRight(key=RightKey(click.app_id, click.event_id, kind), token=Secret(token), received_at=click.received_at)
         for kind, token in given.items()
         if token and any(needed(effect) == kind for effect in effects)
     ]

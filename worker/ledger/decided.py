@@ -14,7 +14,7 @@ from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import Standings
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
-from worker.ledger.leased import FaceRow, Token
+from worker.ledger.leased import FaceRow, GivenRight
 
 ROUTING: Final = "(routing)"
 """Stands for the handler's name where a predicate hung before one was found: predicates are suspended together."""
@@ -271,7 +271,7 @@ class Write:
     claims: Sequence[ClaimRow] = ()
     cards: Sequence[CardRow] = ()
     effects: Sequence[NewEffect] = ()
-    tokens: Sequence[Token] = ()
+    tokens: Sequence[GivenRight] = ()
     marks: Sequence[Mark] = ()
     dead_letters: Sequence[DeadLetter] = ()
     revived: Sequence[ClaimKey] = ()

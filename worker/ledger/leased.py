@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 from shared.core.cards import CardFormat
 from shared.core.events import OutcomeStatus
+from shared.core.folded import RightKey
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
-from shared.core.rights import Right
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from shared.feishu.limits import CARD_TOKEN_USES
@@ -27,20 +27,8 @@ class EffectKey(NamedTuple):
     nth: int
 
 
-TokenKind = Right
-"""Of which right a token is."""
-
-
-class TokenKey(NamedTuple):
-    """What an event's callback gave the right to, within its app."""
-
-    app_id: AppId
-    event_id: EventId
-    kind: TokenKind
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class GivenRight:
     """
     A right that a callback gave.
 
@@ -49,7 +37,7 @@ class Token:
         uses: How often it was used, or may have been.
     """
 
-    key: TokenKey
+    key: RightKey
     token: Secret
     received_at: EpochMs
     uses: int = 0
@@ -71,7 +59,7 @@ class Beginning:
     """
 
     key: EffectKey
-    token: TokenKey | None = None
+    token: RightKey | None = None
     entity: tuple[AppId, MessageId] | None = None
 
 
@@ -266,7 +254,7 @@ class Settlement:
     applied: Applied | None = None
     face: FaceRow | None = None
     linked: FaceRow | None = None
-    refund: TokenKey | None = None
+    refund: RightKey | None = None
     unbegun: EffectKey | None = None
     outbox: Sequence[NewRecord] = ()
 

@@ -29,6 +29,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from shared.core.errors import CardwireError
+from shared.core.folded import RightKey
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
@@ -60,6 +61,7 @@ from worker.ledger.leased import (
     EffectChange,
     EffectKey,
     FaceRow,
+    GivenRight,
     Head,
     Lease,
     Leased,
@@ -68,9 +70,6 @@ from worker.ledger.leased import (
     Settled,
     Settlement,
     TargetKey,
-    Token,
-    TokenKey,
-    TokenKind,
 )
 
 __all__ = [
@@ -92,6 +91,7 @@ __all__ = [
     "EffectKey",
     "FaceRow",
     "Fenced",
+    "GivenRight",
     "Head",
     "Known",
     "Lease",
@@ -105,6 +105,7 @@ __all__ = [
     "Pulse",
     "Rate",
     "Redrivable",
+    "RightKey",
     "SchemaMismatch",
     "Settled",
     "Settlement",
@@ -113,9 +114,6 @@ __all__ = [
     "Sweep",
     "Swept",
     "TargetKey",
-    "Token",
-    "TokenKey",
-    "TokenKind",
     "Wanted",
     "Write",
 ]
@@ -189,7 +187,7 @@ class Ledger(Protocol):
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         """Return the effects' JSON."""
 
-    async def tokens(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Token]:
+    async def tokens(self, keys: Collection[RightKey]) -> Mapping[RightKey, GivenRight]:
         """Return the rights that are known."""
 
     async def begun(self, beginnings: Sequence[Beginning]) -> Mapping[EffectKey, Begun]:

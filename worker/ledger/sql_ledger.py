@@ -22,16 +22,16 @@ from worker.ledger.port import (
     BudgetKey,
     ClaimKey,
     EffectKey,
+    GivenRight,
     Known,
     Lease,
     Position,
     Pulse,
     Rate,
+    RightKey,
     Settled,
     Settlement,
     TargetKey,
-    Token,
-    TokenKey,
     Wanted,
     Write,
 )
@@ -89,7 +89,7 @@ class SqlLedger:
     async def payloads(self, keys: Collection[EffectKey]) -> Mapping[EffectKey, bytes]:
         return await self._leases.payloads(keys)
 
-    async def tokens(self, keys: Collection[TokenKey]) -> Mapping[TokenKey, Token]:
+    async def tokens(self, keys: Collection[RightKey]) -> Mapping[RightKey, GivenRight]:
         return await self._tokens.tokens(keys)
 
     async def begun(self, beginnings: Sequence[Beginning]) -> Mapping[EffectKey, Begun]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, select, update
 from shared.core.secret import Secret
 from shared.feishu.limits import CARD_TOKEN_USES
 from worker.ledger.engine import Database, in_snapshot
-from worker.ledger.port import Token, TokenKey
+from worker.ledger.port import GivenRight, RightKey
 from worker.ledger.sql import insert_given, keys, rows
 from worker.ledger.tables import Key, card_tokens
 
@@ -39,28 +39,28 @@ class Tokens:
         self._give_back = update(card_tokens).where(here, stored.uses > 0).values(uses=stored.uses - 1)
 
     @in_snapshot
-    def tokens(self, connection: Connection, wanted: Iterable[TokenKey]) -> Mapping[TokenKey, Token]:
+    def tokens(self, connection: Connection, wanted: Iterable[RightKey]) -> Mapping[RightKey, GivenRight]:
         found = map(_token, self._keys.fetch(connection, self._find, sorted(wanted)))
         return {token.key: token for token in found}
 
-    def write(self, connection: Connection, tokens: Sequence[Token]) -> None:
+    def write(self, connection: Connection, tokens: Sequence[GivenRight]) -> None:
         """Store tokens, in key order."""
         values = [(*token.key, token.token.reveal().encode(), token.received_at, token.uses) for token in tokens]
         self._rows.execute(connection, self._insert, sorted(values, key=lambda row: tuple(row[:3])))
 
-    def use(self, connection: Connection, wanted: Iterable[TokenKey]) -> Mapping[TokenKey, int]:
+    def use(self, connection: Connection, wanted: Iterable[RightKey]) -> Mapping[RightKey, int]:
         """Count one use of each that has one left, and return how many are left then."""
         used = self._keys.fetch(connection, self._use, sorted(wanted))
-        return {TokenKey(row.app_id, row.event_id, row.kind): CARD_TOKEN_USES - row.uses for row in used}
+        return {RightKey(row.app_id, row.event_id, row.kind): CARD_TOKEN_USES - row.uses for row in used}
 
-    def give_back(self, connection: Connection, unused: Iterable[TokenKey]) -> None:
+    def give_back(self, connection: Connection, unused: Iterable[RightKey]) -> None:
         """Take a counted use of each back."""
         self._keys.execute(connection, self._give_back, sorted(unused))
 
 
-def _token(row: Any) -> Token:
-    return Token(
-        key=TokenKey(row.app_id, row.event_id, row.kind),
+def _token(row: Any) -> GivenRight:
+    return GivenRight(
+        key=RightKey(row.app_id, row.event_id, row.kind),
         token=Secret(row.token.decode()),
         received_at=row.received_at,
         uses=row.uses,

@@ -25,13 +25,13 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import chat_target
 from shared.feishu.card_calls import find_entity
 from shared.feishu.openapi import get_message
-from worker.ledger.port import Beginning, Begun, Head, Token, TokenKey
+from worker.ledger.port import Beginning, Begun, GivenRight, Head, RightKey
 from worker.performing.answered import answered, left_behind
 from worker.performing.reminding import reminded
 from worker.performing.request import request_of
 from worker.performing.succession import succession
 from worker.performing.turn import Result, Turn
-from worker.performing.way import NOTHING, Means, NoWay, TokenReason, way_of
+from worker.performing.way import NOTHING, Means, NoRight, NoWay, way_of
 from worker.platform.breaker import Breaker, may_call, put_off_ms
 from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before
 
@@ -76,13 +76,13 @@ class Job:
         return Beginning(key=head.key) if self.sends else None
 
     @property
-    def counted(self) -> TokenKey | None:
+    def counted(self) -> RightKey | None:
         """The right of which a use is counted."""
         way = self.means.way
         return way.token.key if way is not None and way.token is not None else None
 
     @property
-    def right(self) -> Token | None:
+    def right(self) -> GivenRight | None:
         """The right that the call needs, as it was before this call."""
         way = self.means.way
         return self.means.token if way is None else way.token
@@ -119,7 +119,7 @@ def prepare(
     now: EpochMs,
     *,
     settle_ms: int,
-    token: Token | None = None,
+    token: GivenRight | None = None,
 ) -> Job | Errand | Result:
     """
     Return the call that a turn needs, or its result where it needs none.
@@ -148,7 +148,9 @@ def prepare(
     return ruled(turn, head, effect, now, token)
 
 
-def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: Token | None = None) -> Job | Result:
+def ruled(
+    turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: GivenRight | None = None
+) -> Job | Result:
     """Return the call that an effect needs by the rules of policy, or its result: asked again right before the call."""
     match before(effect, head=head, face=turn.leased.face, now=now):
         case Go() as go:
@@ -174,7 +176,7 @@ def ruled(turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: T
             assert_never(unreachable)
 
 
-def no_way(turn: Turn, head: Head, reason: TokenReason, now: EpochMs, token: Token | None) -> Result:
+def no_way(turn: Turn, head: Head, reason: NoRight, now: EpochMs, token: GivenRight | None) -> Result:
     """Return the result of an effect that there is no right for, or no longer: it may have been performed before."""
     status: Literal["refused", "unknown"] = "refused" if head.begun_at is None else "unknown"
     uses_left = None if token is None else token.uses_left
@@ -182,7 +184,7 @@ def no_way(turn: Turn, head: Head, reason: TokenReason, now: EpochMs, token: Tok
     return turn.settled(now, (head, told))
 
 
-def _means(turn: Turn, effect: PlatformEffect, head: Head, token: Token | None, now: EpochMs) -> Means | NoWay:
+def _means(turn: Turn, effect: PlatformEffect, head: Head, token: GivenRight | None, now: EpochMs) -> Means | NoWay:
     face, again = turn.leased.face, turn.choice.again
     match effect:
         case UpdateCard():

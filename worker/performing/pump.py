@@ -21,7 +21,7 @@ from shared.core.errors import LedgerUnavailable
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.eventlog.port import Topics
-from worker.ledger.port import EffectKey, Token, TokenKey
+from worker.ledger.port import EffectKey, GivenRight, RightKey
 from worker.performing.attempt import Attempt, attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
@@ -32,7 +32,7 @@ from worker.performing.reporting import Reporting
 from worker.performing.result import result
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
-from worker.performing.way import token_for
+from worker.performing.way import right_for
 from worker.platform.client import DEADLINE_S, Platform
 from worker.relay import Relay
 
@@ -137,7 +137,7 @@ class Pump:
         try:
             heads = [turn.choice.call for turn in turns if turn.choice.call]
             payloads = await self._ledger.payloads([head.key for head in heads])
-            needed = {key for head in heads if (key := token_for(head)) is not None}
+            needed = {key for head in heads if (key := right_for(head)) is not None}
             tokens = await self._ledger.tokens(needed) if needed else {}
             jobs = [job for turn in turns if (job := self._prepared(turn, payloads, tokens, now)) is not None]
             return await self._reserve(jobs, now)
@@ -147,12 +147,12 @@ class Pump:
             raise
 
     def _prepared(
-        self, turn: Turn, payloads: Mapping[EffectKey, bytes], tokens: Mapping[TokenKey, Token], now: EpochMs
+        self, turn: Turn, payloads: Mapping[EffectKey, bytes], tokens: Mapping[RightKey, GivenRight], now: EpochMs
     ) -> Job | None:
         app_id, head = turn.leased.key.app_id, turn.choice.call
         try:
             payload = payloads.get(head.key) if head else None
-            token = tokens.get(needed) if head and (needed := token_for(head)) else None
+            token = tokens.get(needed) if head and (needed := right_for(head)) else None
             prepared: Job | Errand | Result = prepare(
                 turn, payload, self._outages.breaker(app_id), now, settle_ms=self._settle_ms, token=token
             )

@@ -8,7 +8,7 @@ from shared.core.events import EffectOutcome, OutcomeStatus
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord, Topics
-from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, Settlement, TokenKey
+from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, RightKey, Settlement
 from worker.performing.choose import Choice
 from worker.performing.outcome import Told, tell
 
@@ -47,7 +47,7 @@ class Turn:
         applied: Applied | None = None,
         face: FaceRow | None = None,
         linked: FaceRow | None = None,
-        refund: TokenKey | None = None,
+        refund: RightKey | None = None,
         block_ms: int | None = None,
         records: Sequence[NewRecord] = (),
     ) -> Result:

@@ -16,9 +16,9 @@ from shared.core.events import EVERYBODY, CardWay, WayReason, origin_of
 from shared.core.json_text import EpochMs
 from shared.core.targets import card_in
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
-from worker.ledger.port import FaceRow, Head, Token, TokenKey
+from worker.ledger.port import FaceRow, GivenRight, Head, RightKey
 
-TokenReason = Literal["no_token", "token_spent", "token_expired"]
+NoRight = Literal["no_token", "token_spent", "token_expired"]
 """Why there is no way: the callback gave no right, it was used twice, it is older than 30 minutes."""
 
 
@@ -36,7 +36,7 @@ class Way:
     by: CardWay
     because: WayReason
     people: tuple[str, ...] = ()
-    token: Token | None = None
+    token: GivenRight | None = None
     card_id: str | None = None
 
 
@@ -53,7 +53,7 @@ class Means:
     """
 
     way: Way | None = None
-    token: Token | None = None
+    token: GivenRight | None = None
     card_id: str | None = None
     sequence: int = 0
     again: bool = False
@@ -66,10 +66,12 @@ NOTHING: Final = Means()
 class NoWay:
     """It cannot be shown."""
 
-    reason: TokenReason
+    reason: NoRight
 
 
-def way_of(effect: UpdateCard, head: Head, *, face: FaceRow | None, token: Token | None, now: EpochMs) -> Way | NoWay:
+def way_of(
+    effect: UpdateCard, head: Head, *, face: FaceRow | None, token: GivenRight | None, now: EpochMs
+) -> Way | NoWay:
     """
     Return how an update of a card is to be made.
 
@@ -92,9 +94,9 @@ def way_of(effect: UpdateCard, head: Head, *, face: FaceRow | None, token: Token
     return Way(by="token", because="exclusive", people=(head.audience,), token=token)
 
 
-def token_for(head: Head) -> TokenKey | None:
+def right_for(head: Head) -> RightKey | None:
     """Return the right that an effect needs, if it needs one: of the click with which it began."""
     if head.kind == RefreshPreview.__name__:
-        return TokenKey(head.app_id, origin_of(head.event_id), "preview")
+        return RightKey(head.app_id, origin_of(head.event_id), "preview")
     is_for_one = card_in(head.target) is not None and head.audience != EVERYBODY
-    return TokenKey(head.app_id, origin_of(head.event_id), "card") if is_for_one else None
+    return RightKey(head.app_id, origin_of(head.event_id), "card") if is_for_one else None

@@ -36,11 +36,11 @@ from worker.ledger.port import (
     DeadLetter,
     EffectChange,
     FaceRow,
+    GivenRight,
     Head,
+    RightKey,
     SchemaMismatch,
     Suspension,
-    Token,
-    TokenKey,
 )
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -211,8 +211,9 @@ async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, c
 
 async def test_what_is_left_of_a_clicks_token_is_told_and_not_the_token(ledger: SqlLedger, clock: ManualClock) -> None:
     """For half an hour after its click; then it is worth nothing."""
-    token = Token(key=TokenKey(APP, EventId("e1"), "card"), token=Secret("c-told-to-nobody"), received_at=clock.now())
-    await Decider(ledger).write(claims=[clicked("e1")], tokens=[token])
+    key = RightKey(APP, EventId("e1"), "card")
+    right = GivenRight(key=key, token=Secret("c-told-to-nobody"), received_at=clock.now())
+    await Decider(ledger).write(claims=[clicked("e1")], tokens=[right])
     (left,) = (await told(ledger)).tokens
     assert ("e1", "card", 2, clock.now() + 30 * 60_000) == (left.event_id, left.kind, left.uses_left, left.until)
     assert "nobody" not in repr(await told(ledger))

@@ -37,12 +37,12 @@ from worker.ledger.port import (
     EffectChange,
     EffectKey,
     FaceRow,
+    GivenRight,
     Rate,
+    RightKey,
     Suspension,
     Sweep,
     Swept,
-    Token,
-    TokenKey,
     Wanted,
 )
 from worker.ledger.sql_ledger import SqlLedger
@@ -255,9 +255,9 @@ async def test_a_card_that_was_sent_and_never_clicked_goes_by_when_it_was_sent(
 
 async def test_tokens_go_by_when_they_were_received(ledger: SqlLedger, clock: ManualClock) -> None:
     """They are of no use after half an hour."""
-    key = TokenKey(APP, EventId("e1"), "card")
+    key = RightKey(APP, EventId("e1"), "card")
     await Decider(ledger).write(
-        claims=[about("e1")], tokens=[Token(key=key, token=Secret("c-1"), received_at=clock.now(), uses=0)]
+        claims=[about("e1")], tokens=[GivenRight(key=key, token=Secret("c-1"), received_at=clock.now(), uses=0)]
     )
     day_ms = 86_400_000
     clock.advance(DAY_S)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from shared.core.ids import EventId
 from shared.core.secret import Secret
 from tests.contract.ledger.words import APP, CARD, Decider, effect, on, only, performed, settle, settling
-from worker.ledger.port import Beginning, Begun, FaceRow, Leased, Token, TokenKey
+from worker.ledger.port import Beginning, Begun, FaceRow, GivenRight, Leased, RightKey
 from worker.ledger.sql_ledger import SqlLedger
 
-KEY = TokenKey(APP, EventId("e1"), "card")
-GIVEN = Token(key=KEY, token=Secret("c-1"), received_at=7)
+KEY = RightKey(APP, EventId("e1"), "card")
+GIVEN = GivenRight(key=KEY, token=Secret("c-1"), received_at=7)
 
 
 async def _decided(ledger: SqlLedger) -> None:
@@ -19,7 +19,7 @@ async def _decided(ledger: SqlLedger) -> None:
 async def test_a_right_is_kept_as_it_was_given(ledger: SqlLedger) -> None:
     """With its decision, by its event; others are unknown."""
     await _decided(ledger)
-    assert {KEY: GIVEN} == await ledger.tokens([KEY, TokenKey(APP, EventId("e2"), "card")])
+    assert {KEY: GIVEN} == await ledger.tokens([KEY, RightKey(APP, EventId("e2"), "card")])
 
 
 async def test_a_use_is_counted_when_a_call_begins(ledger: SqlLedger) -> None:

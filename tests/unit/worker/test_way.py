@@ -8,8 +8,8 @@ from shared.core.effects import UpdateCard
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.limits import CARD_TOKEN_USES, CARD_TOKEN_VALID_MS
-from worker.ledger.port import FaceRow, Head, Token, TokenKey
-from worker.performing.way import NoWay, TokenReason, Way, token_for, way_of
+from worker.ledger.port import FaceRow, GivenRight, Head, RightKey
+from worker.performing.way import NoRight, NoWay, Way, right_for, way_of
 
 NOW = 1_750_000_000_000
 APP, EVENT = AppId("cli_1"), EventId("e1")
@@ -39,12 +39,12 @@ def head(*, audience: str = "*", kind: str = "UpdateCard", target: str = "messag
     )
 
 
-def token(*, uses: int = 0, age_ms: int = 0) -> Token:
+def token(*, uses: int = 0, age_ms: int = 0) -> GivenRight:
     """Return a click's right."""
-    return Token(key=TokenKey(APP, EVENT, "card"), token=Secret("c-1"), received_at=NOW - age_ms, uses=uses)
+    return GivenRight(key=RightKey(APP, EVENT, "card"), token=Secret("c-1"), received_at=NOW - age_ms, uses=uses)
 
 
-def _way(given: Token | None, *, audience: str = "*", card: str = "{}", card_id: str | None = None) -> Way | NoWay:
+def _way(given: GivenRight | None, *, audience: str = "*", card: str = "{}", card_id: str | None = None) -> Way | NoWay:
     face = FaceRow(app_id=APP, message_id=MessageId("om_1"), card_id=card_id)
     return way_of(UpdateCard(card), head(audience=audience), face=face, token=given, now=NOW)
 
@@ -69,7 +69,7 @@ def test_one_persons_card_goes_by_the_right_of_a_click() -> None:
         ("ou_1", token(age_ms=CARD_TOKEN_VALID_MS), "token_expired"),
     ],
 )
-def test_without_a_right_that_counts_there_is_no_way(audience: str, given: Token | None, reason: TokenReason) -> None:
+def test_without_a_right_that_counts_there_is_no_way(audience: str, given: GivenRight | None, reason: NoRight) -> None:
     """Card update tokens: two uses within 30 minutes (docs/reference/platform.md, "Card update tokens")."""
     assert NoWay(reason=reason) == _way(given, audience=audience)
 
@@ -78,16 +78,16 @@ def test_without_a_right_that_counts_there_is_no_way(audience: str, given: Token
 def test_the_right_is_that_of_the_click_with_which_it_began(event_id: str) -> None:
     """However much came back in between."""
     one = replace(head(audience="ou_1"), event_id=EventId(event_id))
-    assert TokenKey(APP, EVENT, "card") == token_for(one)
+    assert RightKey(APP, EVENT, "card") == right_for(one)
 
 
 def test_a_right_is_asked_for_where_it_may_be_needed() -> None:
     """By effects for one person on a card, and by refreshes of a preview; a personal message needs none."""
-    assert [None, TokenKey(APP, EVENT, "card"), TokenKey(APP, EVENT, "preview"), None] == [
-        token_for(head()),
-        token_for(head(audience="ou_1")),
-        token_for(head(kind="RefreshPreview", target="preview:1")),
-        token_for(head(audience="ou_1", target="chat:oc_1")),
+    assert [None, RightKey(APP, EVENT, "card"), RightKey(APP, EVENT, "preview"), None] == [
+        right_for(head()),
+        right_for(head(audience="ou_1")),
+        right_for(head(kind="RefreshPreview", target="preview:1")),
+        right_for(head(audience="ou_1", target="chat:oc_1")),
     ]
 
 

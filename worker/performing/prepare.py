@@ -79,13 +79,13 @@ class Job:
     def counted(self) -> RightKey | None:
         """The right of which a use is counted."""
         way = self.means.way
-        return way.token.key if way is not None and way.token is not None else None
+        return way.right.key if way is not None and way.right is not None else None
 
     @property
     def right(self) -> GivenRight | None:
         """The right that the call needs, as it was before this call."""
         way = self.means.way
-        return self.means.token if way is None else way.token
+        return self.means.right if way is None else way.right
 
     def given(self, begun: Begun | None) -> "Job":
         """Return the job with what its call was given when it was begun."""
@@ -119,7 +119,7 @@ def prepare(
     now: EpochMs,
     *,
     settle_ms: int,
-    token: GivenRight | None = None,
+    right: GivenRight | None = None,
 ) -> Job | Errand | Result:
     """
     Return the call that a turn needs, or its result where it needs none.
@@ -129,7 +129,7 @@ def prepare(
         breaker: Whether the app's calls are held back.
         now: The ledger's time (ms).
         settle_ms: How long a client may still be painting an answer.
-        token: The right that the call needs, if it needs one and it is known.
+        right: The right that the call needs, if it needs one and it is known.
     """
     head = turn.choice.call
     if head is None or payload is None:
@@ -145,18 +145,18 @@ def prepare(
         effect = UpdateCard(effect.card)
     if not may_call(breaker, now=now):
         return turn.settled(now, pace_ms=put_off_ms(breaker, now=now))
-    return ruled(turn, head, effect, now, token)
+    return ruled(turn, head, effect, now, right)
 
 
 def ruled(
-    turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, token: GivenRight | None = None
+    turn: Turn, head: Head, effect: PlatformEffect, now: EpochMs, right: GivenRight | None = None
 ) -> Job | Result:
     """Return the call that an effect needs by the rules of policy, or its result: asked again right before the call."""
     match before(effect, head=head, face=turn.leased.face, now=now):
         case Go() as go:
-            means = _means(turn, effect, head, token, now)
+            means = _means(turn, effect, head, right, now)
             if isinstance(means, NoWay):
-                return no_way(turn, head, means.reason, now, token)
+                return no_way(turn, head, means.reason, now, right)
             api = request_of(effect, head, means).api
             return Job(turn=turn, head=head, effect=effect, ruling=go, api=api, means=means)
         case FindEntity(message_id=message_id) as find:
@@ -176,23 +176,23 @@ def ruled(
             assert_never(unreachable)
 
 
-def no_way(turn: Turn, head: Head, reason: NoRight, now: EpochMs, token: GivenRight | None) -> Result:
+def no_way(turn: Turn, head: Head, reason: NoRight, now: EpochMs, right: GivenRight | None) -> Result:
     """Return the result of an effect that there is no right for, or no longer: it may have been performed before."""
     status: Literal["refused", "unknown"] = "refused" if head.begun_at is None else "unknown"
-    uses_left = None if token is None else token.uses_left
+    uses_left = None if right is None else right.uses_left
     told = turn.tell(head, status, now=now, reason=reason, uses_left=uses_left)
     return turn.settled(now, (head, told))
 
 
-def _means(turn: Turn, effect: PlatformEffect, head: Head, token: GivenRight | None, now: EpochMs) -> Means | NoWay:
+def _means(turn: Turn, effect: PlatformEffect, head: Head, right: GivenRight | None, now: EpochMs) -> Means | NoWay:
     face, again = turn.leased.face, turn.choice.again
     match effect:
         case UpdateCard():
-            way = way_of(effect, head, face=face, token=token, now=now)
+            way = way_of(effect, head, face=face, right=right, now=now)
             return way if isinstance(way, NoWay) else Means(way=way, card_id=way.card_id, again=again)
         case UpdateElement() | StreamText() | SetStreaming():
             return Means(card_id=face.card_id if face is not None else None)
         case RefreshPreview():
-            return NoWay(reason="no_token") if token is None else Means(token=token)
+            return NoWay(reason="no_token") if right is None else Means(right=right)
         case _:
             return NOTHING

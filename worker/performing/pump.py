@@ -138,8 +138,8 @@ class Pump:
             heads = [turn.choice.call for turn in turns if turn.choice.call]
             payloads = await self._ledger.payloads([head.key for head in heads])
             needed = {key for head in heads if (key := right_for(head)) is not None}
-            tokens = await self._ledger.tokens(needed) if needed else {}
-            jobs = [job for turn in turns if (job := self._prepared(turn, payloads, tokens, now)) is not None]
+            rights = await self._ledger.tokens(needed) if needed else {}
+            jobs = [job for turn in turns if (job := self._prepared(turn, payloads, rights, now)) is not None]
             return await self._reserve(jobs, now)
         except LedgerUnavailable:
             for turn in turns:
@@ -147,14 +147,14 @@ class Pump:
             raise
 
     def _prepared(
-        self, turn: Turn, payloads: Mapping[EffectKey, bytes], tokens: Mapping[RightKey, GivenRight], now: EpochMs
+        self, turn: Turn, payloads: Mapping[EffectKey, bytes], rights: Mapping[RightKey, GivenRight], now: EpochMs
     ) -> Job | None:
         app_id, head = turn.leased.key.app_id, turn.choice.call
         try:
             payload = payloads.get(head.key) if head else None
-            token = tokens.get(needed) if head and (needed := right_for(head)) else None
+            right = rights.get(needed) if head and (needed := right_for(head)) else None
             prepared: Job | Errand | Result = prepare(
-                turn, payload, self._outages.breaker(app_id), now, settle_ms=self._settle_ms, token=token
+                turn, payload, self._outages.breaker(app_id), now, settle_ms=self._settle_ms, right=right
             )
         except Exception:
             # An effect of a newer worker, or a bug: it waits, for this worker's upgrade, and holds nobody up.
@@ -186,7 +186,7 @@ class Pump:
         ready = []
         for job in (job.given(begun.get(job.head.key)) for job in jobs):
             if job.counted is not None and (job.begun is None or job.begun.uses_left is None):
-                self._put(no_way(job.turn, job.head, "token_spent", now, token=None))
+                self._put(no_way(job.turn, job.head, "token_spent", now, right=None))
             else:
                 ready.append(job)
         return ready

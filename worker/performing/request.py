@@ -82,7 +82,7 @@ def request_of(effect: PlatformEffect, head: Head, means: Means = NOTHING) -> Ap
         case FetchChat() | FetchMessage() | CallApi():
             return _question(effect)
         case RefreshPreview(open_ids=open_ids):
-            return refresh_previews([means.token.token.reveal()] if means.token else [], open_ids)
+            return refresh_previews([means.right.token.reveal()] if means.right else [], open_ids)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -116,8 +116,8 @@ def digest_of(card: JsonText) -> str:
 def _on_card(effect: OnCard, head: Head, means: Means) -> ApiRequest:
     way = means.way
     match effect:
-        case UpdateCard(card=card) if way is not None and way.token is not None:
-            return update_card_by_token(way.token.token.reveal(), card, way.people)
+        case UpdateCard(card=card) if way is not None and way.right is not None:
+            return update_card_by_token(way.right.token.reveal(), card, way.people)
         case UpdateCard(card=card) if way is not None and way.by == "cardkit":
             return update_entity(_entity(head, means), card)
         case UpdateCard(card=card):

@@ -29,14 +29,14 @@ class Way:
 
     Attributes:
         people: Who is to see it; nobody named: everybody.
-        token: The right to use, where one is needed.
+        right: The right to use, where one is needed.
         card_id: The entity to change, where it is one.
     """
 
     by: CardWay
     because: WayReason
     people: tuple[str, ...] = ()
-    token: GivenRight | None = None
+    right: GivenRight | None = None
     card_id: str | None = None
 
 
@@ -47,13 +47,13 @@ class Means:
 
     Attributes:
         way: How a card is shown, where there is a choice.
-        token: The right to use.
+        right: The right to use.
         card_id: The entity to change, by the operation of this `sequence`.
         again: It was performed before, and is performed once more.
     """
 
     way: Way | None = None
-    token: GivenRight | None = None
+    right: GivenRight | None = None
     card_id: str | None = None
     sequence: int = 0
     again: bool = False
@@ -70,14 +70,14 @@ class NoWay:
 
 
 def way_of(
-    effect: UpdateCard, head: Head, *, face: FaceRow | None, token: GivenRight | None, now: EpochMs
+    effect: UpdateCard, head: Head, *, face: FaceRow | None, right: GivenRight | None, now: EpochMs
 ) -> Way | NoWay:
     """
     Return how an update of a card is to be made.
 
     Args:
         face: What is known of the card.
-        token: The right that its click gave, if it is known.
+        right: The right that its click gave, if it is known.
         now: The ledger's time, right before the call (ms).
     """
     if head.audience == EVERYBODY:
@@ -85,13 +85,13 @@ def way_of(
         if card_id is None:
             return Way(by="message", because="shared")
         return Way(by="cardkit", because="entity", card_id=card_id)
-    if token is None or not head.audience:
+    if right is None or not head.audience:
         return NoWay(reason="no_token")
-    if token.uses_left == 0:
+    if right.uses_left == 0:
         return NoWay(reason="token_spent")
-    if now >= token.received_at + CARD_TOKEN_VALID_MS:
+    if now >= right.received_at + CARD_TOKEN_VALID_MS:
         return NoWay(reason="token_expired")
-    return Way(by="token", because="exclusive", people=(head.audience,), token=token)
+    return Way(by="token", because="exclusive", people=(head.audience,), right=right)
 
 
 def right_for(head: Head) -> RightKey | None:

@@ -211,7 +211,7 @@ async def test_an_access_token_is_renewed_with_30_minutes_left_and_not_earlier()
 def test_the_right_of_a_click_is_used_twice_within_30_minutes(uses: int, age_ms: int, *, shown: bool) -> None:
     """Beyond either, no call is made."""
     right = token(uses=uses, age_ms=age_ms)
-    way = way_of(UpdateCard({}), shown_to(audience="ou_1"), face=None, token=right, now=NOW)
+    way = way_of(UpdateCard({}), shown_to(audience="ou_1"), face=None, right=right, now=NOW)
     assert (Way if shown else NoWay) is type(way)
 
 

@@ -46,7 +46,7 @@ def token(*, uses: int = 0, age_ms: int = 0) -> GivenRight:
 
 def _way(given: GivenRight | None, *, audience: str = "*", card: str = "{}", card_id: str | None = None) -> Way | NoWay:
     face = FaceRow(app_id=APP, message_id=MessageId("om_1"), card_id=card_id)
-    return way_of(UpdateCard(card), head(audience=audience), face=face, token=given, now=NOW)
+    return way_of(UpdateCard(card), head(audience=audience), face=face, right=given, now=NOW)
 
 
 def test_everybodys_card_goes_by_its_message() -> None:
@@ -57,7 +57,7 @@ def test_everybodys_card_goes_by_its_message() -> None:
 def test_one_persons_card_goes_by_the_right_of_a_click() -> None:
     """And names that person."""
     given = token(uses=1, age_ms=CARD_TOKEN_VALID_MS - 1)
-    assert Way(by="token", because="exclusive", people=("ou_1",), token=given) == _way(given, audience="ou_1")
+    assert Way(by="token", because="exclusive", people=("ou_1",), right=given) == _way(given, audience="ou_1")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.scenario.test_events import pushed
 from tests.scenario.travelers import BLANK, app
 from tests.support import facts
 from tests.support.commands import run
-from tests.support.world import ENCRYPTED, Stack, World, clock_of_now, world
+from tests.support.world import ENCRYPTED, Stack, World, clock_of_now, files, world
 
 pytestmark = pytest.mark.slow
 
@@ -100,3 +100,34 @@ async def test_handlers_decide_their_own_story_as_they_did(stack: Stack, tmp_pat
     assert (1, 0, 0, 0) == (summary["duplicates"], summary["undecided"], summary["unread"], summary["inputless"])
     assert before == again
     assert calls == len(running.calls())
+
+
+CHANGES = {
+    "approve": ("vote", "quorum=2", "quorum=3"),
+    "take": ("race", 'was late"', 'came late"'),
+    "tell": ("tell", '"text": "好"', '"text": "不好"'),
+    "press": ("parked", 'click.value["n"] % 2:', 'click.value["n"] % 2 and click.value["n"] != 3:'),
+    "break_it": ("broken", "raise RuntimeError(click", "raise ValueError(click"),
+    "escalate": ("watch", '{**BLANK, "escalated": True}', '{**BLANK, "escalated": 1}'),
+    "published": ("nothing", 'to="ou_boss"', 'to="ou_chief"'),
+    "count": (
+        "sent",
+        "counted(card) + 1\n",
+        'counted(card) + (2 if card and "header" in (card.content or {}) else 1)\n',
+    ),
+}
+"""Of each handler, the card (or ``nothing``) whose decisions change with its code, and the change."""
+
+
+async def test_each_changed_branch_is_found_on_its_card_and_on_no_other(tmp_path: Path) -> None:
+    """Whoever votes, comes late, is told of, stands still, fails, is reminded, came back, or was sent by us."""
+    clock, code = clock_of_now(), STORY
+    for _, before, after in CHANGES.values():
+        assert before in code
+        code = code.replace(before, after)
+    async with world(files(tmp_path), app, credentials=BOTH, clock=clock) as running:
+        cards = {**await _play(running, clock), "nothing": None}
+        ran = await _diff(running, tmp_path, "--json", code=code)
+    causes = [one for one in _lines(ran) if one["what"] == "difference" and one["why"] != "follows"]
+    found = {(one["handler"], one.get("message_id")) for one in causes}
+    assert (1, {(handler, cards[card]) for handler, (card, *_) in CHANGES.items()}) == (ran.returncode, found)

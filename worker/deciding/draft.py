@@ -74,6 +74,11 @@ class Draft:
         """What was decided about each input, with its record's ``traceparent``."""
         return ((claimed.taken.traceparent, claimed.decided) for claimed in self._claims.values())
 
+    @property
+    def requests(self) -> Iterator[RequestReceived]:
+        """Updates of other cards that its decisions ask for."""
+        return (request for claimed in self._claims.values() for request in claimed.verdict.requests)
+
     # questions
 
     def is_claimed(self, click: Asked) -> bool:

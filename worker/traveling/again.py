@@ -83,6 +83,14 @@ def seen_face(fact: Asked | RedriveRequested, decided: Decided, words: Words) ->
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What is decided about an input now, and the updates of other cards that it asks for."""
+
+    decided: Decided
+    requests: tuple[RequestReceived, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
     """
@@ -106,7 +114,7 @@ class Again:
         *,
         words: Words = SILENCE,
         failed: Failed | None = None,
-    ) -> Decided | None:
+    ) -> Ours | None:
         """
         Return what is decided about an input now; ``None``: nothing, since it has been decided.
 
@@ -126,9 +134,11 @@ class Again:
             reason = str(Undecided(error))
             draft = decide(Batch(taken=(taken,)), known, apps, self.call, gives_up=reason)
         decided = next((one for _, one in draft.decisions), None)
-        if decided is not None and decided.reason == "deadline":
+        if decided is None:
+            return None
+        if decided.reason == "deadline":
             self._missed(decided.handler or ROUTING)
-        return decided
+        return Ours(decided, tuple(draft.requests) if decided.requests else ())
 
     def _missed(self, handler: str) -> None:
         """Leave a handler alone for good that hangs again and again: each time costs seconds."""

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from shared.core.effects import AnsweredCard, UpdateCard
-from shared.core.events import Decided, PlannedEffect
+from shared.core.effects import AnsweredCard, StoredEffect, UpdateCard
+from shared.core.events import Decided, PlannedEffect, RequestReceived
 from shared.core.json_text import JsonText, json_value
 from shared.core.races import LostReason
 from shared.core.targets import shown_target
@@ -60,6 +60,19 @@ def compare(recorded: Decided, ours: Decided | None, *, with_values: bool = Fals
     if _is_plainly_same(recorded, ours):
         return ()
     return tuple(_changes(recorded, ours, with_values=with_values))
+
+
+def compare_asked(was: RequestReceived, now: RequestReceived, *, with_values: bool = False) -> tuple[Change, ...]:
+    """Return in what an update of another card differs from the recorded one."""
+    if was.effects == now.effects and was.message_id == now.message_id:
+        return ()
+    if was.message_id != now.message_id:
+        return (Change(kind="effect", what="other card", was=str(was.message_id), now=str(now.message_id)),)
+    return tuple(
+        Change(kind="effect", what=f"{type(other).__name__} of message:{now.message_id}: {path}", was=before, now=after)
+        for one, other in zip(was.effects, now.effects, strict=False)
+        for path, before, after in parts_of(_payload(one), _payload(other), with_values=with_values)
+    )
 
 
 def came_in(decided: Decided) -> str:
@@ -165,7 +178,7 @@ def _of_key(
     for was, now in zip(before, after, strict=False):
         if _shows(was, recorded) and _shows(now, ours):
             continue  # told as the card
-        for path, one, other in parts_of(_payload(was), _payload(now), with_values=with_values):
+        for path, one, other in parts_of(_payload(was.effect), _payload(now.effect), with_values=with_values):
             yield Change(kind="effect", what=f"{named}: {path}", was=one, now=other)
     for _ in after[len(before) :]:
         yield Change(kind="effect", what=named, was="absent", now="there")
@@ -178,9 +191,9 @@ def _shows(planned: PlannedEffect, decided: Decided) -> bool:
     return isinstance(planned.effect, UpdateCard | AnsweredCard) and planned.effect.card == decided.intended
 
 
-def _payload(planned: PlannedEffect) -> dict[str, Any]:
+def _payload(effect: StoredEffect) -> dict[str, Any]:
     """Return what an effect holds, the texts of JSON in it as what they are; less what the worker adds."""
-    fields: dict[str, Any] = msgspec.to_builtins(planned.effect)
+    fields: dict[str, Any] = msgspec.to_builtins(effect)
     fields.pop("origin", None)
     for name in ("card", "element", "args", "body"):
         with suppress(ValueError, RecursionError):

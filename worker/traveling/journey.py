@@ -15,6 +15,7 @@ import msgspec
 from shared.core.codec import decode
 from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import (
+    OURSELVES,
     Asked,
     CallReturned,
     Decided,
@@ -29,12 +30,13 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.port import Record
 from worker.ledger.decided import REQUEST
 from worker.ledger.port import CardKey, ClaimKey
-from worker.traveling.again import Again, is_of_the_world, kept_of
+from worker.traveling.again import Again, Ours, is_of_the_world, kept_of
 from worker.traveling.card import CardThen, after, is_same
 from worker.traveling.cards import NEW, Cards, Kept
 from worker.traveling.compare import Change, came_in, compare
 from worker.traveling.findings import Difference, Findings, HandlerFindings, Why, add, difference, note
 from worker.traveling.pairs import Pair, app_of
+from worker.traveling.requests import Asking, Requests
 from worker.traveling.words import Told, Words
 
 CHECKS: Final = 1_000
@@ -83,6 +85,7 @@ class Journey:
     again: Again
     cards: Cards
     told: Told
+    requests: Requests
     period: Period
     tell: Tell
     examples: int = 3
@@ -131,6 +134,8 @@ class Journey:
             return
         key = None if fact.message_id is None else CardKey(fact.app_id, fact.message_id)
         kept = NEW if key is None else self._card(key)
+        if isinstance(fact, RequestReceived) and fact.caller == OURSELVES:
+            self.requests.theirs((fact.app_id, fact.event_id), fact)
         if not self.period.is_after_begin(recorded.occurred_at):
             self.findings.before += 1
             self._remember(record, fact, recorded, recorded)
@@ -157,12 +162,13 @@ class Journey:
         words = kept.words or Words()
         card = kept.theirs if kept.ours is None else kept.ours
 
-        def decided_again() -> Decided | None:
+        def decided_again() -> Ours | None:
             if failed is not None and not failed.is_ours:
                 return None
             return self.again(record, fact, recorded, card, words=words, failed=failed)
 
-        ours = decided_again()
+        made = decided_again()
+        ours = None if made is None else made.decided
         self._remember(record, fact, recorded, ours)
         changes = self._changes(fact, recorded, ours, kept)
         if self.period.is_before_end(recorded.occurred_at):
@@ -178,6 +184,8 @@ class Journey:
                 self.tell(one)
                 if is_first:
                     kept = msgspec.structs.replace(kept, causes=(*kept.causes, handler))
+            elif made is not None and made.requests:
+                self._ask(fact, recorded, made, kept, handler)
         else:
             self.findings.before += 1
         if key is not None:
@@ -198,16 +206,25 @@ class Journey:
         ours: Decided | None,
         kept: Kept,
         handler: str,
-        decided_again: Callable[[], Decided | None],
+        decided_again: Callable[[], Ours | None],
     ) -> Why:
         if not kept.is_same or ours is None:
             return "follows"
         checks = self._checks.get(handler, 0)
         self._checks[handler] = checks + 1
-        if checks < CHECKS and any(compare(ours, decided_again()) for _ in range(2)):
+        if checks < CHECKS and any(_differ(ours, decided_again()) for _ in range(2)):
             return "nondeterministic"
         is_same_code = recorded.digest is not None and recorded.digest == ours.digest
         return "same_code" if is_same_code else "decided_otherwise"
+
+    def _ask(self, fact: Asked | RedriveRequested, recorded: Decided, made: Ours, kept: Kept, handler: str) -> None:
+        """Note what is asked of other cards: whether it differs shows where the record has it, in their partitions."""
+        is_same_code = recorded.digest == made.decided.digest
+        why: Why = "follows" if not kept.is_same else "same_code" if is_same_code else "decided_otherwise"
+        by = difference(fact, recorded, why, handler, ())
+        for request in made.requests:
+            asked = Asking(by=by, request=request, is_counted=handler in kept.causes)
+            self.requests.ours((request.app_id, request.event_id), asked)
 
     # what becomes of the card
 
@@ -288,6 +305,10 @@ def _begins_later(recorded: Decided, kept: Kept) -> bool:
 
 def _cause(recorded: Decided) -> str:
     return recorded.result if recorded.reason is None else f"{recorded.result}: {recorded.reason.partition(':')[0]}"
+
+
+def _differ(one: Decided, other: Ours | None) -> bool:
+    return bool(compare(one, None if other is None else other.decided))
 
 
 def _id_of(fact: Asked | RedriveRequested) -> str:

@@ -32,10 +32,14 @@ from worker.traveling.crew import Broken, CrewLost, Done, Moved
 from worker.traveling.findings import Difference, Findings
 from worker.traveling.journey import ALWAYS, Journey, Period
 from worker.traveling.pairs import Pairs
+from worker.traveling.requests import Requests
 from worker.traveling.settings import TravelSettings
 from worker.traveling.store import temporary
 from worker.traveling.watch import Watch
 from worker.traveling.words import Told
+
+TOLD: Final = "told.db"
+"""The file of the folder that all processes fill and read."""
 
 GARBAGE: Final = 50_000
 """Every so many objects the garbage collector looks: deciding leaves no cycles."""
@@ -129,7 +133,8 @@ async def _do(
 ) -> Findings:
     topics = Topics.prefixed(settings.topic_prefix)
     with ExitStack() as files:
-        told = Told(files.enter_context(temporary(trip.folder / "told.db")))
+        shared = files.enter_context(temporary(trip.folder / TOLD))
+        told = Told(shared)
         if isinstance(task, Look):
             async with opened(settings, topics) as log:
                 await look(log, topics, task, told, moved)
@@ -141,6 +146,7 @@ async def _do(
             again=again,
             cards=Cards(own, memory_bytes=trip.memory_bytes),
             told=told,
+            requests=Requests(shared),
             period=trip.period,
             tell=tell,
             examples=trip.examples,
@@ -193,6 +199,7 @@ async def travel(
     async for piece in pairs.pieces():
         for pair in piece:
             journey.take(pair)
+    journey.requests.flush()
     journey.findings.duplicates = pairs.duplicates
     journey.findings.cards = journey.cards.seen
 

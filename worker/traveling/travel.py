@@ -10,13 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from shared.core.errors import CardwireError
 from shared.eventlog.port import Span, Topics
 from shared.settings import LogSettings
 from worker.history.walk import length
 from worker.traveling.crew import Crew, crew
-from worker.traveling.findings import Findings, added
-from worker.traveling.partition import Found, Look, Trip, Walk, opened, serve
+from worker.traveling.findings import Findings, HandlerFindings, add, added
+from worker.traveling.partition import TOLD, Found, Look, Trip, Walk, opened, serve
+from worker.traveling.requests import Requests, asked_otherwise
+from worker.traveling.store import temporary
 
 NOTHING: Final = Span(begin=0, end=0)
 
@@ -112,7 +116,12 @@ def travel(trip: Trip, over: Extent, *, processes: int | None = None, moved: Cal
         ]
         # What outcomes tell of a card lies anywhere: all of them are looked through before the first click.
         for tasks in (looks, walks):
-            for found in hands.work(tasks, moved):
-                findings = added(findings, found.findings, examples=trip.examples)
-                peaks[found.process] = max(found.peak_bytes, peaks.get(found.process, 0))
+            for came in hands.work(tasks, moved):
+                findings = added(findings, came.findings, examples=trip.examples)
+                peaks[came.process] = max(came.peak_bytes, peaks.get(came.process, 0))
+    with temporary(trip.folder / TOLD) as shared, (trip.folder / "differences-requests.jsonl").open("wb") as written:
+        for one, is_first in asked_otherwise(Requests(shared), with_values=trip.with_values):
+            found = findings.by_handler.setdefault(one.handler, HandlerFindings())
+            add(found, one, is_first_of_card=is_first, examples=trip.examples)
+            written.write(msgspec.json.encode(one) + b"\n")
     return Traveled(findings=findings, peak_bytes=sum(peaks.values()))

@@ -16,6 +16,7 @@ from worker.traveling.cards import Cards
 from worker.traveling.findings import Difference
 from worker.traveling.journey import ALWAYS, Journey, Period
 from worker.traveling.pairs import BOUNDS, Bounds, Pair, Pairs
+from worker.traveling.requests import Requests
 from worker.traveling.words import Told
 
 _T = TypeVar("_T")
@@ -90,4 +91,12 @@ def journey(connection: sqlite3.Connection, app: Any, *, period: Period = ALWAYS
     told: list[Difference] = []
     again = Again(app_of=lambda _: app, call=Direct())
     cards = Cards(connection)
-    return Journey(again=again, cards=cards, told=Told(connection), period=period, tell=told.append), told
+    taken = Journey(
+        again=again,
+        cards=cards,
+        told=Told(connection),
+        requests=Requests(connection),
+        period=period,
+        tell=told.append,
+    )
+    return taken, told

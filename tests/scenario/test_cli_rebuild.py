@@ -1,0 +1,158 @@
+"""`cardwire rebuild`, as an operator types it: also killed, and typed again."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.recorded import recorded
+from shared.eventlog.open import open_log
+from shared.eventlog.port import TOPICS
+from tests.support.commands import PATIENCE_S, environment, run, started
+from worker.ledger.dump import Dump, dump
+from worker.ledger.engine import Database
+
+pytestmark = pytest.mark.slow
+
+CLICKS = 4_000
+RECORDS = 2 * CLICKS
+"""Of each topic."""
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a log of thousands of clicks, decided and performed."""
+    folder = tmp_path_factory.mktemp("recorded")
+    asyncio.run(_record(folder))
+    return folder
+
+
+async def _record(folder: Path) -> None:
+    log = open_log(f"sqlite:///{folder / 'log.db'}", topics=TOPICS)
+    records = recorded(CLICKS, cards=50, topics=TOPICS)
+    while piece := list(itertools.islice(records, 4_000)):
+        await log.append(piece)
+    await log.close()
+
+
+def settings(log: Path, folder: Path) -> dict[str, str]:
+    """Return the environment of a rebuild from ``log`` into a folder of its own, with handlers that nobody has."""
+    return environment(folder, CARDWIRE_LOG=f"sqlite:///{log / 'log.db'}", CARDWIRE_APP="of_last_year:app")
+
+
+def rows(folder: Path) -> Dump:
+    """Return what the ledger in a folder holds."""
+
+    async def read() -> Dump:
+        database = Database(f"sqlite:///{folder / 'ledger.db'}", None)
+        try:
+            return await dump(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(read())
+
+
+def told(env: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """Rebuild to the end and return what the command says."""
+    done = run("rebuild", "--json", env=env, cwd=folder)
+    assert (0, "") == (done.returncode, done.stderr)
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+@pytest.fixture(scope="module")
+def whole(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the ledger that one uninterrupted run makes."""
+    folder = tmp_path_factory.mktemp("whole")
+    said = told(settings(log, folder), folder)
+    assert ({"outcomes": RECORDS, "inputs": RECORDS}, False) == (said["records"], said["resumed"])
+    assert {"claims": CLICKS, "cards": 50, "faces": 50, "effects": CLICKS}.items() <= said["rows"].items()
+    assert {0} == set(said["not_restored"].values())
+    return folder
+
+
+@pytest.mark.parametrize("percent", [2, 30, 60, 90])
+def test_killed_at_any_moment_it_goes_on_and_makes_the_same_ledger(
+    log: Path, whole: Path, tmp_path: Path, percent: int
+) -> None:
+    """SIGKILL while it folds or joins; nothing is read twice that was stored, and no row is another."""
+    env = settings(log, tmp_path)
+    with started("rebuild", "--json", env=env, cwd=tmp_path) as first:
+        _wait_for(tmp_path / "ledger.db", 2 * RECORDS * percent // 100)
+        first.stop(signal.SIGKILL)
+    stored = _stored(tmp_path / "ledger.db")
+    said = told(env, tmp_path)
+    assert said["resumed"]
+    assert 2 * RECORDS - stored == sum(said["records"].values())
+    assert rows(whole) == rows(tmp_path)
+
+
+def _wait_for(ledger: Path, records: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while _stored(ledger) < records:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def _stored(ledger: Path) -> int:
+    """Return how many records a rebuild has stored so far: every offset here begins at 0."""
+    with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(ledger)) as connection:
+        return int(connection.execute("SELECT coalesce(sum(next), 0) FROM rebuilds").fetchone()[0])
+    return 0
+
+
+def test_two_at_a_time_make_one_ledger(log: Path, whole: Path, tmp_path: Path) -> None:
+    """One of them ends with a line, whichever; what is left is what one alone makes."""
+    env = settings(log, tmp_path)
+    with started("rebuild", env=env, cwd=tmp_path) as first:
+        _wait_for(tmp_path / "ledger.db", 1)
+        second = run("rebuild", env=env, cwd=tmp_path)
+        codes = sorted((first.process.wait(PATIENCE_S), second.returncode))
+        lines = [first.err.read_text(), second.stderr]
+    assert [0, 1] == codes
+    (line,) = (line for text in lines for line in text.splitlines() if "cardwire:" in line)
+    assert any(saying in line for saying in ("another `cardwire rebuild` is at work", "is not empty"))
+    assert rows(whole) == rows(tmp_path)
+
+
+def test_a_ledger_that_holds_something_is_refused_in_one_line(log: Path, whole: Path, tmp_path: Path) -> None:
+    """It names what is there and an example of an empty one."""
+    shutil.copy(whole / "ledger.db", tmp_path / "ledger.db")
+    done = run("rebuild", env=settings(log, tmp_path), cwd=tmp_path)
+    assert (1, "") == (done.returncode, done.stdout)
+    (line,) = done.stderr.splitlines()
+    assert "is not empty, it holds positions, claims, cards, faces, effects" in line
+    assert "for example CARDWIRE_LEDGER=sqlite:///" in line
+
+
+@pytest.mark.postgres
+def test_a_database_without_tables_is_told_of_the_command_that_makes_them(
+    log: Path, tmp_path: Path, postgres_url: str
+) -> None:
+    """On PostgreSQL nothing is made by itself."""
+    env = {**settings(log, tmp_path), "CARDWIRE_LEDGER": postgres_url}
+    done = run("rebuild", env=env, cwd=tmp_path)
+    assert 1 == done.returncode
+    assert "run `cardwire db upgrade`" in done.stderr
+
+
+def test_for_people_it_says_what_was_read_what_is_there_and_what_is_not(log: Path, tmp_path: Path) -> None:
+    """Five lines; the last says what to do next."""
+    done = run("rebuild", env=settings(log, tmp_path), cwd=tmp_path)
+    assert 0 == done.returncode
+    lines = done.stdout.splitlines()
+    assert [
+        f"read      {RECORDS:,} what was decided and done + {RECORDS:,} what came in",
+        "lost      nothing that the log can tell",
+    ] == [lines[0], lines[2]]
+    assert "The ledger is whole: start the workers." == lines[-1]

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from shared.core.codec import decode
 from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived, PlannedEffect
-from shared.core.fold import Folded, fold
+from shared.core.fold import fold
+from shared.core.folded import Folded
 from tests.chaos.history import CardSeen, ChatSeen, Clicked, History, LedgerRow, Line
 
 POISON: Final = {"action": "poison"}

@@ -238,6 +238,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         began_at: When the first click was sent; `ended_at`: when the last one was over.
         ended: Processes that ended by themselves.
         unquiet: What still had to be done when waiting was given up; empty: nothing.
+        unlike: Where a ledger that was rebuilt from the log differs from the old one; empty: nowhere.
     """
 
     row: str = ""
@@ -255,11 +256,12 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     faults: Sequence[FaultDone]
     ended: Sequence[Ended]
     unquiet: Sequence[str]
+    unlike: Sequence[str]
     ledger: Sequence[LedgerRow]
 
 
 _LISTS = {field.name for field in msgspec.structs.fields(History)} - {
-    "row", "began_at", "ended_at", "demands", "unquiet",
+    "row", "began_at", "ended_at", "demands", "unquiet", "unlike",
 }  # fmt: skip
 _RUN = "run.json"
 

@@ -81,6 +81,7 @@ def honest_history() -> History:
         faults=[FaultDone(at=BEGAN + 1, kind="kill", role="gateway", name="gateway-1")],
         ended=[],
         unquiet=[],
+        unlike=[],
         ledger=[
             LedgerRow(table=table, key=key, columns=dict(columns))
             for (table, key), columns in rows(fold(outputs)).items()

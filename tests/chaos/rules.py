@@ -169,6 +169,10 @@ def _within_limits(facts: Facts) -> Iterator[str]:
             yield f"{broken.rule} at {broken.at}: {broken.api} {broken.target}"
 
 
+def _rebuilt_is_ledger(facts: Facts) -> Iterator[str]:
+    yield from facts.history.unlike
+
+
 def _fold_is_ledger(facts: Facts) -> Iterator[str]:
     stored = {(row.table, row.key): row.columns for row in facts.history.ledger}
     yield from map(str, differences(rows(facts.folded), stored))
@@ -230,6 +234,7 @@ RULES: Final[Sequence[Rule]] = (
     Rule(name="no call is made that must fail", guarantee="G7", breaches=_calls_succeed),
     Rule(name="no limit is exceeded", guarantee="G8", breaches=_within_limits),
     Rule(name="the fold of the log is the ledger", guarantee="G10", breaches=_fold_is_ledger),
+    Rule(name="a ledger rebuilt from the log is the ledger", guarantee="G10", breaches=_rebuilt_is_ledger),
     Rule(name="the log alone proves it", guarantee="", breaches=_proves_itself),
     Rule(name="all work is done in the end", guarantee="", breaches=_quiet),
     Rule(name="no process ends by itself", guarantee="", breaches=_nobody_ended),

@@ -77,6 +77,7 @@ class Scene:
         row: str = "",
     ) -> History:
         """Return what is left behind, when all processes but the simulator have stopped."""
+        unlike = await collect.unlike_rebuilt(self.platform, self.log, self.topics, self.ledger)
         return History(
             row=row,
             began_at=span[0],
@@ -93,6 +94,7 @@ class Scene:
             faults=sorted([*faults, *self.fleet.backs()], key=lambda fault: fault.at),
             ended=self.fleet.ended,
             unquiet=unquiet,
+            unlike=unlike,
             ledger=await collect.ledger_rows(self.ledger),
         )
 

@@ -249,6 +249,10 @@ def _row_missing_in_ledger(history: History) -> History:
     return changed(history, ledger=history.ledger[1:])
 
 
+def _row_lost_in_a_rebuild(history: History) -> History:
+    return changed(history, unlike=["claims['cli', 'e1']: lost"])
+
+
 def _still_busy(history: History) -> History:
     return changed(history, unquiet=["3 effects are pending"])
 
@@ -296,6 +300,7 @@ DOCTORED: Sequence[tuple[str, Doctor]] = (
     ("no limit is exceeded", _limit_exceeded),
     ("the fold of the log is the ledger", _other_attempts_in_ledger),
     ("the fold of the log is the ledger", _row_missing_in_ledger),
+    ("a ledger rebuilt from the log is the ledger", _row_lost_in_a_rebuild),
     ("the log alone proves it", _decided_again_otherwise),
     ("all work is done in the end", _still_busy),
     ("no process ends by itself", _crashed),

@@ -104,11 +104,16 @@ async def _ids(log: EventLog, topic: str) -> frozenset[str]:
 
 
 async def assert_rebuilt_equals_ledger(log: EventLog, topics: Topics, old: Dump, *, clock: Clock | None = None) -> None:
-    """Rebuild into a SQLite file of its own and fail with the first differences, if there are any."""
+    """Fail with the first differences between a rebuilt ledger and the old one, if there are any."""
+    found = await unlike(log, topics, old, clock=clock)
+    assert not found, f"{len(found)} differences between a rebuilt ledger and the old one:\n" + "\n".join(found[:10])
+
+
+async def unlike(log: EventLog, topics: Topics, old: Dump, *, clock: Clock | None = None) -> list[str]:
+    """Rebuild into a SQLite file of its own and return where that differs from the old ledger."""
     with tempfile.TemporaryDirectory(prefix="cardwire-rebuilt-") as folder:
         url = f"sqlite:///{shutil.copy(await _template(), Path(folder) / 'rebuilt.db')}"
-        found = differences(old, await remade(log, topics, url, clock=clock))
-    assert not found, f"{len(found)} differences between a rebuilt ledger and the old one:\n" + "\n".join(found[:10])
+        return differences(old, await remade(log, topics, url, clock=clock))
 
 
 async def _template() -> Path:

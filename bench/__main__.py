@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import calls, decide, fleet, hot, latency, limits, pump, transfer, travel
+from bench import calls, decide, fleet, hot, latency, limits, pump, rebuild, transfer, travel
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
@@ -21,9 +21,11 @@ CARDS: Final = {"mixed": 500, "hot": 1}
 FULL: Final = {
     "rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000, "records": 300_000,
     "history": 1_000_000,
+    "rebuilt": 400_000,
 }  # fmt: skip
 QUICK: Final = {
     "rounds": 3, "events": 3_000, "effects": 500, "clicks": 50, "hot": 1_000, "records": 20_000, "history": 20_000,
+    "rebuilt": 20_000,
 }  # fmt: skip
 
 _T = TypeVar("_T")
@@ -104,6 +106,11 @@ def _diff(wanted: argparse.Namespace, place: Stack) -> Rows:
     yield travel.HEAD, travel.line(place.name, travel.measure(place, interactions=wanted.history, cards=cards))
 
 
+def _rebuild(wanted: argparse.Namespace, place: Stack) -> Rows:
+    for row in rebuild.lines(place.name, _run(rebuild.measure(place, events=wanted.rebuilt, rounds=wanted.rounds))):
+        yield rebuild.HEAD, row
+
+
 PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
     "decide": _decide,
     "pump": _pump,
@@ -114,6 +121,7 @@ PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
     "calls": _calls,
     "transfer": _transfer,
     "diff": _diff,
+    "rebuild": _rebuild,
 }
 
 ON_SERVICES: Final = frozenset({"fleet", "limits", "calls", "transfer"})
@@ -148,6 +156,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--hot", type=int, help="clicks on one hot card; 10,000, quick: 1,000")
     parser.add_argument("--records", type=int, help="moved from log to log; 300,000, quick: 20,000")
     parser.add_argument("--history", type=int, help="recorded interactions to travel through; 1,000,000, quick: 20,000")
+    parser.add_argument("--rebuilt", type=int, help="records of both topics, rebuilt from; 400,000, quick: 20,000")
     return parser
 
 

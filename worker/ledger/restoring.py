@@ -92,7 +92,8 @@ class Restoring:
         found: dict[Stage, dict[int, Progress]] = {}
         for row in connection.execute(select(*rebuilds.c)):
             found.setdefault(row.stage, {})[row.partition] = _progress(row)
-        if not found:
+        begun = connection.execute(select(positions.c.partition).limit(1)).first() is not None
+        if begun or not found:
             self._refuse_any(connection)
         return found
 

@@ -53,6 +53,12 @@ def test_a_ledger_restored_from_yesterday_is_refused() -> None:
     assert "restore its backup" in refusal(History(spans=SPANS, positions=positions, before={0: "x"}, decided={KEY}))
 
 
+def test_a_ledger_that_is_half_rebuilt_is_refused() -> None:
+    """It knows every decision, and nobody has said yet where to go on: what is pending has no target."""
+    half = History(spans=SPANS, positions={}, decided={KEY}, claimed={KEY})
+    assert "run `cardwire rebuild` to its end" in refusal(half)
+
+
 def test_another_number_of_partitions_is_refused() -> None:
     """Keys would change partition, and cards their order."""
     assert "2 partitions" in refusal(History(spans=SPANS, positions={0: Position(next=0)}))

@@ -66,6 +66,7 @@ class Gate:
         clock: Clock,
         metrics: Metrics,
         keep_callback: bool = True,
+        keep_form_value: bool = True,
         name: str | None = None,
         traces: Traces | None = None,
     ) -> None:
@@ -73,7 +74,8 @@ class Gate:
         self._app_id, self._admission, self._app, self._answers = app_id, admission, app, answers
         self._name = name
         self._appender = appender
-        self._topics, self._clock, self._metrics, self._keep_callback = topics, clock, metrics, keep_callback
+        self._topics, self._clock, self._metrics = topics, clock, metrics
+        self._keep_callback, self._keep_form_value = keep_callback, keep_form_value
         self._recording: set[asyncio.Task[None]] = set()
 
     def admit_by(self, admission: Admits) -> None:
@@ -133,6 +135,7 @@ class Gate:
                 signature=came.signature,
                 signed_at=came.signed_at,
                 keep_callback=self._keep_callback,
+                keep_form_value=self._keep_form_value,
             )
         except UnreadableCallback as error:
             return await self._park(str(error), arrival, now)

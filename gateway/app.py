@@ -89,6 +89,7 @@ async def serve(
         running.requests_url = await stack.enter_async_context(_requested(common, requests))
         _warn_of_unserved(settings)
         _tell_of_both(settings)
+        _tell_of_forms(settings)
         for told in settings.apps:
             if told.callbacks.delivery != "webhook":
                 connecting = _connected(told, gates, proxy=settings.outbound.proxy)
@@ -143,7 +144,6 @@ def _gates(common: _Common, appender: Appender, handlers: Handlers, traces: Trac
         topics=common.topics,
         clock=common.clock,
         metrics=common.metrics,
-        keep_callback=common.settings.keep_callback,
         traces=traces,
     )
 
@@ -172,6 +172,13 @@ def _tell_of_both(settings: GatewaySettings) -> None:
     for told in settings.apps:
         if style_of(told.callbacks) == "both":
             log.info("both_styles_let_in", app_id=told.app_id, meaning=TWINS, setting="LARK_CALLBACKS")
+
+
+def _tell_of_forms(settings: GatewaySettings) -> None:
+    """Say of which apps no handler sees what was typed into a form: else somebody looks for it for long."""
+    for told in settings.apps:
+        if not told.recording.keep_form_value:
+            log.info("form_values_not_recorded", app_id=told.app_id, setting="CARDWIRE_KEEP_FORM_VALUE")
 
 
 def _requests(common: _Common, appender: Appender) -> Requests:

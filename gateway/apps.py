@@ -38,7 +38,6 @@ class Gates:
     topics: Topics
     clock: Clock
     metrics: Metrics
-    keep_callback: bool
     traces: Traces | None = None
     _answers: dict[int, Answers] = field(default_factory=dict)
 
@@ -64,7 +63,8 @@ class Gates:
             topics=self.topics,
             clock=self.clock,
             metrics=self.metrics,
-            keep_callback=self.keep_callback,
+            keep_callback=told.recording.keep_callback,
+            keep_form_value=told.recording.keep_form_value,
             traces=self.traces,
         )
 

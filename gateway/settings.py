@@ -16,6 +16,7 @@ from shared.settings import (
     LogSettings,
     ObservabilitySettings,
     OutboundSettings,
+    RecordingSettings,
     admin_host,
     admin_port,
     app_id,
@@ -30,7 +31,7 @@ from shared.settings import (
     setting,
     several,
 )
-from shared.settings.kinds import FLAG, PATH, PORT, TEXT, whole
+from shared.settings.kinds import PATH, PORT, TEXT, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class GatewayApp:
     app_type: AppType = app_type()
     callbacks: CallbackSettings = section(CallbackSettings)
     connection: ConnectionSettings = section(ConnectionSettings, wanted=_is_connected)
+    recording: RecordingSettings = section(RecordingSettings)
     handlers: str = handlers()
 
     def problems(self) -> Iterator[str]:
@@ -162,13 +164,6 @@ class GatewaySettings:
     requests: RequestsSettings = section(RequestsSettings)
     callers: Callers | None = callers(with_tokens=True)
     spill: SpillSettings = section(SpillSettings)
-    keep_callback: bool = setting(
-        FLAG,
-        "CARDWIRE_KEEP_CALLBACK",
-        default="true",
-        meaning="Record the decoded callback, less its tokens, so that new fields can be derived from old events.",
-        example="false",
-    )
     admin_host: str = admin_host()
     admin_port: int = admin_port(9101)
     observability: ObservabilitySettings = section(ObservabilitySettings)

@@ -8,7 +8,9 @@ import hashlib
 import re
 from typing import Final
 
-from shared.core.events import Answer, InteractionReceived
+import msgspec
+
+from shared.core.events import Action, Answer, InteractionReceived
 from shared.core.ids import AppId, DeliveryKey, EventId, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.callback import Interactive, LegacyCardAction, SubscribedEvent, UnreadableCallback
@@ -32,6 +34,7 @@ def normalize(
     signed_at: EpochMs | None,
     answer: Answer = _DEFAULT,
     keep_callback: bool = True,
+    keep_form_value: bool = True,
 ) -> InteractionReceived:
     """
     Return the fact that a callback tells.
@@ -48,11 +51,13 @@ def normalize(
         answer: What the caller is answered.
         keep_callback: Whether the body, less its tokens, is recorded too. That of an event always is: it has nothing
             else to tell.
+        keep_form_value: Whether what was typed into a form is part of the fact. If not, it stands in no body either.
 
     Raises:
         UnreadableCallback: There is nothing that could identify it. Content alone never does: an honest second
             click may look exactly like the first.
     """
+    keeps_body = keep_callback and keep_form_value
     return InteractionReceived(
         event_id=_event_id(callback, signature),
         kind=callback.kind,
@@ -64,7 +69,7 @@ def normalize(
         host=callback.host,
         delivery_type=callback.delivery_type,
         url=callback.url,
-        action=callback.action,
+        action=callback.action if keep_form_value else _without_form(callback.action),
         event_type=callback.event_type,
         card_token=callback.card_token,
         preview_token=callback.preview_token,
@@ -74,7 +79,7 @@ def normalize(
         request_id=None if request_id is None else repaired(request_id),
         delivery_key=delivery_key,
         app_ticket=callback.app_ticket,
-        callback=callback.text if keep_callback or isinstance(callback, SubscribedEvent) else None,
+        callback=callback.text if keeps_body or isinstance(callback, SubscribedEvent) else None,
     )
 
 
@@ -89,6 +94,10 @@ def delivery_key(request_id: str | None, body: bytes) -> DeliveryKey | None:
         return None
     digest = hashlib.sha256(request_id.encode("utf-8", "surrogatepass") + b"\n" + body)
     return DeliveryKey(digest.hexdigest())
+
+
+def _without_form(action: Action) -> Action:
+    return msgspec.structs.replace(action, form_value=None)
 
 
 def _event_id(callback: Interactive, signature: str | None) -> EventId:

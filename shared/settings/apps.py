@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from shared.core.ids import AppId
 from shared.settings.declare import Setting, declared, mounted_at, section
 from shared.settings.kinds import PATH
-from shared.settings.sections import CallbackSettings, PlatformSettings, app_id, handlers
+from shared.settings.sections import CallbackSettings, PlatformSettings, RecordingSettings, app_id, handlers
 from shared.settings.tables import read_tables
 
 APPS: Final = Setting(
@@ -34,6 +34,7 @@ class AppFields:
     app_id: AppId = app_id()
     platform: PlatformSettings = section(PlatformSettings)
     callbacks: CallbackSettings = section(CallbackSettings)
+    recording: RecordingSettings = section(RecordingSettings)
     handlers: str = handlers()
 
 
@@ -42,18 +43,25 @@ ONLY_APP: Final = "LARK_APP_ID"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PREFIX: Final = "LARK_"
-_HANDLERS: Final = "CARDWIRE_APP"
-_SPELLED: Final = re.compile(r"\b(LARK_[A-Z_]+|CARDWIRE_APP)\b(?:=([^\s]*[^\s,;:]))?")
+_COMMON: Final = {
+    "CARDWIRE_APP": "handlers",
+    "CARDWIRE_KEEP_FORM_VALUE": "keep_form_value",
+    "CARDWIRE_KEEP_CALLBACK": "keep_callback",
+}
+"""Settings that hold for every app whose table has no such field, and the fields."""
+
+_OF_FIELD: Final = {field: setting for setting, field in _COMMON.items()}
+_SPELLED: Final = re.compile(rf"\b(LARK_[A-Z_]+|{'|'.join(_COMMON)})\b(?:=([^\s]*[^\s,;:]))?")
 
 
 def field_of(setting: str) -> str:
     """Return what a setting of one app is called in the file: ``app_id`` for ``LARK_APP_ID``."""
-    return "handlers" if setting == _HANDLERS else setting.removeprefix(_PREFIX).lower()
+    return _COMMON.get(setting) or setting.removeprefix(_PREFIX).lower()
 
 
 def setting_of(field: str) -> str:
     """Return the setting that a field stands for; the inverse of `field_of`."""
-    return _HANDLERS if field == "handlers" else _PREFIX + field.upper()
+    return _OF_FIELD.get(field) or _PREFIX + field.upper()
 
 
 def respelled(line: str, name: str | None) -> str:
@@ -93,8 +101,8 @@ class Tables:
     problems: tuple[str, ...]
 
     def environment(self, name: str, env: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the environment of one app alone: its fields, and the handlers of all that name none."""
-        common = {_HANDLERS: env[_HANDLERS]} if _HANDLERS in env else {}
+        """Return the environment of one app alone: its fields, and what holds for all that have no such field."""
+        common = {setting: env[setting] for setting in _COMMON if setting in env}
         return {**common, **{setting_of(key): _text(key, value) for key, value in self.by_name[name].items()}}
 
 
@@ -129,7 +137,7 @@ def beside(env: Mapping[str, str]) -> Iterator[Setting]:
     """Return the settings of one app in an environment; they have no meaning beside a file of several."""
     for told in declared(AppFields):
         names = [*(told.name, *told.aliases), *(f"{told.name}_FILE",) * told.kind.mountable]
-        if told.name != _HANDLERS and any(env.get(name, "").strip() for name in names):
+        if told.name not in _COMMON and any(env.get(name, "").strip() for name in names):
             yield told
 
 

@@ -179,6 +179,27 @@ class CallbackSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSettings:
+    """What of a callback is recorded."""
+
+    keep_form_value: bool = setting(
+        FLAG,
+        "CARDWIRE_KEEP_FORM_VALUE",
+        default="true",
+        meaning="Record what people typed into forms. If not, it goes no further than the gateway's memory: handlers "
+        "see no form_value, and of clicks no callback is recorded, in which it would stand.",
+        example="false",
+    )
+    keep_callback: bool = setting(
+        FLAG,
+        "CARDWIRE_KEEP_CALLBACK",
+        default="true",
+        meaning="Record the decoded callback, less its tokens, so that new fields can be derived from old events.",
+        example="false",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformSettings:
     """How the platform's OpenAPI is called."""
 

@@ -68,6 +68,7 @@ async def doorway(
     encrypt_key: str = "",
     now: EpochMs = NOW,
     keep_callback: bool = True,
+    keep_form_value: bool = True,
 ) -> AsyncIterator[Doorway]:
     """Open a gate for an app, which lets both styles in."""
     clock, metrics, log = ManualClock(now), Metrics(*GATEWAY_METRICS), TestableLog()
@@ -90,6 +91,7 @@ async def doorway(
         clock=clock,
         metrics=metrics,
         keep_callback=keep_callback,
+        keep_form_value=keep_form_value,
     )
     try:
         yield Doorway(gate=gate, log=log, clock=clock, metrics=metrics, appender=appender)

@@ -166,6 +166,8 @@ _COMMON: Final = {
     "CARDWIRE_APP": "Where this app's handlers are: module and name of its App, which may be in a module of its own. "
     "An app whose table has no such field has the handlers that `CARDWIRE_APP` names; where every table has one, "
     "`CARDWIRE_APP` is not needed.",
+    "CARDWIRE_KEEP_FORM_VALUE": "The same of this app alone.",
+    "CARDWIRE_KEEP_CALLBACK": "The same of this app alone.",
 }
 """Settings that hold for every app that has no such field, and what the field means."""
 

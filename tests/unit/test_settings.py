@@ -61,7 +61,7 @@ class TestLoad:
             settings.port,
             settings.admin_port,
             settings.apps[0].callbacks.style,
-            settings.keep_callback,
+            settings.apps[0].recording.keep_callback,
         )
         assert 9102 == WorkerSettings.load(WORKER).admin_port
 

@@ -74,6 +74,15 @@ class TestTables:
         assert line.startswith("CARDWIRE_APPS: app billing: handlers is missing: expected the module and the name")
         assert line.endswith('for example handlers = "handlers:app"')
 
+    def test_what_is_recorded_is_said_for_all_or_for_one(self, path: Path) -> None:
+        """An app's own word counts."""
+        apps = {"alerts": {**ALERTS, "keep_form_value": "true", "keep_callback": "false"}, "billing": BILLING}
+        settings = GatewaySettings.load(_env(path, apps, CARDWIRE_KEEP_FORM_VALUE="false"))
+        told = [(one.recording.keep_form_value, one.recording.keep_callback) for one in settings.apps]
+        assert [(True, False), (False, True)] == told
+        (line,) = _refusal(_env(path, {"alerts": {**ALERTS, "keep_callback": "perhaps"}}))
+        assert line.startswith("CARDWIRE_APPS: app alerts: keep_callback is malformed: expected true or false")
+
     @in_both_processes
     def test_no_process_opens_the_files_of_the_other(self, path: Path, of: type[object]) -> None:
         """Each can be given its own secrets and no others."""

@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.core.cards import Toast
@@ -79,6 +80,16 @@ def test_a_click_becomes_a_fact_with_all_that_is_known() -> None:
 def test_the_kept_body_can_be_switched_off() -> None:
     """Some teams may not store what was typed."""
     assert _normalize(CLICK, keep_callback=False).callback is None
+
+
+def test_what_was_typed_into_a_form_can_be_left_out() -> None:
+    """Of the action, and of the body in which it stands too; the rest of a click is as ever, an event has its body."""
+    typed = msgspec.structs.replace(CLICK, action=Action(tag="button", form_value=JsonText('{"note":"x"}')))
+    kept, left = _normalize(typed), _normalize(typed, keep_form_value=False)
+    assert (None, None) == (left.action.form_value, left.callback)
+    assert kept == msgspec.structs.replace(left, action=kept.action, callback=kept.callback)
+    event = SubscribedEvent(event_type="out_approval", text=TEXT)
+    assert TEXT == _normalize(event, keep_form_value=False).callback
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,6 @@ async def world(*apps: GatewayApp, handlers: Handlers | None = None) -> AsyncIte
             topics=Topics(),
             clock=clock,
             metrics=metrics,
-            keep_callback=True,
         )
         stack.callback(gates.close)
         yield World(apps=WebhookApps(apps, gates.gate), gates=gates)

@@ -46,6 +46,7 @@ from shared.observability.metrics import (
     Metrics,
 )
 from worker.ledger.port import Head
+from worker.letters import is_dead_letter
 from worker.use import Use
 
 _LATER: Final = kinds(Call | Remind)
@@ -104,11 +105,16 @@ class Meter:
         """Note what keeps this worker from being ready."""
         self.metrics.replace(LACKS, {(lack,): 1 for lack in lacks})
 
-    def outcome(self, head: Head, outcome: EffectOutcome) -> None:
-        """Count an outcome; measure what its effect and its click had to wait."""
+    def outcome(self, head: Head, outcome: EffectOutcome, *, followed: bool = False) -> None:
+        """
+        Count an outcome; measure what its effect and its click had to wait.
+
+        Args:
+            followed: See `worker.letters.is_dead_letter`.
+        """
         status = outcome.status if outcome.final else "retried"
         self.metrics.count(EFFECTS, outcome.kind, status)
-        if outcome.status == "failed" and outcome.final:
+        if is_dead_letter(outcome, followed=followed):
             self.metrics.count(DEAD_LETTERS, "effect")
         if outcome.status == "succeeded" and outcome.k == 1 and outcome.kind not in _LATER:
             seconds = (outcome.finished_at - head.received_at) / 1000

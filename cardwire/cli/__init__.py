@@ -14,7 +14,8 @@ def main() -> None:
 
     from cardwire.cli.commands import cli
     from cardwire.cli.refusals import told_in_lines, warn_in_lines
+    from cardwire.cli.usage import understood
 
     warn_in_lines()
     with told_in_lines():
-        cli()
+        raise SystemExit(understood(cli))

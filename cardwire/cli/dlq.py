@@ -7,12 +7,8 @@ card says is shown unless ``--body`` asks for it; tokens are masked even then.
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -21,40 +17,24 @@ from rich.table import Table
 from rich.text import Text
 
 from cardwire.cli.ids import expect
-from cardwire.cli.letters import EXAMPLE, KINDS, Letter, Wish, facts, in_order, of_effect, of_input, of_record
-from cardwire.cli.refusals import only_our_lines
-from cardwire.cli.run import with_files
+from cardwire.cli.kept import Kept, kept
+from cardwire.cli.letters import EXAMPLE, KINDS, Letter, Wish, facts, near, out_of_turn
 from cardwire.cli.terminal import console, plain, time_text
-from shared.core.codec import encode
 from shared.core.errors import CardwireError, ConfigError
-from shared.core.events import RedriveRequested
-from shared.core.ids import MessageId, TenantKey
-from shared.core.json_text import EpochMs
-from shared.core.secret import Secret
-from shared.eventlog.open import open_log
-from shared.eventlog.port import EventLog, NewRecord, Topics
-from shared.settings import LogSettings, load, section
-from worker.ledger.port import ClaimKey, EffectKey
-from worker.settings import ledger_url
 
-if TYPE_CHECKING:
-    from worker.ledger.sql_ledger import SqlLedger
-
-PAGE: Final = 500
 SECRETS: Final = frozenset({"card_token", "preview_token", "app_ticket", "token"})
 MASKED: Final = "***"
 
+_WHYS: Final = 10
+"""So many of those that cannot be tried again are named in text; `--json` names all."""
+
 
 class NoSuchLetter(CardwireError):
-    """Nothing of that id is a dead letter."""
+    """Nothing of that id, or by that filter, is a dead letter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DlqSettings:
-    """Where ledger and log are."""
-
-    ledger: Secret = ledger_url()
-    log: LogSettings = section(LogSettings)
+class NothingRedriven(CardwireError):
+    """None of what was meant can be tried again."""
 
 
 def list_letters(env: Mapping[str, str], wish: Wish, *, as_json: bool) -> None:
@@ -62,19 +42,23 @@ def list_letters(env: Mapping[str, str], wish: Wish, *, as_json: bool) -> None:
     Print the dead letters that are meant, oldest first.
 
     Raises:
+        ConfigError: There is no such ledger.
         LedgerUnavailable, LogUnavailable: They cannot be reached.
         SchemaMismatch: The database is not this program's.
     """
-    letters = asyncio.run(_with(env, lambda place: place.letters(wish)))
+    letters = asyncio.run(_letters(env, wish))
     _print(letters, as_json=as_json)
-    if not as_json:
-        counts = ", ".join(f"{sum(each.kind == kind for each in letters)} {kind}" for kind in KINDS)
-        typer.echo(f"{len(letters)} dead letters: {counts}")
+    if as_json:
+        return
+    counts = ", ".join(f"{sum(each.kind == kind for each in letters)} {kind}" for kind in KINDS)
+    typer.echo(f"{len(letters)} dead letters: {counts}")
+    for card in dict.fromkeys(letter.message_id for letter in letters if letter.parks and letter.message_id):
+        typer.echo(f"{card} stands still; in its order, oldest first: cardwire dlq redrive --card {card}")
 
 
 def show_letter(env: Mapping[str, str], letter_id: str, *, with_body: bool, as_json: bool) -> None:
     """
-    Print one dead letter.
+    Print a dead letter; by an event's id all that failed of that event, also what is handled already.
 
     Raises:
         ConfigError: It is an id of another kind.
@@ -82,20 +66,21 @@ def show_letter(env: Mapping[str, str], letter_id: str, *, with_body: bool, as_j
     """
     expect("ID", letter_id, "event", example=EXAMPLE)
 
-    async def look(place: "_Place") -> Sequence[tuple[Letter, Any]]:
-        found = await place.letters(Wish(ids=[letter_id]))
-        return [(letter, _masked(await place.body(letter)) if with_body else None) for letter in found]
+    async def look() -> Sequence[tuple[Letter, Any]]:
+        async with kept(env) as place:
+            found = await _meant(place, Wish(ids=[letter_id]))
+            return [(letter, _masked(await place.body(letter)) if with_body else None) for letter in found]
 
-    found = asyncio.run(_with(env, look))
-    if not found:
-        raise NoSuchLetter(f"nothing of the id {letter_id} is a dead letter: cardwire dlq list shows what is")
-    for letter, body in found:
+    for n, (letter, body) in enumerate(asyncio.run(look())):
         told = {**facts(letter), **({"body": body} if with_body else {})}
         if as_json:
             typer.echo(json.dumps(told, ensure_ascii=False))
             continue
+        if n:
+            typer.echo()
         for name, value in told.items():
-            text = time_text(letter.at) if name == "at" else value if isinstance(value, str) else json.dumps(value)
+            is_time = name in {"at", "redriven_at"}
+            text = time_text(value) if is_time else value if isinstance(value, str) else json.dumps(value)
             typer.echo(f"{name:<12} {plain(str(text))}")
 
 
@@ -109,6 +94,8 @@ def redrive(env: Mapping[str, str], wish: Wish, *, everything: bool, dry_run: bo
 
     Raises:
         ConfigError: It is not said which.
+        NoSuchLetter: What is meant is no dead letter; nothing is tried again then.
+        NothingRedriven: What is meant cannot be tried again.
         LogUnavailable: Some may have been recorded; redriving again is safe: each is decided once.
     """
     if wish.asks_nothing and not everything:
@@ -116,128 +103,79 @@ def redrive(env: Mapping[str, str], wish: Wish, *, everything: bool, dry_run: bo
             "nothing says which dead letters are meant: expected ids, a filter or --all, for example "
             "cardwire dlq redrive --kind handler --since 2h"
         )
-    letters = asyncio.run(_with(env, lambda place: place.letters(wish)))
-    able = [letter for letter in letters if letter.stays is None]
+    letters, left = asyncio.run(_redrive(env, wish, dry_run=dry_run, as_json=as_json))
     if dry_run:
-        _print(able, as_json=as_json)
-    else:
-        with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
-            task = progress.add_task("redriving", total=len(able))
-            asyncio.run(_with(env, lambda place: place.redrive(able, lambda n: progress.advance(task, n))))
-    told = {"redriven": 0 if dry_run else len(able), "meant": len(able), "left": len(letters) - len(able)}
+        _print(letters, as_json=as_json)
+    _tell_left(left, as_json=as_json)
     if as_json:
+        told = {"redriven": 0 if dry_run else len(letters), "meant": len(letters), "left": len(left)}
         typer.echo(json.dumps(told))
     else:
-        done = f"{len(able)} would be redriven" if dry_run else f"{len(able)} are tried again by the workers"
-        typer.echo(f"{done}, {told['left']} cannot be")
+        done = "would be redriven" if dry_run else "are tried again by the workers"
+        typer.echo(f"{len(letters)} {done}, {len(left)} cannot be")
+    if left and not letters and not wish.asks_nothing:
+        raise NothingRedriven("none of the dead letters that are meant can be tried again")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Ledger and log of a deployment."""
-
-    ledger: "SqlLedger"
-    log: EventLog
-    topics: Topics
-
-    async def letters(self, wish: Wish) -> list[Letter]:
-        """Return the dead letters that are meant, oldest first."""
-        found: list[Letter] = []
-        if wish.kind in {None, "handler"}:
-            found += map(of_input, await self.ledger.failed_inputs())
-        if wish.kind in {None, "effect"}:
-            found += map(of_effect, await self.ledger.failed_effects())
-        if wish.kind in {None, "undecodable"}:
-            found += await self._undecodable()
-        return in_order(letter for letter in found if wish.means(letter))
-
-    async def body(self, letter: Letter) -> Any:
-        """Return what is kept of a dead letter, as JSON; of a record that nobody can read, its bytes as text."""
-        if letter.kind == "undecodable":
-            _, partition, offset = letter.id.split("/")
-            (record,) = await self.log.read(self.topics.dead, int(partition), int(offset), limit=1)
-            return (record.value or b"").decode("utf-8", "replace")
-        key: ClaimKey | EffectKey = ClaimKey(letter.app_id, letter.event_id)
-        if letter.index is not None:
-            key = EffectKey(letter.app_id, letter.event_id, letter.index)
-        kept = await self.ledger.body(key)
-        return None if kept is None else json.loads(kept)
-
-    async def redrive(self, letters: Sequence[Letter], done: Callable[[int], None]) -> None:
-        """Have dead letters tried again; of one card in their order."""
-        for start in range(0, len(letters), PAGE):
-            page = letters[start : start + PAGE]
-            now = time.time_ns() // 1_000_000
-            records = [
-                NewRecord.of(self.topics.interactions, encode(_request(letter, await self._card(letter), now)))
-                for letter in page
-                if letter.kind == "handler"
-            ]
-            if records:
-                await self.log.append(records)
-            effects = [
-                EffectKey(each.app_id, each.event_id, each.index)
-                for each in page
-                if each.kind == "effect" and each.index is not None
-            ]
-            if effects:
-                await self.ledger.redrive_effects(effects, topic=self.topics.outcomes)
-            done(len(page))
-
-    async def _card(self, letter: Letter) -> MessageId | None:
-        """Return the card of what is kept, which is decided again: its record must lie where the card's others do."""
-        kept = await self.body(letter)
-        return kept.get("message_id") if isinstance(kept, dict) else letter.message_id
-
-    async def _undecodable(self) -> list[Letter]:
-        found: list[Letter] = []
-        for partition, span in sorted((await self.log.spans(self.topics.dead)).items()):
-            offset = span.begin
-            while offset < span.end and (page := await self.log.read(self.topics.dead, partition, offset, limit=PAGE)):
-                found += map(of_record, page)
-                offset = page[-1].offset + 1
-        return found
+async def _redrive(
+    env: Mapping[str, str], wish: Wish, *, dry_run: bool, as_json: bool
+) -> tuple[Sequence[Letter], Sequence[tuple[Letter, str]]]:
+    """Have what is meant tried again, unless it cannot be; return both, the latter with the reasons."""
+    async with kept(env) as place:
+        meant = await _meant(place, wish)
+        left = [(one, why) for one in meant if (why := one.stays or out_of_turn(one, meant)) is not None]
+        stay = {letter.id for letter, _ in left}
+        able = [letter for letter in meant if letter.id not in stay]
+        if not dry_run:
+            with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+                task = progress.add_task("redriving", total=len(able))
+                await place.redrive(able, lambda n: progress.advance(task, n))
+        return able, left
 
 
-async def _with(env: Mapping[str, str], do: Callable[[_Place], Any]) -> Any:
-    only_our_lines()
-    settings = load(DlqSettings, with_files(env, Path.cwd()))
-    from worker.ledger.open import open_ledger
-
-    topics = Topics.prefixed(settings.log.topic_prefix)
-    async with AsyncExitStack() as stack:
-        ledger = open_ledger(settings.ledger.reveal())
-        stack.push_async_callback(ledger.close)
-        await ledger.look()
-        event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
-        stack.push_async_callback(event_log.close)
-        return await do(_Place(ledger=ledger, log=event_log, topics=topics))
+async def _letters(env: Mapping[str, str], wish: Wish) -> Sequence[Letter]:
+    async with kept(env) as place:
+        return await place.letters(wish)
 
 
-def _request(letter: Letter, card: MessageId | None, now: EpochMs) -> RedriveRequested:
-    return RedriveRequested(
-        event_id=letter.event_id,
-        n=letter.redrives + 1,
-        app_id=letter.app_id,
-        tenant_key=TenantKey(""),
-        message_id=card,
-        requested_at=now,
-    )
+async def _meant(place: Kept, wish: Wish) -> Sequence[Letter]:
+    """Return what is meant; raises `NoSuchLetter` where something that is named is not there."""
+    found = await place.letters(wish)
+    for one in wish.ids:
+        if not any(letter.has(one) for letter in found):
+            close = near(one, await place.letters(Wish()))
+            instead = f"did you mean {' or '.join(close)}?" if close else "cardwire dlq list shows what is"
+            raise NoSuchLetter(f"nothing of the id {plain(one)} is a dead letter: {instead}")
+    if not found and not wish.asks_nothing:
+        raise NoSuchLetter("nothing that is meant is a dead letter: cardwire dlq list shows what is")
+    return found
 
 
-def _print(letters: Sequence[Letter], *, as_json: bool) -> None:
+def _tell_left(left: Sequence[tuple[Letter, str]], *, as_json: bool) -> None:
+    """Say on standard error, or as JSON lines, what cannot be tried again, and why."""
+    if as_json:
+        for letter, why in left:
+            typer.echo(json.dumps({**facts(letter), "stays": why}, ensure_ascii=False))
+        return
+    for letter, why in left[:_WHYS]:
+        typer.echo(f"{plain(letter.id)} cannot be: {plain(why)}", err=True)
+    if len(left) > _WHYS:
+        typer.echo(f"{len(left) - _WHYS} more cannot be: --json names all", err=True)
+
+
+def _print(letters: Iterable[Letter], *, as_json: bool) -> None:
     if as_json:
         for letter in letters:
             typer.echo(json.dumps(facts(letter), ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("died", "kind", "what", "reason", "code", "card", "id"):
+    for name in ("failed", "kind", "what", "reason", "code", "card", "id"):
         table.add_column(name, overflow="fold")
     for letter in letters:
-        marked = replace(letter, reason=f"{letter.reason} (its card stands still)") if letter.parks else letter
+        reason = f"{letter.reason} (its card stands still)" if letter.parks else letter.reason
         cells = (
-            time_text(marked.at), marked.kind, marked.what, marked.reason,
-            "" if marked.code is None else str(marked.code), marked.message_id or "", marked.id,
+            time_text(letter.at), letter.kind, letter.what, reason,
+            "" if letter.code is None else str(letter.code), letter.message_id or "", letter.id,
         )  # fmt: skip
         table.add_row(*(Text(plain(cell)) for cell in cells))
     console().print(table)

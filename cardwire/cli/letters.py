@@ -13,8 +13,9 @@ Dead letters as one kind of thing, whichever of the three they are, and which of
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final, Literal, get_args
 
 from cardwire.cli.ids import expect
@@ -23,12 +24,20 @@ from shared.core.errors import ConfigError
 from shared.core.ids import AppId, EventId, MessageId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Record
+from worker.ledger.decided import ROUTING
 from worker.ledger.failures import FailedEffect, FailedInput
+from worker.letters import stays
 
 Kind = Literal["handler", "effect", "undecodable"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 EXAMPLE: Final = "cardwire dlq show f7984f25108f8137722bb63cee927e66"
+
+WAITS: Final = "(its turn)"
+"""What an input waits for that was never handed to a handler, because its card stands still."""
+
+_TELLING: Final = 4
+_NEAR: Final = 3
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -45,8 +54,12 @@ class Letter:
             topic (``dlq/PARTITION/OFFSET``).
         what: The handler, or the kind of effect.
         code: The platform's code of an effect's last answer.
+        at: When an input failed first, or when an effect failed last.
         redrives: How often an input was decided again, in vain.
+        redriven_at: When an effect was tried again by hand, last (ms).
+        behind: What of its card is decided first, where the card stands still.
         stays: Why it is not tried again; ``None``: it may be.
+        is_handled: Nobody has to do anything: it is shown to whoever names it.
     """
 
     kind: Kind
@@ -61,9 +74,16 @@ class Letter:
     code: int | None = None
     http_status: int | None = None
     log_id: str | None = None
-    redrives: int = 0
+    redrives: int | None = None
+    redriven_at: EpochMs | None = None
     parks: bool = False
+    behind: str | None = None
     stays: str | None = None
+    is_handled: bool = False
+
+    def has(self, given: str) -> bool:
+        """Say whether an id is this one's, or that of its event, all of which is meant then."""
+        return given in {self.id, self.event_id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +119,7 @@ class Wish:
             (self.handler, letter.what if letter.kind == "handler" else None),
         )
         return (
-            (not self.ids or letter.id in self.ids)
+            (any(map(letter.has, self.ids)) if self.ids else not letter.is_handled)
             and (self.since is None or letter.at >= self.since)
             and (self.until is None or letter.at < self.until)
             and all(wanted is None or wanted == found for wanted, found in exact)
@@ -115,7 +135,7 @@ def of_input(failed: FailedInput) -> Letter:
         app_id=failed.app_id,
         event_id=failed.event_id,
         message_id=failed.message_id,
-        what=failed.handler,
+        what=WAITS if failed.handler == ROUTING and failed.parks else failed.handler,
         reason=failed.reason,
         redrives=failed.redrive,
         parks=failed.parks,
@@ -138,7 +158,9 @@ def of_effect(failed: FailedEffect) -> Letter:
         code=outcome.code,
         http_status=outcome.http_status,
         log_id=outcome.log_id,
-        stays="its handler was told of the failure and has decided: see on_result" if failed.returned else None,
+        redriven_at=failed.redriven_at,
+        stays=stays(outcome, returned=failed.returned),
+        is_handled=not failed.is_dead_letter,
     )
 
 
@@ -237,9 +259,36 @@ def kind_of(given: str | None) -> Kind | None:
 
 def facts(letter: Letter) -> dict[str, Any]:
     """Return what a program is told of a dead letter; what is not known is left out."""
-    names = ("kind", "id", "at", "app_id", "message_id", "what", "reason", "code", "http_status", "log_id", "redrives")
+    names = (
+        "kind", "id", "at", "app_id", "message_id", "what", "reason", "code", "http_status", "log_id", "redrives",
+        "redriven_at", "behind",
+    )  # fmt: skip
     told = {name: value for name in names if (value := getattr(letter, name)) is not None}
     return {**told, "parks": letter.parks, **({"stays": letter.stays} if letter.stays else {})}
+
+
+def with_turns(letters: Iterable[Letter]) -> list[Letter]:
+    """Return inputs that failed, in the log's order, each with what stands before it where its card stands still."""
+    first: dict[tuple[AppId, MessageId | None], str] = {}
+    told = []
+    for letter in letters:
+        before = first.setdefault((letter.app_id, letter.message_id), letter.id) if letter.parks else letter.id
+        told.append(letter if before == letter.id else replace(letter, behind=before))
+    return told
+
+
+def out_of_turn(letter: Letter, meant: Iterable[Letter]) -> str | None:
+    """Return why an input would stay parked if just these were tried again; ``None``: it would not."""
+    if letter.behind is None or any(one.id == letter.behind for one in meant):
+        return None
+    card = letter.message_id
+    return f"its card stands still, and {letter.behind} goes first: in its order by cardwire dlq redrive --card {card}"
+
+
+def near(given: str, letters: Iterable[Letter]) -> list[str]:
+    """Return a few ids that begin as one that is none."""
+    close = (letter.id for letter in letters if len(given) >= _TELLING and letter.id.startswith(given))
+    return list(islice(dict.fromkeys(close), _NEAR))
 
 
 def in_order(letters: Iterable[Letter]) -> list[Letter]:

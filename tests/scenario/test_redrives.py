@@ -119,7 +119,12 @@ async def test_a_card_that_parks_stands_still_until_it_is_redriven_in_order(
         _, listed, _ = await dlq(running, "list", "--card", card, "--json", folder=tmp_path)
         assert [True] * 3 == [letter["parks"] for letter in listed]
         assert ["parked"] * 2 == [letter["reason"] for letter in listed[1:]]
-        await dlq(running, "redrive", listed[2]["id"], folder=tmp_path)
+        assert [None, listed[0]["id"], listed[0]["id"]] == [letter.get("behind") for letter in listed]
+        assert ["(its turn)"] * 2 == [letter["what"] for letter in listed[1:]]
+        _, lines, _ = await dlq(running, "list", folder=tmp_path)
+        assert f"{card} stands still; in its order, oldest first: cardwire dlq redrive --card {card}" == lines[-1]
+        code, _, complaint = await dlq(running, "redrive", listed[2]["id"], folder=tmp_path)
+        assert (1, True) == (code, f"{listed[0]['id']} goes first: in its order by" in complaint), complaint
         await running.quiet()
         assert await state(running, card) is None
         await dlq(running, "redrive", "--card", card, folder=tmp_path)
@@ -189,7 +194,7 @@ async def test_what_nobody_can_read_is_listed_and_shown_and_stays(either_ledger:
         _, shown, _ = await dlq(running, "show", listed[0]["id"], "--body", "--json", folder=tmp_path)
         assert "{" == shown[0]["body"]
         _, told, _ = await dlq(running, "redrive", "--all", "--json", folder=tmp_path)
-        assert [{"redriven": 0, "meant": 0, "left": 1}] == told
+        assert ({"redriven": 0, "meant": 0, "left": 1}, "nobody can read it") == (told[-1], told[0]["stays"])
 
 
 async def test_filters_and_refusals_of_the_command(either_ledger: Stack, tmp_path: Path) -> None:
@@ -221,6 +226,19 @@ async def test_filters_and_refusals_of_the_command(either_ledger: Stack, tmp_pat
             code, _, error = await dlq(running, *arguments, folder=tmp_path)
             assert (2, 1) == (code, len(error.splitlines())), error
             assert error.startswith(complaint)
+        (letter,) = (await dlq(running, "list", "--json", folder=tmp_path))[1]
+        for arguments, complaint in (
+            (["redrive", "nothing"], "nothing of the id nothing is a dead letter: cardwire dlq list shows what is"),
+            (["redrive", letter["id"][:6]], f"is a dead letter: did you mean {letter['id']}?"),
+            (["show", letter["id"][:6]], f"is a dead letter: did you mean {letter['id']}?"),
+            (["redrive", "--code", "1"], "nothing that is meant is a dead letter: cardwire dlq list shows what is"),
+            (["redrive", letter["id"], "nothing"], "nothing of the id nothing is a dead letter"),
+        ):
+            code, told, error = await dlq(running, *arguments, folder=tmp_path)
+            assert (1, 1, []) == (code, len(error.splitlines()), told), error
+            assert complaint in error
+        await running.quiet()
+        assert 1 == len(await running.decisions())
         code, _, error = await dlq(running, "show", "nothing", folder=tmp_path)
         assert (1, True) == (code, error.startswith("cardwire: nothing of the id nothing is a dead letter"))
 

@@ -1,7 +1,7 @@
 """The log lines of a batch that was committed: what an operator may want to know of each click, or once of each app."""
 
 from collections.abc import Iterable, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -25,6 +25,9 @@ from worker.settings import CALLERS_HINT, UNKNOWN_HINT
 
 TWINS_HINT = "the console is subscribed to card callbacks in both styles: unsubscribe one of them"
 MISLED_HINT = "it names another card than the input that is kept: cardwire dlq redrive EVENT_ID asks for the right one"
+
+TAKEN: Final = "taken"
+"""What became of an event that no handler is for, and that brought a store app's ticket: it is in the ledger now."""
 
 log = structlog.get_logger("cardwire.worker")
 
@@ -79,7 +82,7 @@ class Telling:
             if letter.handler == REQUEST:
                 self._tell_of_request(letter)
             elif letter.reason != UNKNOWN_APP:
-                log.warning("handler_failed", event_id=letter.event_id, handler=letter.handler, reason=letter.reason)
+                log.warning("handler_failed", **_named(letter), handler=letter.handler, reason=letter.reason)
             elif letter.app_id not in self._unknown:
                 self._unknown.add(letter.app_id)
                 log.warning("app_unknown", app_id=letter.app_id, what="its clicks are kept", hint=UNKNOWN_HINT)
@@ -94,7 +97,13 @@ class Telling:
 
     def _tell_of_request(self, letter: DeadLetter) -> None:
         hint = CALLERS_HINT if letter.reason == UNKNOWN_CALLER else UNKNOWN_HINT
-        log.warning("request_failed", event_id=letter.event_id, app_id=letter.app_id, reason=letter.reason, hint=hint)
+        log.warning("request_failed", **_named(letter), reason=letter.reason, hint=hint)
+
+
+def _named(letter: DeadLetter) -> dict[str, str]:
+    """Return what an input is found by, in the names of every line."""
+    card = {} if letter.message_id is None else {"open_message_id": letter.message_id}
+    return {"app_id": letter.app_id, "event_id": letter.event_id, **card}
 
 
 def _kind(asked: Asked) -> str:
@@ -111,6 +120,10 @@ def _kind(asked: Asked) -> str:
             assert_never(unreachable)
 
 
+def _is_ticket(asked: Asked) -> bool:
+    return isinstance(asked, InteractionReceived) and asked.app_ticket is not None
+
+
 def _line(asked: Asked, decided: Decided, at: EpochMs) -> EventDecided:
     return EventDecided(
         app_id=decided.app_id,
@@ -118,7 +131,7 @@ def _line(asked: Asked, decided: Decided, at: EpochMs) -> EventDecided:
         open_message_id=decided.message_id,
         kind=_kind(asked),
         handler=decided.handler,
-        result=decided.result,
+        result=TAKEN if decided.result == "ignored" and _is_ticket(asked) else decided.result,
         reason=decided.reason,
         late=decided.late,
         redrive=decided.redrive,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     LargeBinary,
+    String,
     and_,
     bindparam,
     case,
@@ -37,6 +38,7 @@ from worker.ledger.port import ClaimKey, EffectKey, TargetKey
 from worker.ledger.sql import keys, rows
 from worker.ledger.tables import FAILED, PENDING, Key, claims, dead_letters, effects
 from worker.ledger.targets import Waking
+from worker.letters import is_dead_letter
 
 _OUTCOME: Final = msgspec.json.Decoder(EffectOutcome)
 _NAMED: Final = msgspec.json.Decoder(CallApi)
@@ -69,10 +71,11 @@ class FailedInput:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedEffect:
     """
-    An effect that was given up, with the outcome that says why.
+    An effect that was given up or refused, with the outcome that says why.
 
     Attributes:
         returned: Its handler has heard of the failure, and decided: it is not tried again.
+        redriven_at: When it was tried again by hand, last (ms).
     """
 
     app_id: AppId
@@ -83,6 +86,12 @@ class FailedEffect:
     message_id: MessageId | None
     outcome: EffectOutcome
     returned: bool = False
+    redriven_at: EpochMs | None = None
+
+    @property
+    def is_dead_letter(self) -> bool:
+        """Whether somebody should look at it."""
+        return is_dead_letter(self.outcome, followed=self.returned)
 
 
 class Failures:
@@ -107,14 +116,13 @@ class Failures:
             effects.c.event_id == bindparam("event", type_=Key),
             effects.c.index == bindparam("nth", type_=Integer()),
         )
-        asked = ("app_id", "event_id", "index", "kind", "target", "message_id", "outcome")
+        asked = ("app_id", "event_id", "index", "kind", "target", "message_id", "outcome", "redriven_at")
         # Of other kinds the payload is nobody's business here.
         named = case((effects.c.kind == CallApi.__name__, effects.c.payload), else_=null()).label("payload")
-        self._effects = (
-            select(*(effects.c[name] for name in asked), named)
-            .where(effects.c.status == FAILED)
-            .order_by(effects.c.app_id, effects.c.order)
-        )
+        ended = select(*(effects.c[name] for name in asked), named).order_by(effects.c.app_id, effects.c.order)
+        self._failed = ended.where(effects.c.status == FAILED)
+        # No index has these: whoever asks goes through the effects that are kept.
+        self._refused = ended.where(effects.c.status == literal_column("'refused'", String()))
         self._waking = Waking(database)
         self._telling = Telling(database)
         self._keys = keys(dialect, app_id=Key, event_id=Key, index=Integer())
@@ -130,8 +138,11 @@ class Failures:
 
     @in_snapshot
     def effects(self, connection: Connection) -> Sequence[FailedEffect]:
-        found = connection.execute(self._effects).mappings()
-        return [_failed(dict(row)) for row in found if row["outcome"] is not None]
+        """Return what failed for good, handled or not, and what a rule of ours refused and somebody has to mend."""
+        failed = connection.execute(self._failed).mappings()
+        found = [_failed(dict(row)) for row in failed if row["outcome"] is not None]
+        refused = (_failed(dict(row)) for row in connection.execute(self._refused).mappings() if row["outcome"])
+        return [*found, *(one for one in refused if one.is_dead_letter)]
 
     @in_snapshot
     def body(self, connection: Connection, key: ClaimKey | EffectKey) -> bytes | None:

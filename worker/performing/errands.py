@@ -21,6 +21,7 @@ from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import idempotency_key
 from worker.calling.runner import Broke, Came, Runner, TooManyHang
+from worker.ledger.port import Head
 from worker.performing.outcome import tell
 from worker.performing.ports import LEASE_MS, Performing
 from worker.performing.prepare import Errand
@@ -117,7 +118,7 @@ class Errands:
         came = await self._runner.call(call, errand.effect.args, key)
         if isinstance(came, Broke):
             text = None if came.reason == "refused" else came.text
-            log.warning("call_failed", name=call.name, event_id=errand.head.event_id, reason=came.reason, text=text)
+            log.warning("call_failed", name=call.name, **_named(errand.head), reason=came.reason, text=text)
         return came
 
     async def _keep(self, errand: Errand) -> None:
@@ -184,3 +185,9 @@ class Errands:
 
 def _tried(errand: Errand) -> int:
     return errand.head.attempts + 1
+
+
+def _named(head: Head) -> dict[str, str | int]:
+    """Return what an effect is found by, in the names of every line."""
+    card = {} if head.message_id is None else {"open_message_id": head.message_id}
+    return {"app_id": head.app_id, "event_id": head.event_id, "index": head.index, **card}

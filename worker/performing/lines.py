@@ -1,10 +1,13 @@
 """The one line of each outcome."""
 
+import msgspec
+
 from shared.core.events import EffectOutcome
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.observability.often import Line, often
 from worker.ledger.port import Head
+from worker.letters import is_dead_letter
 from worker.performing.turn import Result
 
 
@@ -40,12 +43,13 @@ def write_lines(came_to: Result) -> None:
     """Write a line for each outcome of a turn."""
     folded = sum(outcome.status == "superseded" for _, outcome in came_to.outcomes)
     for head, outcome in came_to.outcomes:
-        often.write(_line(head, outcome, folded=0 if outcome.status == "superseded" else folded))
+        is_loud = not outcome.final or is_dead_letter(outcome, followed=came_to.followed)
+        line = _line(head, outcome, folded=0 if outcome.status == "superseded" else folded)
+        often.write(msgspec.structs.replace(line, level="warning") if is_loud else line)
 
 
 def _line(head: Head, outcome: EffectOutcome, *, folded: int) -> EffectPerformed:
     return EffectPerformed(
-        level="warning" if outcome.status == "failed" else "info",
         app_id=outcome.app_id,
         event_id=outcome.event_id,
         open_message_id=outcome.message_id,

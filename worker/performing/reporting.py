@@ -24,7 +24,7 @@ class Reporting:
         # First of all: a call whose settlement is not put is made again.
         self._settler.put(came_to.settlement)
         for head, outcome in came_to.outcomes:
-            self._meter.outcome(head, outcome)
+            self._meter.outcome(head, outcome, followed=came_to.followed)
         write_lines(came_to)
         if self._traces is not None:
             trace_outcomes(self._traces, came_to, api)

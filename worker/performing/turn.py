@@ -20,11 +20,13 @@ class Result:
 
     Attributes:
         outcomes: The outcomes in the settlement, each with its effect; for metrics and log lines.
+        followed: Something follows from it in the log: a handler is told, or a card is sent in the place of another.
         block_ms: For how long nobody may call the API, because the platform said so.
     """
 
     settlement: Settlement
     outcomes: Sequence[tuple[Head, EffectOutcome]] = ()
+    followed: bool = False
     block_ms: int | None = None
 
 
@@ -69,6 +71,7 @@ class Turn:
                 outbox=[*(one.record for _, one in everything), *records],
             ),
             outcomes=[(head, one.fact) for head, one in everything],
+            followed=bool(records),
             block_ms=block_ms,
         )
 

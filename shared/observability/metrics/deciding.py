@@ -59,6 +59,6 @@ DEAD_LETTERS: Final = Metric(
     name="cardwire_dead_letters",
     kind="counter",
     meaning="What was put aside, by kind: undecodable (a record), handler (a click or a request that failed), effect "
-    "(one that ended without success).",
+    "(one that ended without success, so that somebody has to mend something).",
     labels=("kind",),
 )

@@ -1,0 +1,43 @@
+"""The ledger, for commands that look at it: beside running workers, and never made by looking."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from worker.ledger.sql_ledger import SqlLedger
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator["SqlLedger"]:
+    """
+    Open a ledger that is there, with this program's schema, as long as the block lasts.
+
+    Raises:
+        ConfigError: There is no such file; opening it would make one.
+        LedgerUnavailable: The database cannot be reached.
+        SchemaMismatch: It is not this program's.
+    """
+    from worker.ledger.open import open_ledger
+
+    _is_there(url)
+    ledger = open_ledger(url)
+    try:
+        await ledger.look()
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+def _is_there(url: str) -> None:
+    from worker.ledger.sqlite import sqlite_file
+
+    file = sqlite_file(url) if url.startswith("sqlite:") else None
+    if file is not None and not Path(str(file.database)).exists():
+        raise ConfigError(
+            f"CARDWIRE_LEDGER names {file.database}, where no file is: expected the ledger of a worker, for example "
+            "CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
+        )

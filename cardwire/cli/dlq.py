@@ -173,12 +173,21 @@ def _print(letters: Iterable[Letter], *, as_json: bool) -> None:
         table.add_column(name, overflow="fold")
     for letter in letters:
         reason = f"{letter.reason} (its card stands still)" if letter.parks else letter.reason
+        if letter.meaning is not None:
+            reason = f"{reason}: {letter.meaning}"
         cells = (
             time_text(letter.at), letter.kind, letter.what, reason,
-            "" if letter.code is None else str(letter.code), letter.message_id or "", letter.id,
+            _answer(letter), letter.message_id or "", letter.id,
         )  # fmt: skip
         table.add_row(*(Text(plain(cell)) for cell in cells))
     console().print(table)
+
+
+def _answer(letter: Letter) -> str:
+    """Return what the platform answered: its code, or the HTTP status where it gave none."""
+    if letter.code is not None:
+        return str(letter.code)
+    return "" if letter.http_status is None else f"HTTP {letter.http_status}"
 
 
 def _masked(value: Any) -> Any:

@@ -24,6 +24,7 @@ from shared.core.errors import ConfigError
 from shared.core.ids import AppId, EventId, MessageId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Record
+from shared.feishu.codes import meaning
 from worker.ledger.decided import ROUTING
 from worker.ledger.failures import FailedEffect, FailedInput
 from worker.letters import stays
@@ -58,6 +59,7 @@ class Letter:
         redrives: How often an input was decided again, in vain.
         redriven_at: When an effect was tried again by hand, last (ms).
         behind: What of its card is decided first, where the card stands still.
+        meaning: Of that code, in our words.
         stays: Why it is not tried again; ``None``: it may be.
         is_handled: Nobody has to do anything: it is shown to whoever names it.
     """
@@ -72,6 +74,7 @@ class Letter:
     what: str
     reason: str
     code: int | None = None
+    meaning: str | None = None
     http_status: int | None = None
     log_id: str | None = None
     redrives: int | None = None
@@ -156,6 +159,7 @@ def of_effect(failed: FailedEffect) -> Letter:
         what=failed.kind,
         reason=outcome.reason or "failed",
         code=outcome.code,
+        meaning=meaning(outcome.code),
         http_status=outcome.http_status,
         log_id=outcome.log_id,
         redriven_at=failed.redriven_at,
@@ -260,8 +264,8 @@ def kind_of(given: str | None) -> Kind | None:
 def facts(letter: Letter) -> dict[str, Any]:
     """Return what a program is told of a dead letter; what is not known is left out."""
     names = (
-        "kind", "id", "at", "app_id", "message_id", "what", "reason", "code", "http_status", "log_id", "redrives",
-        "redriven_at", "behind",
+        "kind", "id", "at", "app_id", "message_id", "what", "reason", "code", "meaning", "http_status", "log_id",
+        "redrives", "redriven_at", "behind",
     )  # fmt: skip
     told = {name: value for name in names if (value := getattr(letter, name)) is not None}
     return {**told, "parks": letter.parks, **({"stays": letter.stays} if letter.stays else {})}

@@ -76,6 +76,9 @@ def object_text(given: CardLike, what: str = "a card", example: str = '{"schema"
         decoded = _STRICT.decode(text)
     except _Constant as constant:
         raise ValueError(f"{what} that holds {constant}, which JSON does not know") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{what} whose text is no JSON ({place}): expected {what}, as in {example}") from None
     if not isinstance(decoded, dict):
         raise ValueError(f"{what} that is no JSON object: expected {what}, as in {example}")  # noqa: TRY004 - see Raises
     return text

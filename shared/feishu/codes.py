@@ -145,7 +145,7 @@ CODES: Final[Mapping[int, Row]] = {
         230054: "this kind of message is not taken here",
         230055: "file and message differ in kind",
         230075: "no sending to encrypted chats",
-        230099: "the card could not be created",
+        230099: "the card's JSON was not taken: its ErrCode says why",
     }),
     **_rows("target_final", "patch", {
         230011: "the message was recalled",
@@ -216,6 +216,12 @@ CODES: Final[Mapping[int, Row]] = {
     }),
 }  # fmt: skip
 """Every code of the calls that we make. Read by `verdict`; anything else goes by its HTTP status."""
+
+
+def meaning(code: int | None) -> str | None:
+    """Return what a code means, in our words; ``None`` if there is none, or the table does not know it."""
+    row = None if code is None else CODES.get(code)
+    return None if row is None else row.meaning
 
 
 def verdict(code: int | None, http_status: int) -> Verdict:

@@ -28,6 +28,7 @@ ReceiveIdType = Literal["chat_id", "open_id", "union_id", "email", "user_id"]
 _RESET: Final = "x-ogw-ratelimit-reset"
 _LOG_ID: Final = "x-tt-logid"
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_INNER: Final = re.compile(r"\bErrCode: ?([0-9]{1,9})\b", re.ASCII)
 LONGEST_RATE_WAIT_MS: Final = 60 * 60 * 1000
 """The platform's windows are a second and a minute; a longer wait than an hour must be a mistake."""
 
@@ -79,9 +80,10 @@ class PlatformError:
     """
     The platform refused, or answered something that is not its JSON.
 
-    Its message is left out on purpose: it quotes what was sent.
+    Its message is left out on purpose: it quotes what was sent. Only a number in it is read.
 
     Attributes:
+        inner: Of a code that says little, the platform's ``ErrCode`` in the message, which says more.
         code: The body's code; ``None`` if there was none to read.
         retry_after_ms: For how long nobody should call this API, where the platform says so.
         too_long: The answer was longer than what is read of one, so that nobody knows what it says.
@@ -93,6 +95,7 @@ class PlatformError:
     retry_after_ms: int | None = None
     log_id: str | None = None
     too_long: bool = False
+    inner: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +248,7 @@ def idempotency_key(app_id: AppId, event_id: EventId, index: int) -> str:
 
 
 def read(reply: ApiReply) -> Success | PlatformError:
-    """Tell what became of a call. Success is HTTP 2xx and code 0; the message text is never looked at."""
+    """Tell what became of a call. Success is HTTP 2xx and code 0; the message text decides nothing."""
     content = _content(reply)
     code = _code(content)
     if code == 0 and 200 <= reply.status < 300:  # noqa: PLR2004  2xx
@@ -343,7 +346,14 @@ def _error(code: int | None, reply: ApiReply) -> PlatformError:
         retry_after_ms=_wait(reply.headers.get(_RESET)) if judged == "rate_limit" else None,
         log_id=_log_id(reply),
         too_long=reply.too_long,
+        inner=_inner(reply),
     )
+
+
+def _inner(reply: ApiReply) -> int | None:
+    told = _content(reply).get("msg")
+    found = _INNER.search(told) if isinstance(told, str) else None
+    return None if found is None else int(found[1])
 
 
 def _log_id(reply: ApiReply) -> str | None:

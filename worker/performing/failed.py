@@ -117,7 +117,10 @@ def _outran(attempt: Attempt, failure: Failure) -> FaceRow | Literal[False] | No
 
 
 def _final_reason(given_up: GiveUp, error: PlatformError | None) -> str:
-    return _REASONS.get(error.code or 0, given_up.reason) if error is not None else given_up.reason
+    if error is None:
+        return given_up.reason
+    inner = "" if error.inner is None else f" (ErrCode {error.inner})"
+    return _REASONS.get(error.code or 0, f"{given_up.reason}{inner}")
 
 
 def _was_no_use(failure: Failure) -> bool:

@@ -5,6 +5,7 @@ import msgspec
 from shared.core.events import EffectOutcome
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
+from shared.feishu.codes import meaning
 from shared.observability.often import Line, often
 from worker.ledger.port import Head
 from worker.letters import is_dead_letter
@@ -16,6 +17,7 @@ class EffectPerformed(Line, frozen=True, kw_only=True, tag="effect_performed"):
     What became of an effect, or of one attempt at it.
 
     Attributes:
+        meaning: Of the platform's code, in our words; `http_status` where it gave none.
         sent_message_id: The message that a send made.
         folded: How many older effects this one took the place of.
         since_received_ms: How long ago its input was received.
@@ -31,6 +33,8 @@ class EffectPerformed(Line, frozen=True, kw_only=True, tag="effect_performed"):
     open_message_id: str | None = None
     attempts: int = 0
     code: int | None = None
+    meaning: str | None = None
+    http_status: int | None = None
     reason: str | None = None
     retry_at: EpochMs | None = None
     log_id: str | None = None
@@ -60,6 +64,8 @@ def _line(head: Head, outcome: EffectOutcome, *, folded: int) -> EffectPerformed
         status=outcome.status if outcome.final else "retried",
         attempts=outcome.attempts,
         code=outcome.code,
+        meaning=meaning(outcome.code),
+        http_status=None if outcome.code is not None or outcome.status == "succeeded" else outcome.http_status,
         reason=outcome.reason,
         retry_at=outcome.retry_at,
         log_id=outcome.log_id,

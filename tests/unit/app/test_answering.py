@@ -66,7 +66,11 @@ def test_a_template_is_a_card_wherever_one_is_taken() -> None:
         (Toast(content="x", type="green"), "click", "Toast with Invalid enum value 'green'"),  # type: ignore[arg-type]
         (Toast(content="x", i18n={"xx": "y"}), "click", "Toast with Invalid enum value 'xx'"),  # type: ignore[dict-item]
         (CardAnswer("[]"), "click", "CardAnswer with a card that is no JSON object"),
-        (CardAnswer("no JSON"), "click", "CardAnswer with Expecting value"),
+        (
+            CardAnswer("no JSON"),
+            "click",
+            r"CardAnswer with a card whose text is no JSON \(line 1, column 1\): expected a card",
+        ),
         (CardAnswer('{"n": NaN}'), "click", "CardAnswer with a card that holds NaN"),
         (CardAnswer({"n": object()}), "click", "CardAnswer with Object of type object is not JSON"),
         (CardAnswer({}, toast="好"), "click", "CardAnswer with a str in place of a Toast"),  # type: ignore[arg-type]

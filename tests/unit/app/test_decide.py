@@ -91,7 +91,10 @@ class _Mine(SendText, frozen=True):
         (_Mine("x"), "an effect of type _Mine"),
         (RenameChat(7), "RenameChat with Expected `str`, got `int`"),  # type: ignore[arg-type]
         (SendText("x", to=7), "SendText with Expected `str | null`, got `int`"),  # type: ignore[arg-type]
-        (UpdateCard("no JSON"), "UpdateCard with Expecting value"),
+        (
+            UpdateCard("no JSON"),
+            "UpdateCard with a card whose text is no JSON (line 1, column 1): expected a card, as in {",
+        ),
         (SendCard("[]"), "SendCard with a card that is no JSON object"),
         (UpdateCard('{"a": Infinity}'), "UpdateCard with a card that holds Infinity"),
         (UpdateCard('{"a": ' + "[" * 100_000), "UpdateCard with "),

@@ -255,3 +255,18 @@ def test_a_message_is_read_from_a_send_and_from_a_search_alike(data: dict[str, A
 def test_what_a_reply_leaves_out_is_none(data: dict[str, Any]) -> None:
     """Nothing is made up."""
     assert SentMessage(message_id=None, chat_id=None, created_at=None) == sent(data)
+
+
+@pytest.mark.parametrize(
+    ("message", "inner"),
+    [
+        ("Failed to create card content, ext=ErrCode: 200220; ErrMsg: what somebody typed; ", 200220),
+        ("ErrCode: 12345678901;", None),
+        ("ErrCode: x", None),
+        (7, None),
+    ],
+)
+def test_of_the_platforms_message_only_a_number_is_read(message: object, inner: int | None) -> None:
+    """It quotes what was sent, which must not reach a line or a record; the number behind ErrCode says more."""
+    refused = read(_reply(400, {"code": 230099, "msg": message}))
+    assert PlatformError(code=230099, http_status=400, verdict="target_final", inner=inner) == refused

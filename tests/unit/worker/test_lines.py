@@ -32,3 +32,19 @@ def test_what_is_tried_again_is_told_by_the_word_of_the_metric(
     settlement = Settlement(key=TargetKey(AppId("cli_a"), given.target), leased_at=0, called=True)
     write_lines(Result(settlement=settlement, outcomes=[(head(), given)]))
     assert f"status={status}" in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+
+def test_the_line_of_a_refusal_says_what_the_code_means(capsys: pytest.CaptureFixture[str]) -> None:
+    """In our words: the platform's quote what was sent. Where it gave no code, the status is told."""
+    for given, words in (
+        (
+            outcome("failed", code=230099, http_status=400),
+            ["code=230099", "the card's JSON was not taken: its ErrCode says why"],
+        ),
+        (outcome("failed", http_status=500, final=False), ["http_status=500"]),
+    ):
+        settlement = Settlement(key=TargetKey(AppId("cli_a"), given.target), leased_at=0, called=True)
+        write_lines(Result(settlement=settlement, outcomes=[(head(), given)]))
+        told = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+        assert [True] * len(words) == [word in told for word in words], told
+        assert 1 == ("code=" in told.replace("_code", "")) + ("http_status=" in told)

@@ -48,9 +48,9 @@ def not_before_its_time(story: Story, _known: Known) -> Iterator[Violation]:
 
 def mark_was_logged(story: Story, _known: Known) -> Iterator[Violation]:
     """What went by an answered mark has one in the log; what needed no call has one that says it was delivered."""
-    if not story.inputs:
-        return  # older than the log
-    for outcome, _, planned in _with_plans(story):
+    for outcome, decision, planned in _with_plans(story):
+        if story.place_of(decision) is None:
+            continue  # older than the log, and so may be its mark
         needed_no_call = planned.kind == ANSWERED_CARD and outcome.status == "succeeded" and outcome.started_at is None
         if outcome.marked_at is not None and not story.marks:
             text = f"effect {outcome.index} went by an answered mark that is not in the log"

@@ -12,7 +12,6 @@ import msgspec
 
 from shared.core.effects import SetStreaming, UpdateChat
 from shared.core.events import CARD, ELEMENT, EVERYBODY, NAME, PREVIEW, TEXT, TIMER
-from shared.core.json_text import EpochMs
 from shared.core.targets import card_of_unknown_chat
 from worker.history.verifying.facts import Place, Planned
 from worker.history.verifying.performing import PERFORMED_WAS_PLANNED
@@ -71,7 +70,6 @@ class Winner(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
     event_id: str
     input: Place | None
     first: Place | None
-    occurred_at: EpochMs
     planned: tuple[Planned, ...]
     targets: dict[int, tuple[str, ...]]
 
@@ -93,7 +91,6 @@ class Replaced(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
     target: str
     input: Place | None
     first: Place | None
-    occurred_at: EpochMs
     told: Place
 
 
@@ -210,7 +207,7 @@ def _does_as_much(winner: Planned, loser: Planned) -> bool:
 
 def _is_later(winner: Winner, planned: Planned, replaced: Replaced) -> bool:
     if replaced.planned.coalesce == NAME:
-        return winner.occurred_at >= replaced.occurred_at
+        return planned.counts_from >= replaced.planned.counts_from
     # What is redriven is shown as it is decided now; its reminders may have been settled since it was logged.
     is_timer = replaced.planned.coalesce == TIMER
     first, second = (replaced.first, winner.first) if is_timer else (replaced.input, winner.input)

@@ -79,7 +79,7 @@ class Parked(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
 
 
 class Planned(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An effect of a decision, less what it says."""
+    """An effect of a decision, less what it says; `counts_from` is the time by which names are compared (ms)."""
 
     index: int
     kind: str
@@ -88,6 +88,7 @@ class Planned(msgspec.Struct, frozen=True, array_like=True, gc=False):
     coalesce: str | None
     after_answer: bool
     due: EpochMs | None
+    counts_from: EpochMs
 
     @property
     def is_for_everybody(self) -> bool:
@@ -119,7 +120,6 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
     reason: str | None
     winners: tuple[str, ...]
     voters: tuple[str, ...]
-    occurred_at: EpochMs
     decided_at: EpochMs
     planned: tuple[Planned, ...]
     requests: int
@@ -211,15 +211,15 @@ def _decision(decided: Decided, record: Record) -> Decision:
     return Decision(
         record.partition, record.offset, hash(record.value), decided.partition, decided.offset, decided.redrive,
         decided.result, decided.version, decided.message_id, decided.delivery_key, decided.handler, decided.digest,
-        decided.reason, decided.winners, decided.voters, decided.occurred_at, decided.decided_at,
-        tuple(map(_planned, decided.effects)), len(decided.requests),
+        decided.reason, decided.winners, decided.voters, decided.decided_at,
+        tuple(_planned(decided, planned) for planned in decided.effects), len(decided.requests),
     )  # fmt: skip
 
 
-def _planned(planned: PlannedEffect) -> Planned:
+def _planned(decided: Decided, planned: PlannedEffect) -> Planned:
     return Planned(
         planned.index, type(planned.effect).__name__, planned.target, planned.audience, planned.coalesce,
-        planned.eligibility == "after_answer", planned.due,
+        planned.eligibility == "after_answer", planned.due, decided.counts_from(planned),
     )  # fmt: skip
 
 

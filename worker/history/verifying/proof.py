@@ -54,6 +54,7 @@ class Proof:
         self._outcome_partitions = outcome_partitions
         self._newest: EpochMs = 0
         self._first_at: dict[int, EpochMs] = {}
+        self._told_from: dict[int, EpochMs] = {}
         self._legacy: set[str] = set()
         self._edges = Edges()
         self.counts: Counter[str] = Counter()
@@ -100,10 +101,10 @@ class Proof:
     def _note(self, event: Event, record: Record) -> None:
         match event:
             case Decided():
-                self._newest = max(self._newest, event.decided_at)
+                self._note_told(record.partition, event.decided_at)
                 self.counts["decisions"] += 1
             case EffectOutcome():
-                self._newest = max(self._newest, event.finished_at)
+                self._note_told(record.partition, event.finished_at)
                 self.counts["outcomes"] += 1
             case _:
                 self._first_at.setdefault(record.partition, record.timestamp)
@@ -111,11 +112,16 @@ class Proof:
                 if isinstance(event, InteractionReceived) and event.kind == LEGACY:
                     self._legacy.add(event.app_id)
 
+    def _note_told(self, partition: int, at: EpochMs) -> None:
+        self._newest = max(self._newest, at)
+        self._told_from.setdefault(partition, at)
+
     def violations(self) -> Iterator[Violation]:
         """Judge everything, event by event, then card by card, and yield what is wrong as it is found."""
         known = Known(
             newest=self._newest,
             first_at=self._first_at,
+            told_from=self._told_from,
             outcome_partitions=self._outcome_partitions,
             legacy=frozenset(self._legacy),
         )
@@ -225,6 +231,8 @@ def _decided(story: Story, known: Known, edges: Edges) -> Iterator[Again]:
         return
     else:
         undecided = _undecided(story, known)
+        if story.inputs[0].received_at < known.told_from.get(undecided.told_in, 0):
+            return  # it may repeat one whose decision is older than the log
     if delivery is not None:
         told = None if first is None else first.place
         delivered = Delivered(story.event_id, told, undecided)
@@ -259,7 +267,7 @@ def _places(story: Story) -> Iterator[Again]:
         targets = {index: tuple({one.target for one in told}) for index, told in story.by_effect.items()}
         planned = tuple(one for _, one in story.planned.values())
         places = (story.place_of(decision), story.logged)
-        winner = Winner(story.event_id, *places, decision.occurred_at, planned, targets)
+        winner = Winner(story.event_id, *places, planned, targets)
         yield _key("superseded", story.app_id, story.event_id), 0, winner
     for index, outcomes in story.by_effect.items():
         for outcome in outcomes:
@@ -268,7 +276,7 @@ def _places(story: Story) -> Iterator[Again]:
                 decision, plan = story.planned[index]
                 replaced = Replaced(
                     story.event_id, decision.message_id, by[0], by[1], plan, outcome.target,
-                    story.place_of(decision), story.logged, decision.occurred_at, outcome.place,
+                    story.place_of(decision), story.logged, outcome.place,
                 )  # fmt: skip
                 yield _key("superseded", story.app_id, by[0]), 1, replaced
 

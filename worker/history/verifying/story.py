@@ -45,13 +45,14 @@ class Known:
 
     Attributes:
         newest: The ledger's newest time that any record tells (ms).
-        first_at: The time of the oldest kept input of each partition (ms).
+        first_at: The time of the oldest kept input of each partition (ms), and `told_from` of the oldest kept outcome.
         outcome_partitions: How many partitions outcomes have.
         legacy: Apps whose clicks came in the legacy style, too.
     """
 
     newest: EpochMs = 0
     first_at: Mapping[int, EpochMs] = field(default_factory=dict)
+    told_from: Mapping[int, EpochMs] = field(default_factory=dict)
     outcome_partitions: int = 1
     legacy: frozenset[str] = frozenset()
 
@@ -128,21 +129,23 @@ class Story:
 
     @property
     def logged(self) -> Place | None:
-        """Where it was logged first; ``None``: not in this log, or not any more."""
-        return Place("interactions", self.inputs[0].partition, self.inputs[0].offset) if self.inputs else None
+        """Where it was decided first, if that is known: a redriven one's own place."""
+        return self.place_of(self.first[0]) if 0 in self.first else None
 
     def place_of(self, decision: Decision) -> Place | None:
         """
         Return where the input of a decision lies in this log; ``None``: it does not, or not any more.
 
-        A decision tells its input's place itself; in a log that was moved from somewhere else that is another one.
+        A decision tells its input's place itself. In a log that was moved here it is another one, and never a later
+        one, because offsets are counted from 0 again: what lies behind the place that is told repeats the input.
         """
         copies: Sequence[Input | Redrive] = (
             [one for one in self.redrives if one.n == decision.redrive] if decision.redrive else self.inputs
         )
-        told = (decision.of_partition, decision.of_offset)
-        exact = (one for one in copies if (one.partition, one.offset) == told)
-        found = next(exact, copies[0] if copies else None)
+        told = decision.of_offset
+        exact = (one for one in copies if (one.partition, one.offset) == (decision.of_partition, told))
+        earlier = (one for one in copies if one.offset <= told)
+        found = next(exact, None) or next(earlier, None)
         return None if found is None else Place("interactions", found.partition, found.offset)
 
     def violates(self, rule: str, text: str, *places: Place | None) -> Violation:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswered, InteractionReceived
 from shared.core.ids import EventId, MessageId
+from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import TOPICS
 from tests.support.facts import click, mark, redrive
 from tests.support.recorded import HOUR, SETTLE, Recorded, honest, of_event, rename
@@ -21,8 +22,7 @@ Doctor = Callable[[Recorded], None]
 async def judged(told: Recorded) -> tuple[list[Violation], Verified]:
     """Return what is wrong with a history."""
     found: list[Violation] = []
-    event_log = await told.log()
-    return found, await verify(event_log, TOPICS, found=found.append)
+    return found, await verify(await told.log(), TOPICS, found=found.append)
 
 
 async def test_an_honest_history_has_no_violation() -> None:
@@ -32,6 +32,56 @@ async def test_an_honest_history_has_no_violation() -> None:
     assert 0 == verified.violations
     assert verified.counts["decisions"] > 20
     assert {"parked": 1, "not_decided": 2, "begun_before_the_log": 0}.items() <= verified.counts.items()
+
+
+async def _judged_log(event_log: MemoryLog) -> list[Violation]:
+    found: list[Violation] = []
+    await verify(event_log, TOPICS, found=found.append)
+    return found
+
+
+@pytest.mark.parametrize("inputs", [0, 1, 7, 18, 25])
+@pytest.mark.parametrize("outcomes", [0, 1, 5, 12, 23])
+async def test_what_retention_took_is_no_violation(inputs: int, outcomes: int) -> None:
+    """Wherever it cut either topic: what lies at the head may have lost its other half."""
+    event_log = await honest().log()
+    for topic, before in ((TOPICS.interactions, inputs), (TOPICS.outcomes, outcomes)):
+        for partition, span in (await event_log.spans(topic)).items():
+            event_log.forget(topic, partition, before=min(before, span.end))
+    assert [] == await _judged_log(event_log)
+
+
+async def test_a_log_that_was_moved_has_no_violation() -> None:
+    """Its decisions name the places of another log."""
+    told = honest()
+    told.outcomes = [
+        replace(one, partition=(one.partition + 5) % 12, offset=one.offset + 70_000)
+        if isinstance(one, Decided)
+        else one
+        for one in told.outcomes
+    ]
+    assert [] == (await judged(told))[0]
+
+
+@pytest.mark.parametrize("end", [1, 9, 20, 33, 47])
+async def test_what_is_not_told_yet_is_no_violation(end: int) -> None:
+    """While workers go on: decisions and outcomes that are still to come."""
+    told = honest()
+    told.outcomes = told.outcomes[:end]
+    assert [] == (await judged(told))[0]
+
+
+async def test_a_name_counts_from_its_cards_newest_click() -> None:
+    """People's clicks are not logged in the order of their times, and a name does not go back with one."""
+    told = honest()
+    version = of_event(told, "last").version
+    first = told.click("name")
+    older = told.decide(first, rename(1), version=version + 1, newest_at=first.occurred_at)
+    late = told.click("name-of-a-slow-phone", occurred_at=first.occurred_at - 2_000)
+    newer = told.decide(late, rename(1), version=version + 2, newest_at=first.occurred_at)
+    told.come(older, 1, "superseded", reason="by name-of-a-slow-phone/1")
+    told.come(newer, 1)
+    assert [] == (await judged(told))[0]
 
 
 def _swap(told: Recorded, old: Any, new: Any) -> None:
@@ -133,13 +183,23 @@ def _versions_exchanged(told: Recorded) -> None:
 
 
 def _lost(told: Recorded) -> None:
-    at = told.interactions.index(_asked(told, "older"))
-    told.interactions.insert(at, click("lost", occurred_at=told.at, received_at=told.at))
+    _insert(told, click("lost", occurred_at=told.at, received_at=told.at))
 
 
 def _lost_among_deliveries(told: Recorded) -> None:
-    at = told.interactions.index(_asked(told, "older"))
-    told.interactions.insert(at, click("lost", delivery_key="of-nobody-else"))
+    _insert(told, click("lost", delivery_key="of-nobody-else", occurred_at=told.at, received_at=told.at))
+
+
+def _insert(told: Recorded, lost: InteractionReceived) -> None:
+    """Put a click between others of its card, which lie one place further then."""
+    told.interactions.insert(told.interactions.index(_asked(told, "older")), lost)
+    partition, offset = told.place(lost)
+    told.outcomes = [
+        replace(one, offset=one.offset + 1)
+        if isinstance(one, Decided) and one.partition == partition and one.offset >= offset
+        else one
+        for one in told.outcomes
+    ]
 
 
 def _delivered_twice_and_decided(told: Recorded) -> None:

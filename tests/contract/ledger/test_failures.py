@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from shared.clock import ManualClock
-from shared.core.events import EffectOutcome
+from shared.core.events import EFFECTS_PER_DECISION, EffectOutcome
 from shared.core.ids import EventId, MessageId
 from shared.core.targets import timer_target
 from tests.contract.ledger.words import (
@@ -172,12 +172,17 @@ async def test_what_was_kept_is_shown_whole_on_demand(ledger: SqlLedger) -> None
     )  # fmt: skip
 
 
+def _order(decider: Decider) -> int:
+    return decider.next * EFFECTS_PER_DECISION + 1
+
+
 async def test_what_is_tried_again_is_shown_what_was_performed_since(ledger: SqlLedger) -> None:
     """The newest of each audience and key of the same card, found by the inputs about it; nothing older than it."""
     decider = Decider(ledger)
     for event, key in (("e1", "text:a"), ("e2", "text:a"), ("e3", "text:a"), ("e4", "text:a"), ("e5", "text:b")):
         row = replace(claim(event, offset=decider.next), message_id=CARD)
-        await decider.write(claims=[row], effects=[replace(effect(event), kind="StreamText", coalesce=key)])
+        text = effect(event, order=_order(decider), kind="StreamText")
+        await decider.write(claims=[row], effects=[replace(text, coalesce=key)])
     leased = await only(ledger)
     assert () == tuple(leased.performed)
     changes = [given_up(head) if head.event_id == "e2" else succeeded(head) for head in leased.heads]
@@ -193,7 +198,8 @@ async def test_a_switch_of_streaming_that_is_tried_again_is_shown_the_newest_sin
     decider = Decider(ledger)
     for event in ("e1", "e2", "e3"):
         row = replace(claim(event, offset=decider.next), message_id=CARD)
-        await decider.write(claims=[row], effects=[replace(effect(event), kind="SetStreaming", coalesce=None)])
+        switch = effect(event, order=_order(decider), kind="SetStreaming")
+        await decider.write(claims=[row], effects=[replace(switch, coalesce=None)])
     leased = await only(ledger)
     changes = [given_up(head) if head.event_id == "e1" else succeeded(head) for head in leased.heads]
     await settle(ledger, settling(leased, changes=changes))

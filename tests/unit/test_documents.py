@@ -11,6 +11,8 @@ from cardwire.cli.commands import cli
 from tests.chaos.rules import RULES
 from tests.support.documents import ROOT
 from tests.support.retention import LEDGER_ROWS
+from worker.deciding.handlers import HANDLER_S
+from worker.deciding.suspension import MISSES, RECENT
 from worker.ledger.tables import METADATA
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -180,3 +182,11 @@ def test_every_table_of_the_ledger_says_how_long_it_is_kept() -> None:
     """A store that nobody thought of would grow for ever."""
     told = {table for table, _, _ in LEDGER_ROWS}
     assert set() == {table.name for table in METADATA.sorted_tables} - told
+
+
+def test_how_long_others_wait_behind_a_handler_that_hangs_is_told() -> None:
+    """With the numbers of the code: for each miss, in a row, within a minute."""
+    waits = {f"{times * HANDLER_S:.0f} s" for times in (1, MISSES, RECENT)}
+    how_to = (ROOT / "docs" / "howto" / "write-handlers.md").read_text()
+    for told in (how_to, *(" ".join(guarantees(readme)["G9"]) for readme in (README, IN_CHINESE))):
+        assert set() == {wait for wait in waits if wait not in told}

@@ -166,18 +166,26 @@ def ruled(
         case Move(chat_id=chat_id):
             return turn.settled(now, moved={head.key: chat_target(chat_id)})
         case Refuse() | Unknown() as ruling:
-            is_refused = isinstance(ruling, Refuse)
-            reason = ruling.reason if isinstance(ruling, Refuse) else "too_late_to_repeat"
-            told = turn.tell(head, "refused" if is_refused else "unknown", now=now, reason=reason)
-            face, topics = turn.leased.face, turn.topics
-            instead = succession(effect, head, face=face, now=now, topics=topics) if reason == "expired" else ()
-            return turn.settled(now, (head, told), records=instead)
+            return _against(turn, head, effect, ruling, now)
         case _ as unreachable:
             assert_never(unreachable)
 
 
+def _against(turn: Turn, head: Head, effect: PlatformEffect, ruling: Refuse | Unknown, now: EpochMs) -> Result:
+    if turn.choice.again:
+        return turn.not_again(now)
+    is_refused = isinstance(ruling, Refuse)
+    reason = ruling.reason if isinstance(ruling, Refuse) else "too_late_to_repeat"
+    told = turn.tell(head, "refused" if is_refused else "unknown", now=now, reason=reason)
+    face, topics = turn.leased.face, turn.topics
+    instead = succession(effect, head, face=face, now=now, topics=topics) if reason == "expired" else ()
+    return turn.settled(now, (head, told), records=instead)
+
+
 def no_way(turn: Turn, head: Head, reason: NoRight, now: EpochMs, right: GivenRight | None) -> Result:
     """Return the result of an effect that there is no right for, or no longer: it may have been performed before."""
+    if turn.choice.again:
+        return turn.not_again(now)
     status: Literal["refused", "unknown"] = "refused" if head.begun_at is None else "unknown"
     uses_left = None if right is None else right.uses_left
     told = turn.tell(head, status, now=now, reason=reason, uses_left=uses_left)

@@ -82,6 +82,8 @@ def _succeeded_card(job: Job, done: Done) -> FaceRow | None:
 def _found(attempt: Attempt, found: Found) -> Result:
     job, head = attempt.job, attempt.job.head
     if found.chat_id is None or head.message_id is None:
+        if job.turn.choice.again:
+            return job.turn.not_again(attempt.now)
         told = job.turn.tell(head, "refused", now=attempt.now, reason="no_chat")
         return job.turn.settled(attempt.now, (head, told))
     return job.turn.settled(
@@ -94,6 +96,8 @@ def _found(attempt: Attempt, found: Found) -> Result:
 def _found_entity(attempt: Attempt, found: FoundEntity) -> Result:
     job, head = attempt.job, attempt.job.head
     if found.card_id is None or head.message_id is None:
+        if job.turn.choice.again:
+            return job.turn.not_again(attempt.now)
         told = job.turn.tell(head, "refused", now=attempt.now, reason="no_entity")
         return job.turn.settled(attempt.now, (head, told))
     face = FaceRow(app_id=head.app_id, message_id=head.message_id, card_id=found.card_id)

@@ -75,6 +75,14 @@ class Turn:
             block_ms=block_ms,
         )
 
+    def not_again(self, now: EpochMs) -> Result:
+        """
+        Return the result of a turn that was to send once more what was performed before, and must not any more.
+
+        Nothing is told: it was performed, and stays so. The wish ends, or it would come up again at once, for ever.
+        """
+        return self.settled(now, resend="clear")
+
     def given_back(self, now: EpochMs) -> Result:
         """Return the result of a turn without its call, as the ledger went away: what it may have noted began not."""
         head, result = self.choice.call, self.settled(now)

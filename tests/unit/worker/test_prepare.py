@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.effects import PlatformEffect, RenameChat, SendText
+from shared.core.effects import PlatformEffect, RenameChat, SendText, UpdateCard
+from shared.core.ids import MessageId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
 from tests.unit.worker.test_answered import NOW, head
-from worker.ledger.port import EffectKey, Leased, TargetKey
+from worker.ledger.port import EffectKey, FaceRow, Leased, TargetKey
 from worker.performing.choose import Choice
-from worker.performing.prepare import Job
-from worker.performing.turn import Turn
+from worker.performing.prepare import Job, no_way, ruled
+from worker.performing.turn import Result, Turn
 from worker.policy import Go
 
 
@@ -48,3 +49,29 @@ def test_a_turn_that_is_given_back_before_any_call_has_not_begun() -> None:
     assert of.head.key == of.turn.given_back(NOW).settlement.unbegun
     begun = job(SendText("hello"), begun_at=NOW - 5)
     assert begun.turn.given_back(NOW).settlement.unbegun is None
+
+
+def test_what_may_not_be_sent_once_more_stays_performed() -> None:
+    """
+    A card that expired between an ambiguous call and its repetition: nothing is told of what was performed.
+
+    The wish to send it once more ends, or it would come up again at once, and be refused for ever.
+    """
+    card = job(UpdateCard("{}"), begun_at=None)
+    shown = FaceRow(app_id=card.head.app_id, message_id=MessageId("om_1"), expired=True)
+    leased = Leased(key=card.turn.leased.key, leased_at=NOW, heads=(), resend=card.head, face=shown)
+    turn = replace(card.turn, leased=leased, choice=Choice(call=card.head, again=True))
+    came_to = ruled(turn, card.head, card.effect, NOW)
+    assert isinstance(came_to, Result)
+    assert ("clear", [], []) == (came_to.settlement.resend, came_to.settlement.changes, list(came_to.outcomes))
+    once = ruled(replace(turn, choice=Choice(call=card.head)), card.head, card.effect, NOW)
+    assert isinstance(once, Result)
+    assert ["refused"] == [outcome.status for _, outcome in once.outcomes]
+
+
+def test_what_no_right_is_left_for_is_not_sent_once_more() -> None:
+    """It was performed by the right that is used up since."""
+    card = job(UpdateCard("{}", audience="ou_1"), begun_at=NOW - 5)
+    turn = replace(card.turn, choice=Choice(call=card.head, again=True))
+    came_to = no_way(turn, card.head, "token_spent", NOW, None)
+    assert ("clear", []) == (came_to.settlement.resend, list(came_to.outcomes))

@@ -75,7 +75,7 @@ def _is_sent_again(planned: Planned | None, outcomes: Sequence[Outcome], later: 
         return True  # what it was is older than the log
     is_state = planned.kind == UpdateChat.__name__ or (planned.is_for_everybody and planned.coalesce in {CARD, NAME})
     was_done = any(one.status == "succeeded" and one.k < later.k for one in outcomes)
-    return is_state and was_done and later.final
+    return is_state and was_done and later.status == "succeeded"
 
 
 def sent_once(story: Story, _known: Known) -> Iterator[Violation]:

@@ -12,7 +12,8 @@ that reads a clock, draws random numbers or remembers earlier clicks is caught a
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,7 +23,7 @@ import msgspec
 from shared.app.answering import Asked, answered
 from shared.app.app import App
 from shared.app.decide import run
-from shared.app.handler import Handler
+from shared.app.handler import HANDLER_S, Handler
 from shared.app.interaction import Interaction
 from shared.app.known import check_known
 from shared.app.race import enter, lose
@@ -235,23 +236,28 @@ def card(
     return Card(version=version, state_text=_text(state), content_text=_text(content), rules=rules)
 
 
-def given(app: App, card: Card | None = None) -> "Given":
+def given(app: App, card: Card | None = None, *, deadline_s: float = HANDLER_S) -> "Given":
     """
     Start a test of an app's handlers on a card; without one, on a card that nothing was decided about yet.
+
+    Args:
+        deadline_s: How long a handler may take: one that returns later has failed, as in the worker. One that never
+            returns is waited for all the same.
 
     Raises:
         ConfigError: The app's handlers contradict each other.
     """
     app.check()
-    return Given(app=app, card=card)
+    return Given(app=app, card=card, deadline_s=deadline_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """An app, and the card that is clicked next."""
+    """An app, the card that is clicked next, and how long handlers have (s)."""
 
     app: App
     card: Card | None
+    deadline_s: float = HANDLER_S
 
     def when(self, interaction: Subject) -> "Result":
         """
@@ -266,7 +272,7 @@ class Given:
             raise Nondeterministic(f"the same was answered differently:\n{_diff(_shown(answer), _shown(again))}")
         if handler is None:
             return Result(interaction=interaction, answer=answer, before=self.card, handler=None, decided=None)
-        (place, first), (_, second) = (_decided(self.app, handler, interaction, self.card) for _ in range(2))
+        (place, first), (_, second) = (self._decided(handler, interaction) for _ in range(2))
         if _written(first) != _written(second):
             raise Nondeterministic(
                 f"{handler.name} decided differently when it was given the same click and card again; handlers have "
@@ -275,6 +281,30 @@ class Given:
         return Result(
             interaction=interaction, answer=answer, before=self.card, handler=handler, decided=first, place=place
         )
+
+    def _decided(self, handler: Handler, interaction: Subject) -> tuple[Place, Decision | HandlerError]:
+        place: Place = Won(NOBODY_YET)
+        try:
+            if not isinstance(interaction, Interaction):
+                return place, self._run(handler, lambda: run(handler, interaction, self.card))
+            place, seen = enter(handler, interaction, self.card)
+            match place:
+                case Won():
+                    return place, self._run(handler, lambda: run(handler, seen, self.card))
+                case Lost() if (late := handler.lost) is not None:
+                    return place, self._run(handler, lambda: lose(late, seen, self.card))
+                case Counted() | Lost():
+                    return place, Decision()
+        except HandlerError as error:
+            return place, error
+
+    def _run(self, handler: Handler, step: Callable[[], Decision]) -> Decision:
+        began = time.monotonic()
+        decision = step()
+        if time.monotonic() - began > self.deadline_s:
+            raise HandlerError(f"deadline: {handler.name} took longer than {self.deadline_s:g} s")
+        check_known(self.app, handler, decision.effects)
+        return decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,30 +415,6 @@ class Result:
     @property
     def _who(self) -> str:
         return "nobody" if self.handler is None else self.handler.name
-
-
-def _decided(
-    app: App, handler: Handler, interaction: Subject, card: Card | None
-) -> tuple[Place, Decision | HandlerError]:
-    place: Place = Won(NOBODY_YET)
-    try:
-        if not isinstance(interaction, Interaction):
-            return place, _known(app, handler, run(handler, interaction, card))
-        place, seen = enter(handler, interaction, card)
-        match place:
-            case Won():
-                return place, _known(app, handler, run(handler, seen, card))
-            case Lost() if handler.lost is not None:
-                return place, _known(app, handler, lose(handler.lost, seen, card))
-            case Counted() | Lost():
-                return place, Decision()
-    except HandlerError as error:
-        return place, error
-
-
-def _known(app: App, handler: Handler, decision: Decision) -> Decision:
-    check_known(app, handler, decision.effects)
-    return decision
 
 
 def _came_in(place: Place) -> str:

@@ -23,6 +23,10 @@ REFUSED: Final[Mapping[str, tuple[Mended, str]]] = {
     ),
     "no_chat": ("code", "nobody can say in which chat: the handler has to name one (chat_id=…)"),
     "no_entity": ("code", "this card has no parts that can be changed: the handler has to update the whole card"),
+    "not_2_0": (
+        "code",
+        'only a card that says "schema": "2.0" has parts that can be changed: send it so, or update all of it',
+    ),
     "no_token": (
         "code",
         "what came in gave no right to show this to one person: only a click on a card does, and a preview",

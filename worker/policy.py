@@ -31,16 +31,16 @@ from shared.core.events import EVERYBODY
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.targets import card_of_unknown_chat
-from shared.feishu.cards import everybodys, only_for
+from shared.feishu.cards import everybodys, is_written_in_1_0, only_for
 from shared.feishu.elements import too_many
 from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
 from shared.feishu.validity import clicked_too_late, fits, update_too_late
 from worker.ledger.port import FaceRow, Head
 
-Reason = Literal["expired", "too_large", "too_many_elements", "no_chat", "no_entity"]
+Reason = Literal["expired", "too_large", "too_many_elements", "no_chat", "no_entity", "not_2_0"]
 """
 Why a call is refused: the card is past its time, the content is past its size, a card of JSON 2.0 has more than 200
-elements, nobody can say which chat, or which entity.
+elements, nobody can say which chat, or which entity, only cards of JSON 2.0 have parts.
 """
 
 UUID_MARGIN_MS: Final = 60_000
@@ -147,11 +147,22 @@ def _on_card(effect: OnCard, head: Head, face: FaceRow | None, now: EpochMs) -> 
         return Refuse(reason="expired")
     if isinstance(effect, UpdateCard):
         return _fitting(effect) if head.audience == EVERYBODY else _if_small(only_for(effect.card, (head.audience,)))
+    if _is_still_1_0(face):
+        return Refuse(reason="not_2_0")
     if isinstance(effect, UpdateElement) and not fits(effect.element):
         return Refuse(reason="too_large")
     if head.message_id is not None and (face is None or face.card_id is None):
         return FindEntity(message_id=head.message_id)
     return Go()
+
+
+def _is_still_1_0(face: FaceRow | None) -> bool:
+    """
+    Return whether the card is one of JSON 1.0 for certain.
+
+    That is our own, as we sent it. What it was replaced by since may have been a template, which does not say.
+    """
+    return face is not None and face.shown is None and face.sent is not None and is_written_in_1_0(face.sent)
 
 
 def _if_small(card: JsonText) -> Ruling:

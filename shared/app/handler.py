@@ -25,6 +25,9 @@ call anybody: what is to happen, it returns.
 """
 
 
+HANDLER_S: Final = 2.0
+"""How long one handler may take."""
+
 OnError = Literal["go_on", "park_card"]
 """
 What follows when a handler fails. ``go_on``: later inputs of the card are decided. ``park_card``: they are kept, too,

@@ -19,6 +19,16 @@ def is_exclusive(card: JsonText) -> bool:
     return config is not None and boolean(config.get("update_multi")) is False
 
 
+def is_written_in_1_0(card: JsonText) -> bool:
+    """
+    Return whether this is the content of a card of JSON 1.0.
+
+    Not of a template or an entity, which do not say here what they are written in.
+    Source: docs/reference/platform.md, "Card JSON 2.0".
+    """
+    return _content(card) is not None
+
+
 def everybodys(card: JsonText) -> JsonText:
     """
     Return the card as one that everybody sees changing.

@@ -8,10 +8,10 @@ import pytest
 import typer
 
 from cardwire.cli.commands import cli
+from shared.app.handler import HANDLER_S
 from tests.chaos.rules import RULES
 from tests.support.documents import ROOT
 from tests.support.retention import LEDGER_ROWS
-from worker.deciding.handlers import HANDLER_S
 from worker.deciding.suspension import MISSES, RECENT
 from worker.ledger.tables import METADATA
 

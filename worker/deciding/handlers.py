@@ -16,12 +16,10 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
 from shared.app.decide import place_of
+from shared.app.handler import HANDLER_S
 from shared.core.errors import CardwireError, HandlerError
 from worker.deciding.draft import Draft
 from worker.deciding.judge import Call, MissedDeadline
-
-HANDLER_S: Final = 2.0
-"""How long one handler may take."""
 
 BATCH_S: Final = 1.0
 """How much time handlers may take together before what is decided is committed."""

@@ -14,8 +14,8 @@ from types import FrameType
 from typing import Final, TypeVar
 
 from shared.app.decide import place_of
+from shared.app.handler import HANDLER_S
 from shared.core.errors import HandlerError
-from worker.deciding.handlers import HANDLER_S
 from worker.deciding.judge import MissedDeadline
 
 EVERY_S: Final = 0.5

@@ -14,7 +14,7 @@ STREAMED_CHARS: Final = 100_000
 
 class UpdateElement(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="UpdateElement"):
     """
-    Put another element in the place of one, and leave the rest of the card as it is.
+    Put another element in the place of one, and leave the rest of the card as it is: of a card of JSON 2.0.
 
     Of several that wait for one element the newest is made; a later `UpdateCard` takes the place of all of them.
 
@@ -38,7 +38,7 @@ class UpdateElement(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
 
 class StreamText(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="StreamText"):
     """
-    Let an element show this text, letter by letter, while the card is streaming.
+    Let an element of a card of JSON 2.0 show this text, letter by letter, while the card is streaming.
 
     Of several that wait for one element the newest is made, so each says the whole text. Where the new text begins with
     the old one, clients type the rest; else they show it anew.
@@ -56,8 +56,9 @@ class StreamText(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
 
 class SetStreaming(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="SetStreaming"):
     """
-    Switch the streaming of texts on or off; the platform switches it off by itself 10 minutes after it was last put on.
+    Switch the streaming of texts on or off, of a card of JSON 2.0.
 
+    The platform switches it off by itself 10 minutes after it was last put on.
     While it is on, an answer to a click cannot change the card.
 
     Attributes:

@@ -1,4 +1,5 @@
 import itertools
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from cardwire.testing import (
     result,
 )
 from shared.app.app import App
+from shared.app.handler import HANDLER_S
 from shared.app.interaction import Interaction
 from shared.app.subject import CallResult, Reminder
 from shared.core.answers import CardAnswer, CustomAnswer, Preview
@@ -220,3 +222,17 @@ def test_the_next_card_has_its_changed_parts_and_nothing_that_one_person_alone_s
     shown = {"schema": "2.0", "body": {"elements": [{"tag": "markdown", "element_id": "a", "content": "…"}]}}
     after = given(app, card(content=shown)).when(click("change", value={"text": "new"})).card
     assert "new" == after.content["body"]["elements"][0]["content"]
+
+
+def test_a_handler_that_is_late_fails_as_in_the_worker() -> None:
+    """However right its decision is; without a wish, after the worker's own 2 s."""
+    slow = App()
+
+    @slow.on_action("slow", handler_name="think")
+    def think(click: Interaction, card: Card | None) -> list[RenameChat]:
+        time.sleep(0.005)
+        return [RenameChat("at last")]
+
+    given(slow, deadline_s=0.001).when(click("slow")).failed("deadline: think took longer than 0.001 s")
+    given(slow, deadline_s=60).when(click("slow")).then([RenameChat("at last")])
+    assert HANDLER_S == given(slow).deadline_s

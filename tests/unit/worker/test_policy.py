@@ -1,6 +1,7 @@
 """What is not even tried, and why."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from shared.core.effects import (
     UpdateElement,
 )
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
-from shared.core.json_text import EpochMs
+from shared.core.json_text import EpochMs, JsonText
 from worker.ledger.port import FaceRow, Head
 from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before, refuse_click
 
@@ -160,6 +161,18 @@ def test_a_part_needs_to_know_its_entity(effect: PlatformEffect) -> None:
     known = FaceRow(app_id=AppId("cli_1"), message_id=MessageId("om_1"), card_id="7")
     assert [FindEntity(message_id=MessageId("om_1")), Go()] == [
         before(effect, head=_head(), face=face, now=SENT_AT) for face in (None, known)
+    ]
+
+
+@pytest.mark.parametrize("effect", [UpdateElement("a", {}), StreamText("a", "b"), SetStreaming(on=True)])
+def test_a_card_that_we_sent_in_1_0_has_no_parts(effect: PlatformEffect) -> None:
+    """Card JSON 2.0 (docs/reference/platform.md): not so of a template, which does not say, nor if one may be shown."""
+    ours = replace(_face(), sent=JsonText('{"elements": []}'))
+    templates = [replace(ours, sent=JsonText('{"type": "template", "data": {}}')), replace(ours, shown="0" * 64)]
+    of_2_0 = replace(_face(fmt="2.0"), sent=JsonText('{"schema": "2.0", "body": {}}'))
+    assert Refuse(reason="not_2_0") == before(effect, head=_head(), face=ours, now=SENT_AT)
+    assert [FindEntity(message_id=MessageId("om_1"))] * 3 == [
+        before(effect, head=_head(), face=face, now=SENT_AT) for face in (*templates, of_2_0)
     ]
 
 

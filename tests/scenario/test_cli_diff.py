@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -66,8 +67,8 @@ def _clicks(count: int, *, cards: int, first: int = 0, app_id: str = APP) -> Ite
         yield mark(made)
 
 
-def _recorder(folder: Path, name: str, **apps: str) -> Recorder:
-    """Return a recorder whose apps have the handlers of this module of the folder."""
+def _recorder(name: str = "recorded_handlers", **apps: str) -> Recorder:
+    """Return a recorder whose apps have the handlers of this module."""
     found = load_app(f"{name}:app")
     return Recorder(apps={AppId(app_id): found for app_id in apps.values()} or {APP: found})
 
@@ -94,6 +95,17 @@ def _record(folder: Path, events: Sequence[Event], recorder: Recorder) -> str:
     return _written(folder, asked, told)
 
 
+def record_clicks(folder: Path, count: int) -> str:
+    """Record clicks that these handlers decide, and return the log's URL."""
+    name = f"recorded_{folder.name.translate({ord('-'): '_'})}"
+    (folder / f"{name}.py").write_text(HANDLERS)
+    sys.path.append(str(folder))
+    try:
+        return _record(folder, list(_clicks(count, cards=5)), _recorder(name))
+    finally:
+        sys.path.remove(str(folder))
+
+
 def _written(folder: Path, asked: Sequence[NewRecord], told: Sequence[NewRecord]) -> str:
     url = f"sqlite:///{folder / 'log.db'}"
 
@@ -112,7 +124,7 @@ def _written(folder: Path, asked: Sequence[NewRecord], told: Sequence[NewRecord]
 def small(handlers: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A log of 600 clicks on 100 cards."""
     folder = tmp_path_factory.mktemp("small")
-    return _record(folder, list(_clicks(600, cards=100)), _recorder(handlers, "recorded_handlers"))
+    return _record(folder, list(_clicks(600, cards=100)), _recorder())
 
 
 def _diff(
@@ -149,7 +161,7 @@ MORE: Final = _changed(
 
 def test_100_000_events_are_decided_as_they_were_and_a_changed_branch_is_named(handlers: Path, tmp_path: Path) -> None:
     """By the same code, nothing; by code with another branch, exactly the cards on which it was taken."""
-    log = _record(tmp_path, list(_clicks(50_000, cards=2_500)), _recorder(handlers, "recorded_handlers"))
+    log = _record(tmp_path, list(_clicks(50_000, cards=2_500)), _recorder())
     ran = _diff(tmp_path, log, "--json")
     (summary,) = _lines(ran, "summary")
     assert (0, "", 50_000, 0, 2_500) == (
@@ -225,7 +237,7 @@ def test_several_apps_are_decided_by_their_own_handlers(handlers: Path, tmp_path
     """A change in one app's handlers is told of that app alone."""
     apps = {"alerts": {**ALERTS, "handlers": "traveling:app"}, "billing": {**BILLING, "handlers": "billing:app"}}
     first, second = (apps[name]["app_id"] for name in apps)
-    recorder = _recorder(handlers, "recorded_handlers", one=first, other=second)
+    recorder = _recorder(one=first, other=second)
     events = [
         *_clicks(100, cards=20, app_id=first),
         *_clicks(100, cards=20, app_id=second),
@@ -244,7 +256,7 @@ def test_several_apps_are_decided_by_their_own_handlers(handlers: Path, tmp_path
 
 def test_a_log_that_was_moved_is_compared_all_the_same(handlers: Path, tmp_path: Path) -> None:
     """Other offsets in the same order; the first inputs and a decision are gone, some were told twice."""
-    asked, told = _recorder(handlers, "recorded_handlers").record(list(_clicks(300, cards=40)))
+    asked, told = _recorder().record(list(_clicks(300, cards=40)))
     log = _written(tmp_path, asked[60:], [*told[:200], *told[150:200], *told[201:]])
     ran = _diff(tmp_path, log, "--json")
     (summary,) = _lines(ran, "summary")
@@ -314,7 +326,7 @@ def test_a_request_shows_on_the_card_and_is_nobodys_difference(handlers: Path, t
         caller="cli", request_id="r1", effects=(UpdateCard({"asked": True}),), occurred_at=NOW, received_at=NOW,
     )  # fmt: skip
     events = [*_clicks(20, cards=5), asked, *_clicks(20, cards=5, first=20)]
-    recorded, told = _recorder(handlers, "recorded_handlers").record(events)
+    recorded, told = _recorder().record(events)
     others = [_by_another_caller(record) if b'"r1"' in record.value else record for record in recorded]
     ran = _diff(tmp_path, _written(tmp_path, others, told), "--json")
     assert (0, 41) == (ran.returncode, _lines(ran, "summary")[0]["compared"])

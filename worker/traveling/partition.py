@@ -101,6 +101,7 @@ def serve(connection: Connection, trip: Trip) -> None:
     try:
         settings = TravelSettings.load(trip.env)
         app_of = settings.load_handlers()
+        gc.freeze()  # what is loaded stays
 
         def give_up() -> NoReturn:
             connection.send(Broken(CrewLost("a handler cannot be stopped: expected one that ends when it is told to")))
@@ -112,8 +113,7 @@ def serve(connection: Connection, trip: Trip) -> None:
             task: Look | Walk = connection.recv()
             with watch.ringing():
                 found = asyncio.run(_do(task, trip, settings.log, again, lambda by: connection.send(Moved(by))))
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            connection.send(Done(Found(findings=found, process=os.getpid(), peak_bytes=_bytes(peak))))
+            connection.send(Done(Found(findings=found, process=os.getpid(), peak_bytes=peak_bytes())))
     except (EOFError, BrokenPipeError):
         return
     except CardwireError as error:
@@ -124,8 +124,10 @@ def serve(connection: Connection, trip: Trip) -> None:
         connection.send(Broken(CrewLost(f"time travel broke ({type(error).__name__}, {where}): report it")))
 
 
-def _bytes(maxrss: int) -> int:
-    return maxrss if sys.platform == "darwin" else maxrss * 1024
+def peak_bytes() -> int:
+    """Return the most memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 async def _do(

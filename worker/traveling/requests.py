@@ -8,6 +8,7 @@ or gone shows in the decision itself.
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -17,7 +18,7 @@ from worker.traveling.compare import compare_asked
 from worker.traveling.findings import Difference
 from worker.traveling.store import Table
 
-GATHERED = 500
+GATHERED: Final = 500
 """So many are written together."""
 
 RequestKey = tuple[AppId, EventId]

@@ -18,7 +18,7 @@ from shared.settings import LogSettings
 from worker.history.walk import length
 from worker.traveling.crew import Crew, crew
 from worker.traveling.findings import Findings, HandlerFindings, add, added
-from worker.traveling.partition import TOLD, Found, Look, Trip, Walk, opened, serve
+from worker.traveling.partition import TOLD, Found, Look, Trip, Walk, opened, peak_bytes, serve
 from worker.traveling.requests import Requests, asked_otherwise
 from worker.traveling.store import temporary
 
@@ -55,7 +55,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traveled:
-    """What was found, and the most memory that all processes together had (bytes)."""
+    """What was found, and the most memory that all processes together had, this one included (bytes)."""
 
     findings: Findings
     peak_bytes: int
@@ -124,4 +124,4 @@ def travel(trip: Trip, over: Extent, *, processes: int | None = None, moved: Cal
             found = findings.by_handler.setdefault(one.handler, HandlerFindings())
             add(found, one, is_first_of_card=is_first, examples=trip.examples)
             written.write(msgspec.json.encode(one) + b"\n")
-    return Traveled(findings=findings, peak_bytes=sum(peaks.values()))
+    return Traveled(findings=findings, peak_bytes=sum(peaks.values()) + peak_bytes())

@@ -17,6 +17,7 @@ from cardwire.cli.recorded import change_facts, change_in_words
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.terminal import console, plain, time_text
 from shared.core.json_text import EpochMs
+from shared.core.races import Standing
 from worker.ledger.history import CardHistory
 
 _COLOURS: Final[Mapping[What, str]] = {
@@ -75,9 +76,10 @@ def _headline(history: CardHistory) -> Text:
         head.append(f"\nhad expired, and was followed by {plain(history.successor)}")
     for api, until in history.silent_until.items():
         head.append(f"\nthe platform wants no call of {api} until {_time(until)}", style="yellow")
-    for letter in history.letters:
-        if letter.parks:
-            head.append(f"\nstands still until {plain(letter.event_id)} is decided (cardwire dlq redrive)", style="red")
+    if behind := next((letter.event_id for letter in history.letters if letter.parks), None):
+        how = f"cardwire dlq redrive --card {history.message_id}"
+        head.append(f"\nstands still until {plain(behind)} is decided: {plain(how)}", style="red")
+    head.append("".join(f"\n{plain(_race(*each))}" for each in history.races.items()))
     if history.tokens:
         left, until = sum(token.uses_left for token in history.tokens), max(token.until for token in history.tokens)
         head.append(f"\nuses left of its clicks' tokens: {left}, the last until {_time(until)}")
@@ -86,6 +88,12 @@ def _headline(history: CardHistory) -> Text:
     if history.older:
         head.append(f"\n{history.older} older clicks are not shown: --last {len(history.inputs) + history.older}")
     return head
+
+
+def _race(handler: str, race: Standing) -> str:
+    won = f"won by {', '.join(race.winners)}" if race.winners else "not won yet"
+    counted = f", counted: {', '.join(race.voters)}" if race.voters else ""
+    return f"the race of {handler}: {won}{counted}"
 
 
 def _text(one: Moment) -> Text:

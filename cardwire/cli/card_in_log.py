@@ -23,6 +23,7 @@ from shared.core.events import (
 from shared.core.ids import AppId, ChatId, EventId, MessageId
 from shared.core.json_diff import Change, text_diff
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.races import Standing, Standings, joined
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
 from worker.history.card import Logged
 from worker.ledger.history import Buried, CardEffect, CardHistory, CardInput, UsesLeft
@@ -107,7 +108,16 @@ def history_of(
         standings={},
         silent_until={},
         tokens=_rights(card, now),
+        races=_races(card),
     )
+
+
+def _races(card: _Card) -> Standings:
+    races: Standings = {}
+    for decided in sorted(card.decided.values(), key=lambda one: (one.decided_at, one.offset)):
+        if decided.handler is not None:
+            races = joined(races, decided.handler, Standing(winners=decided.winners, voters=decided.voters))
+    return races
 
 
 def others(logged: Sequence[Logged], *, with_values: bool) -> Sequence[Moment]:

@@ -18,6 +18,7 @@ import typer
 from cardwire.cli.card_in_log import history_of, others
 from cardwire.cli.database import DatabaseSettings
 from cardwire.cli.ids import Of, expect
+from cardwire.cli.ledgers import NoLedger, opened
 from cardwire.cli.moments import Moment
 from cardwire.cli.run import with_files
 from cardwire.cli.verify import NoLog, no_log
@@ -39,10 +40,6 @@ _ID: Final = re.compile(r"[!-~]{1,256}")
 
 class NoSuchCard(CardwireError):
     """Nobody knows of the card."""
-
-
-class NoLedger(ConfigError):
-    """There is no file where the ledger's should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +114,9 @@ async def _of_either(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
 
 async def _of_ledger(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
     url = DatabaseSettings.load(env).ledger.reveal()
-    _is_there(url)
     of = None if asked.app_id is None else AppId(asked.app_id)
-    histories = await _histories(url, MessageId(asked.message_id or ""), of, asked.last)
+    async with opened(url) as ledger:
+        histories = await ledger.histories(MessageId(asked.message_id or ""), app_id=of, limit=asked.last)
     if not histories:
         raise _unknown("ledger", asked)
     return [Known(source="ledger", history=history) for history in histories]
@@ -176,9 +173,10 @@ def _unknown(source: Source, asked: Asked) -> NoSuchCard:
             "of a request, for example cardwire card --request-id invoice-1042"
         )
     whose = "" if asked.app_id is None else f" of the app {asked.app_id}"
+    waits = "" if source == "log" else f"; what no worker has decided yet is told by cardwire card --from-log {EXAMPLE}"
     return NoSuchCard(
         f"the {source} knows no card {asked.message_id}{whose}: expected a card that was clicked, or that Cardwire "
-        f"sent, for example cardwire card {EXAMPLE}"
+        f"sent, for example cardwire card {EXAMPLE}{waits}"
     )
 
 
@@ -186,26 +184,3 @@ def _check(what: str, given: str, of: Of, example: str) -> None:
     if not _ID.fullmatch(given):
         raise ConfigError(f"{what} is malformed: expected an id of the platform's, for example {example}")
     expect(what, given, of, example=example)
-
-
-def _is_there(url: str) -> None:
-    """Refuse a file that does not exist: opening it would make one."""
-    from worker.ledger.sqlite import sqlite_file
-
-    file = sqlite_file(url) if url.startswith("sqlite:") else None
-    if file is not None and not Path(str(file.database)).exists():
-        raise NoLedger(
-            f"CARDWIRE_LEDGER names {file.database}, where no file is: expected the ledger of a worker, for example "
-            "CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
-        )
-
-
-async def _histories(url: str, message_id: MessageId, app_id: AppId | None, last: int) -> Sequence[CardHistory]:
-    from worker.ledger.open import open_ledger
-
-    ledger = open_ledger(url)
-    try:
-        await ledger.look()
-        return await ledger.histories(message_id, app_id=app_id, limit=last)
-    finally:
-        await ledger.close()

@@ -173,6 +173,14 @@ def card(
 
 
 @cli.command()
+def pending(*, as_json: JsonOption = False) -> None:
+    """List effects that have waited for more than a minute: since when, why, and when they are tried next."""
+    from cardwire.cli.pending import run_pending
+
+    run_pending(environment({}), as_json=as_json)
+
+
+@cli.command()
 def verify(*, as_json: JsonOption = False) -> None:
     """Prove from the log that the promises were kept, or name the events by which they were not. Exit code 1 then."""
     from cardwire.cli.verify import run_verify

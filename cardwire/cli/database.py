@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from cardwire.cli.ledgers import opened
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
 from shared.core.secret import Secret
@@ -63,6 +64,7 @@ def prune(env: Mapping[str, str], *, dry_run: bool, as_json: bool) -> None:
         dry_run: Only count.
 
     Raises:
+        ConfigError: There is no such ledger.
         LedgerUnavailable: The database cannot be reached; what was deleted by then is gone.
         SchemaMismatch: It is not this program's.
     """
@@ -85,17 +87,11 @@ def prune(env: Mapping[str, str], *, dry_run: bool, as_json: bool) -> None:
 
 
 async def _prune(settings: PruneSettings, on_way: Callable[[Store, int], None], *, dry_run: bool) -> dict[str, int]:
-    from worker.ledger.open import open_ledger
-
     gone: Counter[str] = Counter()
-    ledger = open_ledger(settings.ledger.reveal())
-    try:
-        await ledger.look()
+    async with opened(settings.ledger.reveal()) as ledger:
         async for store, swept in sweeps(ledger, settings.keeping, dry=dry_run):
             gone.update(swept.rows)
             on_way(store, sum(gone.values()))
-    finally:
-        await ledger.close()
     return dict(gone)
 
 

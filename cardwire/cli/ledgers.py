@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from worker.ledger.sql_ledger import SqlLedger
 
 
+class NoLedger(ConfigError):
+    """There is no file where the ledger's should be."""
+
+
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator["SqlLedger"]:
     """
     Open a ledger that is there, with this program's schema, as long as the block lasts.
 
     Raises:
-        ConfigError: There is no such file; opening it would make one.
+        NoLedger: There is no such file; opening it would make one.
         LedgerUnavailable: The database cannot be reached.
         SchemaMismatch: It is not this program's.
     """
@@ -37,7 +41,7 @@ def _is_there(url: str) -> None:
 
     file = sqlite_file(url) if url.startswith("sqlite:") else None
     if file is not None and not Path(str(file.database)).exists():
-        raise ConfigError(
+        raise NoLedger(
             f"CARDWIRE_LEDGER names {file.database}, where no file is: expected the ledger of a worker, for example "
             "CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
         )

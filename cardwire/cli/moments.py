@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
+from shared.core.events import EffectOutcome
 from shared.core.ids import EventId
 from shared.core.json_diff import Change
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
+from shared.feishu.codes import meaning
 from shared.feishu.validity import interactive_until, updatable_until
 from worker.ledger.history import CardEffect, CardHistory, CardInput
 
@@ -69,6 +71,10 @@ def card_facts(history: CardHistory) -> Mapping[str, object]:
         "inputs": len(history.inputs) + history.older,
         "older_not_told": history.older,
         "silent_until": dict(history.silent_until),
+        "races": {
+            handler: {"winners": list(race.winners), "voters": list(race.voters)}
+            for handler, race in history.races.items()
+        },
         "tokens": [asdict(token) for token in history.tokens],
         "parked_by": [letter.event_id for letter in history.letters if letter.parks],
         "suspended_until": {one.handler: one.until for one in history.suspended},
@@ -197,12 +203,25 @@ def _said(effect: CardEffect) -> list[str | None]:
         return []
     return [
         outcome.reason,
-        f"code {outcome.code}" if outcome.code else None,
+        _code(outcome),
         f"HTTP {outcome.http_status}" if outcome.code is None and outcome.http_status else None,
-        f"log id {outcome.log_id}" if outcome.log_id and outcome.status != "succeeded" else None,
-        f"attempts {outcome.attempts}" if outcome.attempts > 1 else None,
+        f"log id {outcome.log_id}" if outcome.log_id else None,
+        f"tried {tries} times" if (tries := _tries(effect)) > 1 else None,
         f"uses left {outcome.uses_left}" if outcome.uses_left is not None else None,
     ]
+
+
+def _code(outcome: EffectOutcome) -> str | None:
+    if not outcome.code:
+        return None
+    told = meaning(outcome.code)
+    return f"code {outcome.code}" if told is None else f"code {outcome.code}: {told}"
+
+
+def _tries(effect: CardEffect) -> int:
+    """Return how often it was tried: each failure is an outcome, whosever fault it was, and so is a redrive's begin."""
+    ended_untried = effect.status in {"superseded", "refused", "unknown"}
+    return effect.k - ended_untried
 
 
 def _facts(effect: CardEffect) -> Mapping[str, object]:
@@ -214,6 +233,7 @@ def _facts(effect: CardEffect) -> Mapping[str, object]:
         "audience": effect.audience,
         "status": effect.status,
         "outcomes": effect.k,
+        "tries": _tries(effect),
         "attempts": effect.attempts,
         "decided_at": effect.decided_at,
         "marked_at": effect.marked_at,

@@ -111,7 +111,7 @@ async def test_a_card_that_is_too_large_is_a_dead_letter(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folder_is_there", [True, False])
-@pytest.mark.parametrize("command", ["dlq list", "dlq redrive --all", f"card om_{'0' * 32}"])
+@pytest.mark.parametrize("command", ["dlq list", "dlq redrive --all", "db prune", "pending", f"card om_{'0' * 32}"])
 def test_looking_at_a_ledger_makes_none(tmp_path: Path, command: str, *, folder_is_there: bool) -> None:
     """A wrong path is told as such, and the next one who looks finds it as it was."""
     folder = tmp_path / "data"

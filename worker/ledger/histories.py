@@ -13,10 +13,12 @@ from sqlalchemy import Connection, and_, bindparam, func, select
 from shared.core.events import EffectOutcome
 from shared.core.ids import AppId, MessageId, Target
 from shared.core.json_text import EpochMs
+from shared.core.races import read_standings
 from shared.feishu.limits import CARD_TOKEN_USES, CARD_TOKEN_VALID_MS
 from worker.ledger.decided import ClaimKey, Suspension
 from worker.ledger.engine import Database, in_snapshot
 from worker.ledger.history import CLICKS, Buried, CardEffect, CardHistory, CardInput, Standing, UsesLeft
+from worker.ledger.reads import text_of
 from worker.ledger.sql import keys
 from worker.ledger.tables import (
     Key,
@@ -104,7 +106,7 @@ class Histories:
         about = and_(claims.c.app_id == app_id, claims.c.message_id == message_id)
         total = connection.execute(select(func.count()).select_from(claims).where(about)).scalar_one()
         here = and_(cards.c.app_id == app_id, cards.c.message_id == message_id)
-        card = connection.execute(select(cards.c.version, cards.c.newest_at).where(here)).first()
+        card = connection.execute(select(cards.c.version, cards.c.newest_at, cards.c.rules).where(here)).first()
         shown = and_(faces.c.app_id == app_id, faces.c.message_id == message_id)
         face = connection.execute(select(*(faces.c[name] for name in _FACE)).where(shown)).first()
         if not total and card is None and face is None:
@@ -119,6 +121,7 @@ class Histories:
             now=now,
             version=card.version if card else 0,
             newest_at=card.newest_at if card else None,
+            races=read_standings(text_of(card.rules)) if card else {},
             chat_id=face.chat_id if face else None,
             sent_at=face.sent_at if face else None,
             card_format=face.card_format if face else None,

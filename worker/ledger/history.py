@@ -6,13 +6,14 @@ are not even selected.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from shared.core.cards import CardFormat
 from shared.core.events import ClaimResult, EffectOutcome
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, Target
 from shared.core.json_text import EpochMs
+from shared.core.races import Standings
 from worker.ledger.decided import Suspension
 
 CLICKS: Final = 500
@@ -110,6 +111,7 @@ class CardHistory:
         silent_until: APIs that the platform wants no call of, and until when (ms).
         tokens: Rights that have not lapsed.
         suspended: Handlers of these inputs that are not called at the moment.
+        races: How the races on it stand, by their handler's name.
     """
 
     app_id: AppId
@@ -128,4 +130,5 @@ class CardHistory:
     standings: Mapping[Target, Standing]
     silent_until: Mapping[str, EpochMs]
     tokens: Sequence[UsesLeft] = ()
+    races: Standings = field(default_factory=dict)
     suspended: Sequence[Suspension] = ()

@@ -16,6 +16,7 @@ from worker.ledger.history import CLICKS, CardHistory
 from worker.ledger.kept import Aged, Sweep, Swept
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
+from worker.ledger.pending import PendingEffect, Pendings
 from worker.ledger.port import (
     Beginning,
     Begun,
@@ -60,6 +61,7 @@ class SqlLedger:
         self._sweeps = Sweeps(database)
         self._pulses = Pulses(database)
         self._failures = Failures(database)
+        self._pendings = Pendings(database)
         self._histories = Histories(database)
 
     async def positions(self) -> Mapping[int, Position]:
@@ -154,6 +156,10 @@ class SqlLedger:
     async def failed_inputs(self) -> Sequence[FailedInput]:
         """Return the inputs whose handler failed, oldest first; see `worker.ledger.failures`."""
         return await self._failures.inputs()
+
+    async def pending(self, *, for_ms: int, limit: int) -> tuple[EpochMs, Sequence[PendingEffect]]:
+        """Return the ledger's time, and which effects have waited for so long, longest first; see `Pendings`."""
+        return await self._pendings.pending(for_ms=for_ms, limit=limit)
 
     async def failed_effects(self) -> Sequence[FailedEffect]:
         """Return the effects that were given up, in log order."""

@@ -10,6 +10,7 @@ from shared.clock import ManualClock
 from shared.core.events import EffectOutcome
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
+from shared.core.races import Standing as Race
 from shared.core.secret import Secret
 from tests.contract.ledger.words import (
     APP,
@@ -161,15 +162,17 @@ async def test_the_cards_own_rows_are_told(ledger: SqlLedger) -> None:
     """Version and age: how long it can be clicked follows from them. Its content is nowhere."""
     decider = Decider(ledger)
     secret = JsonText('{"elements":["what nobody is to see"]}')
+    won = Race(winners=(OpenId("ou_a"),))
     await decider.write(
         claims=[clicked("e1")],
-        cards=[card(version=4, state=secret, content=secret, newest_at=5)],
+        cards=[card(version=4, state=secret, content=secret, newest_at=5, rules={"approve": won})],
         effects=[effect("e1", payload=secret.encode())],
     )
     leased = await only(ledger)
     face = FaceRow(app_id=APP, message_id=CARD, chat_id=ChatId("oc_1"), sent_at=SENT_AT, sent=secret, card_format="2.0")
     await settle(ledger, settling(leased, face=face))
     history = await told(ledger)
+    assert {"approve": won} == history.races
     assert (4, 5, "oc_1", SENT_AT, "2.0") == (
         history.version,
         history.newest_at,

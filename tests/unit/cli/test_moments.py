@@ -8,6 +8,7 @@ import pytest
 from cardwire.cli.moments import Moment, WaitsFor, card_facts, moments, waits_for
 from shared.core.events import EffectOutcome
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, Target, TenantKey
+from shared.core.races import Standing as Race
 from worker.ledger.history import Buried, CardEffect, CardHistory, CardInput, Standing
 
 DAY = 24 * 60 * 60 * 1000
@@ -120,10 +121,10 @@ def test_a_request_says_who_asked() -> None:
         ({"status": "superseded", "reason": "by e2/1"}, "superseded (by e2/1)"),
         (
             {"status": "failed", "reason": "platform_refused", "code": 230031, "log_id": "L1", "attempts": 2},
-            "failed (platform_refused, code 230031, log id L1, attempts 2)",
+            "failed (platform_refused, code 230031: older than 14 days, log id L1)",
         ),
         ({"status": "failed", "reason": "no_usable_answer", "http_status": 502}, "failed (no_usable_answer, HTTP 502)"),
-        ({"status": "succeeded", "log_id": "L1", "uses_left": 1}, "succeeded (uses left 1)"),
+        ({"status": "succeeded", "log_id": "L1", "uses_left": 1}, "succeeded (log id L1, uses left 1)"),
     ],
 )
 def test_an_outcome_says_why(given: dict[str, Any], text: str) -> None:
@@ -186,3 +187,22 @@ def test_nobodys_address_is_told() -> None:
     (one,) = moments(of)
     assert isinstance(one, Moment)
     assert "example" not in f"{one.text} {one.facts}"
+
+
+@pytest.mark.parametrize(
+    ("status", "k", "tries"),
+    [("succeeded", 1, 1), ("succeeded", 41, 41), ("pending", 40, 40), ("superseded", 41, 40), ("refused", 1, 0)],
+)
+def test_every_try_is_told_whosever_fault_it_was(status: str, k: int, tries: int) -> None:
+    """In an outage no attempt is counted against a card, and whoever looks wants to know how often it was tried."""
+    ended = outcome(status="failed" if status == "pending" else status, reason="unreachable")
+    (one,) = moments(history(effects=[effect(status=status, k=k, outcome=ended)]))
+    assert (tries, 0) == (one.facts["tries"], one.facts["attempts"])
+    assert (tries > 1) == (f"tried {tries} times" in one.text)
+
+
+def test_the_standing_of_a_race_is_told() -> None:
+    """Who won, and who was counted: people ask for it when they dispute."""
+    races = {"approve": Race(winners=(OpenId("ou_b"),), voters=(OpenId("ou_a"), OpenId("ou_b")))}
+    facts = card_facts(history(races=races))
+    assert {"approve": {"winners": ["ou_b"], "voters": ["ou_a", "ou_b"]}} == facts["races"]

@@ -16,7 +16,7 @@ INTEGER = "expected a valid integer"
         ("card --last 0 om_1", "--last is malformed: expected greater than or equal to 1, for example --last 20"),
         ("gateway --port http", f"--port is malformed: {INTEGER}, for example --port 7777"),
         ("gateway --processes two", f"--processes is malformed: {INTEGER}, for example --processes 2"),
-        ("card", "MESSAGE_ID is missing: cardwire card --help says what is expected"),
+        ("dlq show", "ID is missing: cardwire dlq show --help says what is expected"),
         ("dlq list --code", "Option '--code' requires an argument: cardwire --help shows what there is"),
         ("dlq zzz", "No such command 'zzz': cardwire dlq --help shows what there is"),
     ],

@@ -31,7 +31,8 @@ ROLE_MS: Final = 60_000
 """How long the role is somebody's who no longer says so."""
 
 PAUSE_S: Final = 0.05
-"""Between two transactions: in a fleet of workers they come one at a time, and take less than this."""
+LONGEST_PAUSE_S: Final = 1.0
+"""Between two transactions: as long as the last one took, so that at least half of the time is the others'."""
 
 log = structlog.get_logger("cardwire.worker")
 
@@ -79,7 +80,7 @@ class Retention:
     async def _sweep(self, begun: float) -> Mapping[str, int] | None:
         """Return how many rows went, by table; ``None``: somebody else goes on."""
         gone: Counter[str] = Counter()
-        held_at = begun
+        held_at = since = begun
         async for _, swept in sweeps(self._ledger, self._keeping):
             gone.update(swept.rows)
             self._meter.swept(swept.rows)
@@ -87,11 +88,13 @@ class Retention:
                 await self._hold(0)
                 return None
             if swept.last is not None:
-                await self._clock.sleep(PAUSE_S)
+                took = self._clock.monotonic() - since
+                await self._clock.sleep(min(max(PAUSE_S, took), LONGEST_PAUSE_S))
             if self._clock.monotonic() - held_at > ROLE_MS / 3000:
                 if not await self._hold(ROLE_MS):
                     return None
                 held_at = self._clock.monotonic()
+            since = self._clock.monotonic()
         return {table: number for table, number in gone.items() if number}
 
     async def _hold(self, for_ms: int) -> bool:

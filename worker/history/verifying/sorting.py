@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-CACHE_KIB: Final = 65_536
+CACHE_KIB: Final = 32_768
 
 _T = TypeVar("_T")
 _FIRST: Final = itemgetter(0)

@@ -6,13 +6,13 @@ import pytest
 
 from tests.unit.worker.test_meter import outcome
 from worker.letters import REFUSED, is_dead_letter
-from worker.performing.way import TokenReason
+from worker.performing.way import NoRight
 from worker.policy import Reason
 
 
 def test_the_table_knows_every_reason_why_nothing_is_called() -> None:
     """A new one must be judged, too."""
-    assert set(REFUSED) == {*get_args(Reason), *get_args(TokenReason)}
+    assert set(REFUSED) == {*get_args(Reason), *get_args(NoRight)}
 
 
 @pytest.mark.parametrize("reason", sorted(REFUSED))

@@ -117,6 +117,31 @@ def test_a_killed_import_goes_on(seed: int, tmp_path: Path) -> None:
     assert asyncio.run(_held(tmp_path, "log")) == asyncio.run(_held(tmp_path, "new"))
 
 
+@pytest.mark.kafka
+def test_a_killed_import_into_kafka_goes_on(kafka: str, tmp_path: Path) -> None:
+    """What was under way when it was killed may have arrived: it is looked for, whatever nobody acknowledged."""
+    _filled(tmp_path, 8_000)
+    exported = run("log", "export", "out", "--json", env=_env(tmp_path), cwd=tmp_path)
+    there = _env(tmp_path, CARDWIRE_LOG=f"kafka://{kafka}", CARDWIRE_TOPIC_PREFIX=f"killed{os.getpid()}.")
+    assert 0 == run("topics", "create", env=there, cwd=tmp_path).returncode
+    for after_s in (1.5, 2.0, 3.0):
+        _killed("import", there, tmp_path, when=partial(_is_over, time.monotonic() + after_s))
+    ran = run("log", "import", "out", "--json", env=there, cwd=tmp_path)
+    back = run("log", "export", "back", "--json", env=there, cwd=tmp_path)
+    assert (0, "", 0) == (ran.returncode, ran.stderr, back.returncode)
+    assert 20_001 == json.loads(ran.stdout)["records"]
+    if not json.loads(ran.stdout)["repeated"]:
+        assert _digests(exported) == _digests(back)
+
+
+def _is_over(deadline: float) -> bool:
+    return time.monotonic() >= deadline
+
+
+def _digests(ran: subprocess.CompletedProcess[str]) -> list[str]:
+    return [part["sha256"] for topic in json.loads(ran.stdout)["topics"] for part in topic["partitions"]]
+
+
 def _killed(command: str, env: Mapping[str, str], folder: Path, *, when: Callable[[], bool]) -> None:
     """Run a command and kill it at a moment, or let it come to its end before that."""
     process = subprocess.Popen(

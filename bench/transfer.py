@@ -27,7 +27,16 @@ from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import NewRecord, Topics
 from worker.history.walk import walk
 
-HEAD: Final = ("move", "records", "s", "records/s", "of raw reading", "CPU s", "peak memory, MB")
+HEAD: Final = (
+    "move",
+    "records",
+    "s",
+    "records/s",
+    "of raw reading",
+    "CPU µs/record",
+    "× raw reading",
+    "peak memory, MB",
+)
 CARDS: Final = 500
 APPEND: Final = 6_000
 PATIENCE_S: Final = 30.0
@@ -37,13 +46,23 @@ _COMMAND: Final = (sys.executable, "-P", "-m", "cardwire", "log")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What one step took: its wall and CPU time, the memory it had at most; of raw reading no more than the wall's."""
+    """What one step took: its wall and CPU time, and the memory it had at most; of raw reading, which is ours, not."""
 
     name: str
     records: int
     wall_s: float
-    cpu_s: float | None = None
+    cpu_s: float
     peak_mb: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Records per second."""
+        return self.records / self.wall_s
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of the command for each record (µs), its start included."""
+        return self.cpu_s / self.records * 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +102,18 @@ async def measure(stack: Stack, *, records: int) -> Sequence[Move]:
 
 
 def lines(moves: Sequence[Move]) -> Iterator[list[str]]:
-    """Yield a row for each step; those that read a log beside reading it raw."""
-    raw = {move.name.split(",")[0]: move.records / move.wall_s for move in moves if move.cpu_s is None}
+    """Yield a row for each step; what reads a log stands beside reading it raw."""
+    raw = {move.name.split(",")[0]: move for move in moves if move.peak_mb is None}
     for move in moves:
-        rate, reads = move.records / move.wall_s, raw.get(move.name.split(" →")[0])
+        beside = None if move.peak_mb is None else raw.get(move.name.split(" →")[0])
         yield [
             move.name,
             f"{move.records:,}",
             f"{move.wall_s:,.1f}",
-            f"{rate:,.0f}",
-            "" if move.cpu_s is None or reads is None else f"{rate / reads:.0%}",
-            "" if move.cpu_s is None else f"{move.cpu_s:,.1f}",
+            f"{move.rate:,.0f}",
+            "" if beside is None else f"{move.rate / beside.rate:.0%}",
+            f"{move.cpu_us:,.0f}",
+            "" if beside is None else f"{move.cpu_us / beside.cpu_us:.1f}",
             "" if move.peak_mb is None else f"{move.peak_mb:,.0f}",
         ]
 
@@ -135,12 +155,13 @@ def _decided(one: InteractionReceived, number: int) -> Decided:
 async def _raw(name: str, place: _Place) -> Move:
     """Read all there is through the log's port, and do nothing with it."""
     async with _opened(place) as log:
-        began, count = time.perf_counter(), 0
+        began, spent, count = time.perf_counter(), time.process_time(), 0
         for topic in (place.topics.interactions, place.topics.outcomes):
             for number, span in (await log.spans(topic)).items():
                 async for piece in walk(log, topic, number, begin=span.begin, end=span.end):
                     count += len(piece)
-        return Move(name=name, records=count, wall_s=time.perf_counter() - began)
+        wall_s, cpu_s = time.perf_counter() - began, time.process_time() - spent
+        return Move(name=name, records=count, wall_s=wall_s, cpu_s=cpu_s)
 
 
 def _run(name: str, command: str, place: _Place, folder: Path, records: int) -> Move:

@@ -19,7 +19,7 @@ from tests.support import ServiceMissing
 CARDS: Final = {"mixed": 500, "hot": 1}
 
 FULL: Final = {
-    "rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000, "records": 300_000,
+    "rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000, "records": 100_000,
     "history": 1_000_000,
     "rebuilt": 400_000,
 }  # fmt: skip
@@ -154,7 +154,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--effects", type=int, help="performed in a round; 3,000, quick: 500")
     parser.add_argument("--clicks", type=int, help="clicks of the latency; 600, quick: 50")
     parser.add_argument("--hot", type=int, help="clicks on one hot card; 10,000, quick: 1,000")
-    parser.add_argument("--records", type=int, help="moved from log to log; 300,000, quick: 20,000")
+    parser.add_argument("--records", type=int, help="moved from log to log; 100,000, quick: 20,000")
     parser.add_argument("--history", type=int, help="recorded interactions to travel through; 1,000,000, quick: 20,000")
     parser.add_argument("--rebuilt", type=int, help="records of both topics, rebuilt from; 400,000, quick: 20,000")
     return parser

@@ -22,7 +22,7 @@ DOCUMENTS = [
 
 in_every_document = pytest.mark.parametrize(
     "document",
-    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))],
+    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("examples/*/README.md"))],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 

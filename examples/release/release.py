@@ -9,7 +9,7 @@ of the tutorial 设置可交互的消息卡片并发送, told by the platform fo
 from collections.abc import Sequence
 from typing import Any
 
-from cardwire import App, Call, CallFailed, CallResult, Card, Decision, Interaction, Toast, UpdateCard
+from cardwire import App, Call, CallFailed, CallResult, Card, Decision, Interaction, Reply, Toast, UpdateCard
 
 app = App(action_key="button_type")
 
@@ -38,8 +38,12 @@ def published(result: CallResult, card: Card | None) -> Decision:
     """Change the stored card where the button stood; after a failure leave it, so that it can be pressed again."""
     under_way = _under_way(card)
     button_id = under_way.pop(result.origin, None)
-    if result.error is not None or button_id is None or card is None or card.content is None:
+    if result.error is not None or button_id is None:
         return Decision(state=under_way)
+    if card is None or card.content is None:
+        # Somebody else sent the card, and no callback says what else is on it. So its button stays, people are told
+        # below it, and the state, which is left as it is, keeps the button from releasing again.
+        return Decision(effects=[Reply(f"「全量发布」已完成：{button_id}")])
     return Decision(effects=[UpdateCard(released_card(card.content, button_id))], state=under_way)
 
 

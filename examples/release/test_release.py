@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from release import app, publish, release_card, released_card
 
-from cardwire import Call, CallFailed, Toast, UpdateCard
+from cardwire import Call, CallFailed, Reply, Toast, UpdateCard
 from cardwire.testing import card, click, given, result
 
 STORED = release_card(["1626958617426", "1626958617427"])
@@ -36,6 +36,14 @@ def test_what_was_released_is_done_on_the_stored_card() -> None:
     given(app, UNDER_WAY).when(result("publish", {"released": "1626958617426"})).then([UpdateCard(shown)], state={})
     assert STORED["i18n_elements"]["zh_cn"][1] == shown["i18n_elements"]["zh_cn"][1]
     assert shown["i18n_elements"]["zh_cn"][0]["fields"][0]["text"]["content"] == "已完成"
+
+
+def test_what_was_released_from_an_unknown_card_is_told_below_it() -> None:
+    """Of a card that somebody else sent nobody knows the content; its button stays, and releases no second time."""
+    unknown = card(state={"click-1": "1626958617426"})
+    after = given(app, unknown).when(result("publish", {"released": "1626958617426"}))
+    after.then([Reply("「全量发布」已完成：1626958617426")])
+    given(app, after.card).when(PRESS).then([])
 
 
 def test_a_failed_release_changes_nothing() -> None:

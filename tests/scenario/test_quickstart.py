@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 QUICKSTART: Final = (ROOT / "docs" / "quickstart.md").read_text()
+RELEASE: Final = ROOT / "examples" / "release"
 FEISHU_APP: Final = (ROOT / "docs" / "howto" / "feishu-app.md").read_text()
 PATIENCE_S: Final = 30.0
 
@@ -37,9 +38,9 @@ class Reader:
     env: Mapping[str, str]
     simulator_port: int
 
-    def block(self, beginning: str) -> str:
+    def block(self, beginning: str, of: str = QUICKSTART) -> str:
         """Return the block that begins so, with this reader's port."""
-        (found,) = re.findall(rf"^```\w+\n({re.escape(beginning)}.*?)^```", QUICKSTART, re.MULTILINE | re.DOTALL)
+        (found,) = re.findall(rf"^```\w+\n({re.escape(beginning)}.*?)^```", of, re.MULTILINE | re.DOTALL)
         return str(found).replace("8900", str(self.simulator_port))
 
     def types(self, text: str) -> str:
@@ -116,6 +117,25 @@ def test_whoever_follows_the_quickstart_turns_a_card_and_renames_a_group(reader:
         assert "正在跟进" in seen
         look = f"{places}\n" + reader.block("curl -s $SIM/messages")
         reader.until(lambda: _have_changed(reader.types(look)), reader.folder / "run.out")
+
+
+def test_whoever_follows_the_release_example_releases_by_a_card_that_cardwire_sent(reader: Reader) -> None:
+    """The card says so where the button stood, and its story can be read."""
+    document = (RELEASE / "README.md").read_text()
+    shutil.copy(RELEASE / "release.py", reader.folder)
+    (reader.folder / "simulated.env").write_text(reader.block("LARK_APP_ID=", document))
+    settings = "set -a; . ./simulated.env; set +a\n"
+    with ExitStack() as terminals:
+        for name in ("simulator", "run"):
+            terminals.enter_context(reader.terminal(name, reader.block(f"{settings}cardwire {name}", document)))
+        told = reader.types(reader.block(f"{settings}SIM=", document) + "\necho; echo SIM=$SIM CHAT=$CHAT")
+        places = f"{settings}{told.splitlines()[-1]}\n"
+        press, look = reader.block("CARD=", document), reader.block("curl -s $SIM/messages", document)
+        reader.until(lambda: '"om_' in reader.types(f"{places}curl -s $SIM/chats/$CHAT"), reader.folder / "run.out")
+        assert "正在发布" in reader.types(places + press)
+        found = places + press.splitlines()[0] + "\n"
+        reader.until(lambda: "已完成" in reader.types(found + look), reader.folder / "run.out")
+        assert "public_publish" in reader.types(found + look)
 
 
 def test_whoever_asks_whether_the_way_is_open_sees_401(tmp_path: Path) -> None:

@@ -68,3 +68,22 @@ async def test_a_release_is_done_on_the_card_and_a_failed_one_changes_nothing(
         assert "已完成" == after[0]["fields"][0]["text"]["content"]
         assert before[1] == after[1]
         await running.check()
+
+
+async def test_a_release_from_a_card_that_somebody_else_sent_is_told_below_it_once(
+    either_ledger: Stack, example: Any
+) -> None:
+    """What is on such a card nobody knows, so it stays; pressed again, nothing is released, and nothing told."""
+    async with world(either_ledger, example.app, clock=clock_of_now()) as running:
+        chat_id = await running.chat()
+        message_id = running.simulator.put_card(chat_id, example.release_card([GOOD]))
+        for _ in range(2):
+            await running.simulator.click(message_id, {"button_type": "public_publish", "button_id": GOOD})
+            await running.quiet()
+        platform = running.simulator.platform
+        card, *told = [platform.message(each) for each in platform.chat(chat_id).message_ids]
+        assert [(message_id, True)] == [
+            (each.reply.parent_id if each.reply else None, GOOD in each.content) for each in told
+        ]
+        assert 1 == len(card.versions)
+        await running.check()

@@ -15,7 +15,11 @@ from tests.support.retention import LEDGER_ROWS
 from worker.deciding.suspension import MISSES, RECENT
 from worker.ledger.tables import METADATA
 
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
+]
 PACKAGES = ("cardwire", "gateway", "worker", "shared", "simulator")
 PATH = re.compile(
     rf"(?:{'|'.join((*PACKAGES, 'tests', 'docs', 'examples', 'bench', 'requirements', 'deploy'))})(?:/[\w.-]+)+/?"

@@ -29,7 +29,7 @@ from shared.core.events import CARD, EFFECTS_PER_DECISION, EVERYBODY, NAME
 from shared.core.json_text import EpochMs
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
 from worker.ledger.restored import Finished, Progress
-from worker.ledger.restoring_folds import UNREAD
+from worker.ledger.restoring_rows import UNREAD
 from worker.ledger.sql import Dialect, insert_into
 from worker.ledger.tables import (
     PENDING,

@@ -21,6 +21,7 @@ from worker.ledger.restored import Finished, Place, Progress, Reached, Stage, St
 from worker.ledger.restoring import Restoring
 from worker.rebuilding import inputs, outcomes
 from worker.rebuilding.ahead import ahead
+from worker.rebuilding.joining import found
 
 Tell = Callable[[Stage, int, int], None]
 """Is told of every piece: the stage, how many records of it are read, and of how many."""
@@ -104,7 +105,7 @@ class _Run:
                 homeless = await self._homeless(list(inputs.strays(laid, known)), spans)
                 to = inputs.advanced(before, laid, known, moved=bool(homeless))
                 step = Step(stage="inputs", partition=partition, expected=before.next, to=to)
-                await self.ledger.add(inputs.found(laid, known, homeless, now, moved=to.moved), step)
+                await self.ledger.add(found(laid, known, homeless, now, moved=to.moved), step)
                 done += to.next - before.next
                 reached[partition] = to
                 self.read["inputs"] += len(records)

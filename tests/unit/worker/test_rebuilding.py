@@ -11,7 +11,7 @@ from shared.feishu.limits import CARD_TOKEN_VALID_MS
 from tests.support import facts
 from tests.support.facts import APP, NOW, click, mark, redrive
 from worker.ledger.restored import Decision, Decisions, Found, Place, Progress
-from worker.rebuilding import inputs
+from worker.rebuilding import inputs, joining
 
 NOBODY = Decisions(by_event={}, deliveries=frozenset(), returning=frozenset())
 BEGIN = Progress(next=0)
@@ -33,7 +33,7 @@ def known(*events: str, **more: Any) -> Decisions:
 
 def found(of: Sequence[inputs.Laid], decided: Decisions, *, now: int = NOW) -> Found:
     """Return what inputs add, none of which is away from home."""
-    return inputs.found(of, decided, [], now, moved=False)
+    return joining.found(of, decided, [], now, moved=False)
 
 
 def test_a_position_stays_at_the_first_input_that_is_not_decided() -> None:

@@ -25,7 +25,7 @@ Rows = Mapping[tuple[str, Key], Mapping[str, Any]]
 _UNUSED_TOKEN = {"uses_left": CARD_TOKEN_USES}
 NO_HANDLER: Final = frozenset({REQUEST, ROUTING})
 _NOT_COMPARED: Final = frozenset({"decided_at", "due", "begun_at", "marked_at", "died_at", "is_request"})
-_TOLD_SINCE_0003 = frozenset({"message_id", "open_id", "occurred_at", "late"})
+TOLD_SINCE_0003 = frozenset({"message_id", "open_id", "occurred_at", "late"})
 _UNKNOWN_FACE = dict.fromkeys(FoldedFace.__struct_fields__)
 
 
@@ -123,7 +123,7 @@ def differences(folded: Rows, ledger: Rows) -> list[Difference]:
 def _never_told(table: str, ledger: Mapping[str, Any]) -> frozenset[str]:
     # Claims that were made before schema 0003 have columns that nobody can fill in: the input was not kept unless it
     # failed. Whatever was claimed since has a time, so that nothing else is left out.
-    return _TOLD_SINCE_0003 if table == "claims" and ledger["occurred_at"] is None else frozenset()
+    return TOLD_SINCE_0003 if table == "claims" and ledger["occurred_at"] is None else frozenset()
 
 
 def assert_fold_equals_ledger(folded: Folded, dump: Dump) -> None:

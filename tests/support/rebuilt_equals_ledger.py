@@ -8,7 +8,7 @@ committed. What only an input tells is compared where retention has left that in
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from shared.clock import Clock
 from shared.core.codec import header
 from shared.eventlog.port import EventLog, Topics
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
+from tests.support.fold_equals_ledger import TOLD_SINCE_0003
 from worker.history.walk import walk
 from worker.ledger.dump import Dump, Row, dump
 from worker.ledger.engine import Database
@@ -103,17 +104,26 @@ async def _ids(log: EventLog, topic: str) -> frozenset[str]:
     return frozenset(found)
 
 
-async def assert_rebuilt_equals_ledger(log: EventLog, topics: Topics, old: Dump, *, clock: Clock | None = None) -> None:
+async def assert_rebuilt_equals_ledger(
+    log: EventLog, topics: Topics, old: Dump, *, clock: Clock | None = None, swept: Collection[tuple[str, str]] = ()
+) -> None:
     """Fail with the first differences between a rebuilt ledger and the old one, if there are any."""
-    found = await unlike(log, topics, old, clock=clock)
+    found = await unlike(log, topics, old, clock=clock, swept=swept)
     assert not found, f"{len(found)} differences between a rebuilt ledger and the old one:\n" + "\n".join(found[:10])
 
 
-async def unlike(log: EventLog, topics: Topics, old: Dump, *, clock: Clock | None = None) -> list[str]:
-    """Rebuild into a SQLite file of its own and return where that differs from the old ledger."""
+async def unlike(
+    log: EventLog, topics: Topics, old: Dump, *, clock: Clock | None = None, swept: Collection[tuple[str, str]] = ()
+) -> list[str]:
+    """
+    Rebuild into a SQLite file of its own and return where that differs from the old ledger.
+
+    Args:
+        swept: Events, by app and id, that the old ledger has forgotten, because they are older than what it keeps.
+    """
     with tempfile.TemporaryDirectory(prefix="cardwire-rebuilt-") as folder:
         url = f"sqlite:///{shutil.copy(await _template(), Path(folder) / 'rebuilt.db')}"
-        return differences(old, await remade(log, topics, url, clock=clock))
+        return differences(old, await remade(log, topics, url, clock=clock), swept)
 
 
 async def _template() -> Path:
@@ -135,13 +145,14 @@ def _kept() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="cardwire-rebuilt-template-")
 
 
-def differences(old: Dump, new: Remade) -> list[str]:
+def differences(old: Dump, new: Remade, swept: Collection[tuple[str, str]] = ()) -> list[str]:
     """Return every column that is not as it was, a line each."""
     returning = {(row["app_id"], row["event_id"]) for row in old.effects if row["kind"] in RETURNING}
 
     def claim(row: Row) -> Mapping[str, Column]:
         answered = {"answered_at": _both} if (row["app_id"], row["event_id"]) in returning else {}
-        return {**_CLAIMS, **(answered if row["event_id"] in new.ids else {})}
+        untold = dict.fromkeys(TOLD_SINCE_0003, _any) if row["occurred_at"] is None else {}
+        return {**_CLAIMS, **(answered if row["event_id"] in new.ids else {}), **untold}
 
     def effect(row: Row) -> Mapping[str, Column]:
         known = _PENDING if row["status"] == "pending" else _EFFECTS
@@ -157,10 +168,10 @@ def differences(old: Dump, new: Remade) -> list[str]:
 
     valid = new.now - CARD_TOKEN_VALID_MS
     tables: list[tuple[str, tuple[str, ...], Iterable[Row], Iterable[Row], Callable[[Row], Mapping[str, Column]]]] = [
-        ("claims", ("app_id", "event_id"), old.claims, new.rows.claims, claim),
+        ("claims", ("app_id", "event_id"), old.claims, _without(swept, new.rows.claims), claim),
         ("cards", ("app_id", "message_id"), old.cards, new.rows.cards, exact),
         ("faces", ("app_id", "message_id"), _known(old.faces), _known(new.rows.faces), exact),
-        ("effects", ("app_id", "event_id", "index"), old.effects, new.rows.effects, effect),
+        ("effects", ("app_id", "event_id", "index"), old.effects, _without(swept, new.rows.effects), effect),
         (
             "card_tokens",
             ("app_id", "event_id", "kind"),
@@ -185,6 +196,10 @@ def differences(old: Dump, new: Remade) -> list[str]:
         ),
     ]
     return [line for table in tables for line in _table(*table)]
+
+
+def _without(swept: Collection[tuple[str, str]], made: Iterable[Row]) -> Iterable[Row]:
+    return [row for row in made if (row["app_id"], row["event_id"]) not in swept]
 
 
 def _known(faces: Iterable[Row]) -> Iterable[Row]:

@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -34,6 +34,9 @@ from worker.ledger.history import CardHistory
 Source = Literal["ledger", "log"]
 
 EXAMPLE: Final = "om_dc13264520392913993dd051dba21dcf"
+
+REQUEST: Final = "req/"
+"""So begins the event id of a request, as `cardwire send` prints it."""
 
 _ID: Final = re.compile(r"[!-~]{1,256}")
 
@@ -81,6 +84,8 @@ def look_up(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
         LedgerUnavailable, LogUnavailable: They cannot be reached.
         SchemaMismatch: The database is not this program's.
     """
+    if asked.message_id is not None and asked.message_id.startswith(REQUEST):
+        asked = replace(asked, message_id=None, request_id=asked.message_id)
     _check_given(asked)
     env = with_files(env, Path.cwd())
     wants_log = asked.from_log or asked.show_values or asked.message_id is None
@@ -143,21 +148,35 @@ async def _of_log(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
         for card, by_app in found
         for app_id, logged in sorted(by_app.items())
     ]
+    if asked.message_id is None:
+        known += await _sent(env, [card for card, by_app in found if not by_app], asked)
     if not known:
         raise _unknown("log", asked)
     return known
 
 
+async def _sent(env: Mapping[str, str], cards: Sequence[MessageId], asked: Asked) -> Sequence[Known]:
+    """Return what the ledger knows of cards that a request sent and nobody has clicked: the log only names them."""
+    try:
+        return [known for card in cards for known in await _of_ledger(env, replace(asked, message_id=card))]
+    except (ConfigError, LedgerUnavailable, NoSuchCard):
+        return []
+
+
 async def _meant(event_log: EventLog, topics: Topics, asked: Asked) -> Sequence[MessageId]:
-    """Return the card that is named, or those that a request was about."""
+    """Return the card that is named, or those that a request was about or sent."""
     if asked.message_id is not None:
         return [MessageId(asked.message_id)]
-    found = await replay(event_log, topics, Wish(request_id=asked.request_id, app_id=asked.app_id))
+    by_event = (asked.request_id or "").startswith(REQUEST)
+    given = Wish(event_id=asked.request_id) if by_event else Wish(request_id=asked.request_id)
+    wish = replace(given, app_id=asked.app_id)
+    found = await replay(event_log, topics, wish)
     try:
-        cards = {moment.message_id for story in found.stories() for moment in story}
+        moments = [moment for story in found.stories() for moment in story]
+        cards = {each for one in moments for each in (one.message_id, one.facts.get("sent_message_id"))}
     finally:
         found.close()
-    return [MessageId(card) for card in sorted(card for card in cards if card is not None)]
+    return [MessageId(card) for card in sorted(card for card in cards if isinstance(card, str))]
 
 
 async def _logged(

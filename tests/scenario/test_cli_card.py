@@ -10,7 +10,9 @@ import pytest
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.decision import Card
-from shared.core.effects import RenameChat, UpdateCard
+from shared.core.effects import RenameChat, SendCard, UpdateCard
+from shared.core.events import COMMAND_LINE, RequestReceived, request_event_id
+from shared.core.ids import AppId, TenantKey
 from tests.scenario.handlers import BLANK
 from tests.support.commands import run
 from tests.support.documents import is_documented
@@ -195,3 +197,26 @@ async def test_a_card_is_found_by_a_request(tmp_path: Path) -> None:
 async def test_no_card_at_all(tmp_path: Path) -> None:
     """What is missing is named."""
     assert "MESSAGE_ID is missing" in _line(await _card(tmp_path), code=2)
+
+
+async def test_a_request_finds_the_card_that_it_sent(tmp_path: Path) -> None:
+    """Also while nobody has clicked it, when the log has nothing about that card but its id."""
+    async with world(files(tmp_path), _app()) as running:
+        asked = RequestReceived(
+            event_id=request_event_id(COMMAND_LINE, "r-7"),
+            app_id=AppId(running.env["LARK_APP_ID"]),
+            tenant_key=TenantKey(""),
+            caller=COMMAND_LINE,
+            request_id="r-7",
+            effects=(SendCard(json.dumps(BLANK), to=await running.chat()),),
+            occurred_at=1,
+            received_at=1,
+        )
+        await running.append(asked)
+        await running.quiet()
+        (sent,) = [outcome.sent_message_id for outcome in await running.outcomes()]
+        where = {"CARDWIRE_LOG": running.stack.log, "CARDWIRE_LEDGER": running.stack.ledger}
+        ways = [["--request-id", "r-7"], ["req/cli/r-7"]]
+        tellings = [await _card(tmp_path, *asked, "--json", **where) for asked in ways]
+    for found in tellings:
+        assert (0, sent) == (found.returncode, json.loads(found.stdout.splitlines()[0])["message_id"]), found.stderr

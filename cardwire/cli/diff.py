@@ -6,13 +6,15 @@ release can be gated on it, and an outage is not taken for a difference.
 """
 
 import asyncio
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -30,6 +32,9 @@ from worker.traveling.travel import Traveled, extent, travel
 
 DIFFERENT: Final = 1
 NOT_COMPARED: Final = 3
+
+_SIGNALLED: Final = 128
+"""Shells tell of a signal by this and its number."""
 
 PROGRESS_RECORDS: Final = 20_000
 """Below, the bar would be gone before anybody had read it."""
@@ -54,7 +59,7 @@ def run_diff(
 
     Raises:
         ConfigError: A setting or an option is malformed, or the handlers cannot be loaded.
-        SystemExit: The log cannot be compared; the line is printed.
+        SystemExit: The log cannot be compared, and the line is printed; or a signal has ended it.
     """
     only_our_lines()
     env = with_files(env, Path.cwd())
@@ -62,7 +67,7 @@ def run_diff(
     settings = TravelSettings.load(env)
     settings.load_handlers()  # what is wrong with them is told here, and once
     began = time.monotonic()
-    with told_apart(), tempfile.TemporaryDirectory(prefix="cardwire-diff-") as folder:
+    with told_apart(), ended_by_signals(), tempfile.TemporaryDirectory(prefix="cardwire-diff-") as folder:
         over = asyncio.run(extent(settings.log))
         trip = Trip(
             env=dict(env), folder=Path(folder), period=period, examples=examples, with_values=show_values, lists=as_json
@@ -94,6 +99,21 @@ def told_apart() -> Iterator[None]:
             yield
     except SystemExit as ended:
         raise SystemExit(NOT_COMPARED if ended.code == OUTSIDE else ended.code) from ended
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """End in an orderly way when told to, with the temporary files deleted, and no exit code of a comparison."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(_SIGNALLED + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

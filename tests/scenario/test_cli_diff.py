@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +22,7 @@ from shared.core.ids import AppId, EventId, MessageId
 from shared.eventlog.open import open_log
 from shared.eventlog.port import NewRecord, Topics
 from tests.support.apps import ALERTS, BILLING, write_apps
-from tests.support.commands import COMMAND
+from tests.support.commands import COMMAND, started
 from tests.support.documents import is_documented
 from tests.support.facts import APP, NOW, TENANT, click, mark
 from tests.support.past import Recorder, append
@@ -289,6 +291,36 @@ def test_a_handler_that_ends_its_process_or_cannot_be_ended(code: str, says: str
     body = code.replace("\n", "\n    ") if code.startswith("import") else code
     ran = _diff(tmp_path, small, code=_changed('    return [RenameChat("renamed")]', f"    {body}"))
     assert says in _line(ran, code=3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_ends_it_is_left_with_nothing_to_clean_up(number: signal.Signals, small: str, tmp_path: Path) -> None:
+    """Neither processes nor files, and no exit code that means something else."""
+    waits = "import time\n" + _changed('    return [RenameChat("renamed")]', "    time.sleep(1)")
+    (tmp_path / "traveling.py").write_text(waits)
+    (temporary := tmp_path / "temporary").mkdir()
+    env = {**_inherited(), "CARDWIRE_APP": "traveling:app", "CARDWIRE_LOG": small, "TMPDIR": str(temporary)}
+    with started("diff", env=env, cwd=tmp_path) as running:
+        deadline = time.monotonic() + 60
+        while not list(temporary.glob("*/cards-*.db")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        children = _children(running.process.pid)
+        assert 128 + number == running.stop(number)
+        assert ("", "") == (running.out.read_text(), running.err.read_text())
+    assert [] == list(temporary.iterdir())
+    assert children
+    deadline = time.monotonic() + 20
+    while any(map(_runs, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [] == [child for child in children if _runs(child)]
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _line(ran: subprocess.CompletedProcess[str], *, code: int) -> str:

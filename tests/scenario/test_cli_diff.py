@@ -137,7 +137,7 @@ def _diff(
     if log is not None:
         env["CARDWIRE_LOG"] = log
     return subprocess.run(
-        [*COMMAND, "diff", *options], env=env, cwd=folder, check=False, capture_output=True, text=True, timeout=170
+        [*COMMAND, "diff", *options], env=env, cwd=folder, check=False, capture_output=True, text=True, timeout=280
     )
 
 
@@ -161,6 +161,7 @@ MORE: Final = _changed(
 """Changes what is decided about the third count of the cards of one kind."""
 
 
+@pytest.mark.timeout(600)
 def test_100_000_events_are_decided_as_they_were_and_a_changed_branch_is_named(handlers: Path, tmp_path: Path) -> None:
     """By the same code, nothing; by code with another branch, exactly the cards on which it was taken."""
     log = _record(tmp_path, list(_clicks(50_000, cards=2_500)), _recorder())

@@ -16,17 +16,23 @@ from shared.eventlog.port import Topics
 from tests.chaos import collect
 from tests.chaos.history import LedgerRow, Line
 from tests.chaos.quiet import until_quiet
+from tests.support.rebuilt_equals_ledger import unlike
 from worker.ledger.open import open_ledger
 from worker.settings import WorkerSettings
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
-    """What log and ledger hold, and what still had to be done when waiting was given up."""
+    """
+    What log and ledger hold, and what still had to be done when waiting was given up.
+
+    `unlike`: where a ledger that was rebuilt from the log differs.
+    """
 
     unquiet: Sequence[str]
     interactions: Sequence[Line]
     outcomes: Sequence[Line]
     ledger: Sequence[LedgerRow]
+    unlike: Sequence[str]
 
 
 async def gather(within_s: float) -> Gathered:
@@ -41,6 +47,7 @@ async def gather(within_s: float) -> Gathered:
             interactions=await collect.lines(log, topics.interactions),
             outcomes=await collect.lines(log, topics.outcomes),
             ledger=await collect.ledger_rows(ledger),
+            unlike=await unlike(log, topics, await ledger.dump()),
         )
     finally:
         await ledger.close()

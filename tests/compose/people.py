@@ -92,6 +92,7 @@ async def clicked_while(
             ended=await _ended(compose),
             unquiet=unquiet,
             ledger=left.ledger,
+            unlike=left.unlike,
         )
 
 

@@ -89,6 +89,7 @@ def facts(rebuilt: Rebuilt) -> dict[str, Any]:
         "rows": dict(finished.rows),
         "not_restored": {
             "unreadable_records": rebuilt.unreadable,
+            "inputs_without_decision": rebuilt.forgotten,
             "letters_without_input": finished.letters_lost,
             "sends_perhaps_made": finished.sends_unsure,
             "sends_to_end_unknown": finished.sends_unknown,

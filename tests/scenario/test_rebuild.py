@@ -25,7 +25,7 @@ from shared.core.ids import ChatId, EventId, MessageId
 from shared.core.targets import chat_target, message_target
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.open import open_log
-from shared.eventlog.port import EventLog, NewRecord, Record, Topics
+from shared.eventlog.port import RETENTION_MS, EventLog, NewRecord, Record, Topics
 from tests.scenario.handlers import BLANK, COUNT, PATCH, SEND, app_of_stories, counted
 from tests.support import facts
 from tests.support.postgres import Databases
@@ -38,6 +38,7 @@ from worker.rebuilding.rebuild import rebuild
 from worker.settings import SETTLE_MS
 
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 FILLERS = 40
 """Records that nobody needs, by which offsets differ in a log that was moved."""
 
@@ -281,6 +282,23 @@ async def test_pending_sends_are_made_once_or_given_up_as_unknown(tmp_path: Path
         ended = {one.event_id: one.status for one in await log.running.outcomes() if one.final}
         assert {"old": "unknown", "unsure": "unknown", "young": "succeeded", "away": "succeeded"} == ended
         assert 2 == len(log.running.calls(SEND))
+
+
+async def test_an_old_click_whose_decision_is_gone_is_not_decided_again(tmp_path: Path) -> None:
+    """Brokers delete by segments: of the last days that a log has, an input may be there and its decision not."""
+    async with written(tmp_path) as log:
+        app_id = log.running.env["LARK_APP_ID"]
+        for event, ago_ms in (("old", RETENTION_MS + HOUR_MS), ("young", RETENTION_MS - 2 * HOUR_MS)):
+            at = log.at - ago_ms
+            click = facts.click(event, message_id=log.message_id, chat_id=log.chat_id, app_id=app_id,
+                                occurred_at=at, received_at=at)  # fmt: skip
+            await log.running.append(click, facts.mark(click, answered_at=at))
+        url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+        made = await remade(log.running.event_log, log.running.topics, url, clock=log.running.clock)
+        assert 1 == made.rebuilt.forgotten
+        async with worker_on(log.running, url):
+            await log.running.until(lambda: _decided(log.running, 1))
+        assert ["young"] == [one.event_id for one in await log.running.decisions()]
 
 
 async def test_pending_updates_become_the_newest_one(tmp_path: Path) -> None:

@@ -84,12 +84,19 @@ def marked(laid: Sequence[Laid]) -> Collection[EventKey]:
     return {(one.fact.app_id, one.fact.event_id) for one in laid if isinstance(one.fact, InteractionAnswered)}
 
 
-def advanced(progress: Progress, laid: Sequence[Laid], known: Decisions, *, moved: bool) -> Progress:
-    """Return how far a partition is read behind a piece: its position stays at the first input that is not decided."""
+def advanced(
+    progress: Progress, laid: Sequence[Laid], known: Decisions, *, moved: bool, forgotten: EpochMs = 0
+) -> Progress:
+    """
+    Return how far a partition is read behind a piece: its position stays at the first input that is not decided.
+
+    Args:
+        forgotten: Retention may have deleted the decisions about what came in before this time (ms).
+    """
     position, last_id = progress.position, progress.last_id
     if position is None:
         for one in laid:
-            if not _is_decided(one.fact, known):
+            if not _is_decided(one.fact, known) and not _is_forgotten(one.fact, forgotten):
                 position = one.record.offset
                 break
             last_id = record_id(one.record)
@@ -109,6 +116,16 @@ def _is_decided(fact: Input | None, known: Decisions) -> bool:
             return decision is None or decision.result != "failed" or decision.redrive >= fact.n
         case _:
             return True
+
+
+def is_lost(one: Laid, known: Decisions, forgotten: EpochMs) -> bool:
+    """Say whether nobody can tell any more what was decided about an input: it is as if it were gone with that."""
+    return not _is_decided(one.fact, known) and _is_forgotten(one.fact, forgotten)
+
+
+def _is_forgotten(fact: Input | None, before: EpochMs) -> bool:
+    # Brokers delete by segments: the decision about an old click may go before the click does.
+    return isinstance(fact, _ASKED) and fact.received_at < before
 
 
 def strays(laid: Sequence[Laid], known: Decisions) -> Iterator[tuple[Laid, Place]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.core.errors import StartRefused
-from shared.eventlog.port import EventLog, Span, Topics
+from shared.eventlog.port import RETENTION_MS, EventLog, Span, Topics
 from worker.history.walk import PIECE, walk
 from worker.identity import record_id
 from worker.ledger.restored import Finished, Place, Progress, Reached, Stage, Step
@@ -29,6 +29,9 @@ Tell = Callable[[Stage, int, int], None]
 NEAR: Final = PIECE
 """Places of decisions that lie no farther apart are looked up by one reading."""
 
+CLOCKS_APART_MS: Final = 3_600_000
+"""By so much the clocks of gateways, brokers and the database may differ."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
@@ -38,11 +41,14 @@ class Rebuilt:
     Attributes:
         records: How many of each topic were read by this run.
         unreadable: How many of the outcomes topic nobody can read.
+        forgotten: How many inputs are so old that retention may have deleted what was decided about them, and no
+            decision is there: none of them is decided again.
         resumed: It went on where an earlier run had ended.
     """
 
     records: Mapping[Stage, int]
     unreadable: int
+    forgotten: int
     resumed: bool
     finished: Finished
     seconds: float
@@ -56,6 +62,7 @@ class _Run:
     tell: Tell
     read: dict[Stage, int] = field(default_factory=lambda: {"outcomes": 0, "inputs": 0})
     unreadable: int = 0
+    forgotten: int = 0
 
     async def spans(self, topic: str) -> Mapping[int, Span]:
         found = await self.log.spans(topic)
@@ -95,6 +102,7 @@ class _Run:
         begins = {partition: span.begin for partition, span in spans.items()}
         reached = dict(await self.ledger.start("inputs", begins))
         now = await self.ledger.now()
+        old = now - RETENTION_MS + CLOCKS_APART_MS
         done, of = _done(reached, spans)
         for partition, span in spans.items():
             pieces = walk(self.log, self.topics.interactions, partition, begin=reached[partition].next, end=span.end)
@@ -103,7 +111,8 @@ class _Run:
                 laid = inputs.read(records)
                 known = await self.ledger.decisions(inputs.events(laid), inputs.deliveries(laid), inputs.marked(laid))
                 homeless = await self._homeless(list(inputs.strays(laid, known)), spans)
-                to = inputs.advanced(before, laid, known, moved=bool(homeless))
+                to = inputs.advanced(before, laid, known, moved=bool(homeless), forgotten=old)
+                self.forgotten += sum(inputs.is_lost(one, known, old) for one in laid)
                 step = Step(stage="inputs", partition=partition, expected=before.next, to=to)
                 await self.ledger.add(found(laid, known, homeless, now, moved=to.moved), step)
                 done += to.next - before.next
@@ -163,6 +172,7 @@ async def rebuild(log: EventLog, ledger: Restoring, topics: Topics, *, tell: Tel
     return Rebuilt(
         records=run.read,
         unreadable=run.unreadable,
+        forgotten=run.forgotten,
         resumed=bool(earlier),
         finished=await ledger.finish(reached),
         seconds=time.monotonic() - began,

@@ -19,6 +19,7 @@ from shared.core.events import (
 )
 from shared.core.folded import EventKey
 from shared.core.ids import AppId, DeliveryKey
+from shared.core.json_text import EpochMs
 from shared.eventlog.port import Record
 from worker.identity import record_id
 from worker.ledger.restored import Decision, Decisions, Place, Progress

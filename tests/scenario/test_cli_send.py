@@ -40,15 +40,15 @@ async def test_a_card_is_sent_once_for_each_id(tmp_path: Path) -> None:
 
 
 async def test_which_message_it_became_is_told_by_the_id_that_was_printed(tmp_path: Path) -> None:
-    """The card's story, and the request's own."""
+    """The card's story, before anybody has clicked it, and the request's own."""
     async with world(files(tmp_path), app_of_stories()) as running:
         chat_id = await running.chat()
         sent = await _send(running, tmp_path, "card.json", "--to", chat_id)
         await running.quiet()
         (message_id,) = running.simulator.platform.chat(chat_id).message_ids
         printed = sent.stdout.partition(": ")[0]
+        env = {"CARDWIRE_LOG": running.stack.log, "CARDWIRE_LEDGER": running.stack.ledger}
         for command in (("card", printed), ("replay", "--event", printed)):
-            env = {"CARDWIRE_LOG": running.stack.log}
             told = await asyncio.to_thread(run, *command, env=env, cwd=tmp_path)
             assert message_id in told.stdout, told.stderr
 

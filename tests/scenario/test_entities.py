@@ -6,7 +6,7 @@ from typing import Any
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.decision import Card
-from shared.core.effects import Effect, SetStreaming, StreamText, UpdateCard, UpdateElement
+from shared.core.effects import Effect, SendCard, SetStreaming, StreamText, UpdateCard, UpdateElement
 from shared.core.ids import MessageId
 from simulator.faults import FaultRule
 from tests.scenario.handlers import PATCH
@@ -52,6 +52,10 @@ def app_of_parts() -> App:
     def both(click: Interaction, card: Card | None) -> list[Effect]:
         part = UpdateElement("answer", {"tag": "markdown", "element_id": "answer", "content": "part"})
         return [part, UpdateCard(card_saying("whole"))]
+
+    @app.on_action("send 1.0")
+    def send(click: Interaction, card: Card | None) -> list[Effect]:
+        return [SendCard({"elements": [{"tag": "markdown", "content": "of 1.0"}]})]
 
     @app.on_action("other")
     def other(click: Interaction, card: Card | None) -> list[Effect]:
@@ -191,4 +195,22 @@ async def test_a_lost_answer_of_an_operation_is_made_good_by_its_key(either_ledg
         assert {0, 200770} == {call.code for call in running.calls(ELEMENT)}
         last = max(await running.outcomes(), key=lambda outcome: outcome.k)
         assert ("succeeded", True) == (last.status, last.final)
+        await running.check()
+
+
+async def test_a_part_of_a_card_that_was_sent_in_1_0_is_refused_without_a_call(either_ledger: Stack) -> None:
+    """Only cards of JSON 2.0 have parts: the platform need not be asked."""
+    async with world(either_ledger, app_of_parts(), clock=clock_of_now()) as running:
+        chat_id = await running.chat()
+        await running.simulator.click(running.simulator.put_card(chat_id, card_saying("…")), {"action": "send 1.0"})
+        await running.quiet()
+        ours = running.simulator.platform.chat(chat_id).message_ids[-1]
+        for value in ({"action": "element", "text": "part"}, {"action": "stream", "texts": ["part"]}):
+            await running.simulator.click(ours, value)
+            await running.quiet()
+        refused = [
+            (outcome.status, outcome.reason) for outcome in await running.outcomes() if outcome.kind != "SendCard"
+        ]
+        assert [("refused", "not_2_0")] * 4 == refused
+        assert [] == running.calls(CONVERT)
         await running.check()

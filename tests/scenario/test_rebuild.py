@@ -32,7 +32,7 @@ from tests.support.postgres import Databases
 from tests.support.rebuilt_equals_ledger import differences, remade
 from tests.support.world import Stack, World, clock_of_now, files, world
 from worker.ledger.open import open_ledger
-from worker.ledger.restored import NotEmpty
+from worker.ledger.restored import NotEmpty, Progress
 from worker.ledger.restoring import open_restoring
 from worker.rebuilding.rebuild import rebuild
 from worker.settings import SETTLE_MS
@@ -416,6 +416,23 @@ async def test_workers_that_still_run_on_the_old_ledger_are_noticed(tmp_path: Pa
     (partition,) = (number for number, span in (await log.spans(topics.interactions)).items() if span.end)
     assert 1 == (await ledger.positions())[partition].next
     await ledger.close()
+
+
+async def test_a_ledger_that_workers_began_meanwhile_is_refused(tmp_path: Path) -> None:
+    """Of a log without decisions a worker takes any empty ledger for its own: one line says so."""
+    log, topics = MemoryLog(), Topics()
+    await log.create([topics.interactions, topics.outcomes])
+    await log.append([NewRecord.of(topics.interactions, encode(facts.click("e1")))])
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    restoring, ledger = open_restoring(url, settle_ms=SETTLE_MS), open_ledger(url)
+    await restoring.check()
+    await restoring.start("outcomes", {0: 0})
+    await ledger.begin(12)
+    with pytest.raises(NotEmpty, match="it holds positions"):
+        await restoring.finish({0: Progress(next=1)})
+    assert [0] * 12 == [position.next for position in (await ledger.positions()).values()]
+    await ledger.close()
+    await restoring.close()
 
 
 async def test_a_log_without_topics_is_refused(tmp_path: Path) -> None:

@@ -92,8 +92,7 @@ class Restoring:
         found: dict[Stage, dict[int, Progress]] = {}
         for row in connection.execute(select(*rebuilds.c)):
             found.setdefault(row.stage, {})[row.partition] = _progress(row)
-        begun = connection.execute(select(positions.c.partition).limit(1)).first() is not None
-        if begun or not found:
+        if not found or _has_positions(connection):
             self._refuse_any(connection)
         return found
 
@@ -151,7 +150,14 @@ class Restoring:
 
     @in_transaction
     def finish(self, connection: Connection, reached: Mapping[int, Progress]) -> Finished:
-        """Write targets and positions, given how far the inputs are read: from now on this is a ledger."""
+        """
+        Write targets and positions, given how far the inputs are read: from now on this is a ledger.
+
+        Raises:
+            NotEmpty: It has become one meanwhile: workers began it, or another rebuild was faster.
+        """
+        if _has_positions(connection):
+            self._refuse_any(connection)
         now = int(connection.execute(select(self._database.now)).scalar_one())
         return self._ending.run(connection, reached, now)
 
@@ -177,6 +183,10 @@ def open_restoring(url: str, *, settle_ms: int, clock: Clock | None = None) -> R
         ConfigError: The URL names no database that can be used.
     """
     return Restoring(Database(url, clock, answer_s=ANSWER_S), settle_ms=settle_ms)
+
+
+def _has_positions(connection: Connection) -> bool:
+    return connection.execute(select(positions.c.partition).limit(1)).first() is not None
 
 
 def _progress(row: Any) -> Progress:

@@ -113,7 +113,9 @@ async def compare(event_log: EventLog, ledger: Ledger, topics: Topics, *, kept_m
     forgotten = await ledger.now() - kept_ms
     newest = await _newest_decisions(event_log, topics.outcomes)
     decided = {
-        ClaimKey(one.app_id, one.event_id) for one in newest if not _is_forgotten(one, positions, before=forgotten)
+        ClaimKey(one.app_id, one.event_id)
+        for one in newest
+        if not _is_forgotten(one, positions, spans, before=forgotten)
     }
     history = History(
         spans=spans,
@@ -142,15 +144,19 @@ async def _before(
     return found
 
 
-def _is_forgotten(decision: Decided, positions: Mapping[int, Position], *, before: EpochMs) -> bool:
+def _is_forgotten(
+    decision: Decided, positions: Mapping[int, Position], spans: Mapping[int, Span], *, before: EpochMs
+) -> bool:
     """
     Say whether the ledger may lack a decision that it made: of a log where nothing has happened since.
 
     A SQLite log deletes old records with new ones, a broker as it is set; and a ledger that is empty or older than the
-    decision has not got so far.
+    decision has not got so far. In a log that was moved, offsets were others: there it has got to the end.
     """
-    position = positions.get(decision.partition)
-    return decision.decided_at < before and position is not None and decision.offset < position.next
+    position, span = positions.get(decision.partition), spans.get(decision.partition)
+    if decision.decided_at >= before or position is None:
+        return False
+    return decision.offset < position.next or (span is not None and position.next >= span.end)
 
 
 async def _newest_decisions(event_log: EventLog, topic: str) -> Collection[Decided]:

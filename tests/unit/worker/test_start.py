@@ -108,6 +108,7 @@ async def test_the_newest_decision_is_found_behind_many_other_records() -> None:
         pytest.param(decided_at(10, offset=4), Position(next=5), False, id="not so long ago"),
         pytest.param(decided_at(9, offset=5), Position(next=5), False, id="this ledger has not got so far"),
         pytest.param(decided_at(9, partition=1), Position(next=5), False, id="another partition"),
+        pytest.param(decided_at(9, offset=50), Position(next=10), True, id="decided before the log was moved"),
     ],
 )
 def test_only_what_this_ledger_decided_long_ago_may_be_forgotten(
@@ -116,4 +117,4 @@ def test_only_what_this_ledger_decided_long_ago_may_be_forgotten(
     forgotten: bool,  # noqa: FBT001
 ) -> None:
     """An empty or older ledger has not got so far."""
-    assert forgotten is _is_forgotten(decision, {0: position}, before=10)
+    assert forgotten is _is_forgotten(decision, {0: position}, SPANS, before=10)

@@ -187,16 +187,16 @@ def test_a_difference_is_readable_and_shows_nothing_that_people_typed(small: str
     ran = _diff(tmp_path, small, code=code)
     assert (1, "") == (ran.returncode, ran.stderr)
     counted = "count  540 inputs, 90 decided otherwise on 90 cards; 450 more follow from them"
-    for words in (counted, "card     90", "card     elements[0].content: text → text"):
+    for words in (counted, "card     90", "card     /elements/0/content: text → text"):
         assert words in ran.stdout
     assert "different: 90 of 600 inputs are decided otherwise, and 450 follow" in ran.stdout
     assert SECRET not in ran.stdout
     shown = _diff(tmp_path, small, "--show-values", "--examples", "1", code=code)
     assert f'"{SECRET}" → "{SECRET}!"' in shown.stdout
-    assert 1 == shown.stdout.count("elements[0].content")
+    assert 1 == shown.stdout.count("/elements/0/content")
     as_json = _diff(tmp_path, small, "--json", code=code)
     assert SECRET not in as_json.stdout
-    assert {"kind": "card", "what": "elements[0].content", "was": "text", "now": "text"} in (
+    assert {"kind": "card", "what": "/elements/0/content", "was": "text", "now": "text"} in (
         _lines(as_json, "difference")[0]["changes"]
     )
 

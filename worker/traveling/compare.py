@@ -14,7 +14,7 @@ from shared.core.json_text import JsonText, json_value
 from shared.core.races import LostReason
 from shared.core.targets import shown_target
 from worker.traveling.card import is_same_json
-from worker.traveling.json_diff import parts, parts_of
+from worker.traveling.parts import parts, parts_of
 
 Kind = Literal["result", "handler", "race", "late", "state", "card", "effect"]
 """

@@ -75,13 +75,13 @@ def test_states_and_cards_are_told_by_path_and_type() -> None:
     other = decided(state={"n": 2, "votes": [1, 2]}, content={"text": None})
     told = _told(one, other)
     assert [
-        ("state", "n", "number", "number"),
-        ("state", "by", "text", "absent"),
-        ("state", "votes[1]", "absent", "number"),
-        ("card", "text", "text", "null"),
+        ("state", "/n", "number", "number"),
+        ("state", "/votes/1", "absent", "number"),
+        ("state", "/by", "text", "absent"),
+        ("card", "/text", "text", "null"),
     ] == told
     *_, last = shown = _told(one, other, with_values=True)
-    assert ("state", "n", "1", "2") == shown[0]
+    assert ("state", "/n", "1", "2") == shown[0]
     assert '"' + "typed" * 23 in last[2]
     assert len(last[2]) < 130
 
@@ -89,7 +89,7 @@ def test_states_and_cards_are_told_by_path_and_type() -> None:
 def test_a_card_that_is_shown_is_told_once() -> None:
     """As the card, and not as the update that shows it, too."""
     one, other = (decided(effects=(planned(UpdateCard({"n": n})),), version=1) for n in (1, 2))
-    assert [("card", "n", "number", "number")] == _told(one, other)
+    assert [("card", "/n", "number", "number")] == _told(one, other)
 
 
 def test_effects_are_told_by_kind_and_target() -> None:
@@ -98,13 +98,13 @@ def test_effects_are_told_by_kind_and_target() -> None:
     one = decided(effects=_effects(RenameChat("a"), SendText("typed", to=chat)))
     other = decided(effects=_effects(RenameChat("b"), SendCard({"n": 1}, to=chat)))
     assert {
-        ("effect", "RenameChat of chat:oc_1: name", "text", "text"),
+        ("effect", "RenameChat of chat:oc_1: /name", "text", "text"),
         ("effect", "SendText of chat:oc_1", "there", "absent"),
         ("effect", "SendCard of chat:oc_1", "absent", "there"),
     } == set(_told(one, other))
     called = decided(effects=(planned(Call("publish", {"n": 1}), "call:e1/1"),))
     moved = decided(effects=(planned(Call("publish", {"n": 2}), "call:e1/2", index=2),))
-    assert [("effect", "Call: args.n", "number", "number")] == _told(called, moved)
+    assert [("effect", "Call: /args/n", "number", "number")] == _told(called, moved)
     assert "typed" not in str(compare(one, other))
 
 
@@ -137,7 +137,7 @@ def test_a_report_is_bounded() -> None:
 def test_json_that_nobody_can_read_is_compared_as_text() -> None:
     """Thirty thousand digits, or a thousand levels, end no report."""
     one, other = (decided().__class__(**{**_fields(), "state": JsonText("1" * n)}) for n in (20_000, 30_000))
-    assert [("state", "(all)", "JSON that nobody can read", "other JSON")] == _told(one, other)
+    assert [("state", "(all)", "text", "text")] == _told(one, other)
     assert isinstance(compare(one, other)[0], Change)
 
 

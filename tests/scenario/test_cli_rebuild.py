@@ -135,6 +135,22 @@ def test_a_ledger_that_holds_something_is_refused_in_one_line(log: Path, whole: 
     assert "for example CARDWIRE_LEDGER=sqlite:///" in line
 
 
+@pytest.mark.parametrize("command", [("rebuild",), ("db", "upgrade"), ("pending",)])
+@pytest.mark.parametrize("name", ["log.db", "log.lark.card.outcomes.v1.db"])
+def test_the_log_itself_is_never_taken_for_a_ledger(
+    log: Path, tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    """No command that opens a ledger writes a table into the log; it ends with one line."""
+    env = {**settings(log, tmp_path), "CARDWIRE_LEDGER": f"sqlite:///{log / name}"}
+    done = run(*command, env=env, cwd=tmp_path)
+    assert (2, "") == (done.returncode, done.stdout)
+    (line,) = done.stderr.splitlines()
+    assert f"CARDWIRE_LEDGER names {log / name}, which is a Cardwire log: expected a file of the ledger's own" in line
+    with contextlib.closing(sqlite3.connect(log / name)) as connection:
+        tables = {each for (each,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    assert {"records", "partitions"} == tables
+
+
 @pytest.mark.postgres
 def test_a_database_without_tables_is_told_of_the_command_that_makes_them(
     log: Path, tmp_path: Path, postgres_url: str

@@ -16,6 +16,9 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
+from shared.core.errors import ConfigError
+from shared.eventlog.sqlite.file import APPLICATION_ID as LOG
+
 _T = TypeVar("_T")
 
 Begin = Literal["BEGIN IMMEDIATE", "BEGIN"]
@@ -77,6 +80,7 @@ def _engine(url: URL, *, connections: int, begin: Begin) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin as we say, not when the driver thinks so
+        _refuse_log(connection, url)
         cursor = connection.cursor()
         for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
             cursor.execute(f"PRAGMA {pragma}")
@@ -87,3 +91,13 @@ def _engine(url: URL, *, connections: int, begin: Begin) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _refuse_log(connection: Any, url: URL) -> None:
+    """Tables of a ledger in the log's own file would be lost with it, and each would stand in the other's way."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] == LOG:
+        connection.close()
+        raise ConfigError(
+            f"CARDWIRE_LEDGER names {url.database}, which is a Cardwire log: expected a file of the ledger's own, "
+            "for example CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
+        )

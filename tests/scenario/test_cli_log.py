@@ -63,6 +63,8 @@ def test_a_log_is_exported_and_imported(tmp_path: Path) -> None:
     exported = run("log", "export", "out", env=_env(tmp_path), cwd=tmp_path)
     imported = run("log", "import", "out", env=_env(tmp_path, "new"), cwd=tmp_path)
     again = run("log", "import", "out", "--json", env=_env(tmp_path, "new"), cwd=tmp_path)
+    for_people = run("log", "import", "out", env=_env(tmp_path, "new"), cwd=tmp_path)
+    assert "251 records of out are in the log, 0 of them new: counts and digests are equal\n" == for_people.stdout
     assert [(0, "")] * 3 == [(each.returncode, each.stderr) for each in (exported, imported, again)]
     assert exported.stdout.startswith("251 records are in out, 251 of them new\n")
     assert [

@@ -30,8 +30,10 @@ from cardwire.cli.verify import NoLog, no_log
 from shared.core.errors import CardwireError, ConfigError
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Topics
+from shared.observability import say
 from shared.settings import LogSettings, load
 from worker.history.gaps import gaps
+from worker.history.half import missing_half
 from worker.history.moments import Moment, What
 from worker.history.replay import Replay, Wish, replay
 
@@ -130,6 +132,8 @@ async def _found(settings: LogSettings, wish: Wish, *, show_values: bool) -> Rep
     try:
         if not await event_log.spans(topics.interactions):
             raise NoLog(no_log(topics))
+        if (missing := await missing_half(event_log, topics)) is not None:
+            say(f"cardwire: {missing}")  # what is there is told all the same: it may be all that there is yet
         with _progress() as (begun, moved):
             return await replay(event_log, topics, wish, with_values=show_values, begun=begun, progressed=moved)
     finally:

@@ -24,6 +24,7 @@ from shared.core.errors import CardwireError
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Topics
 from shared.settings import LogSettings, load
+from worker.history.half import missing_half
 from worker.history.verify import Verified, verify
 from worker.history.verifying.rules import GUARANTEE
 from worker.history.verifying.story import Violation
@@ -36,7 +37,7 @@ PROGRESS_RECORDS: Final = 20_000
 
 
 class NoLog(CardwireError):
-    """There is nothing to read."""
+    """There is nothing to read, or only half of it."""
 
 
 def run_verify(env: Mapping[str, str], *, as_json: bool) -> int:
@@ -45,7 +46,7 @@ def run_verify(env: Mapping[str, str], *, as_json: bool) -> int:
 
     Raises:
         ConfigError: A setting is malformed.
-        SystemExit: The log cannot be read; the line is printed.
+        SystemExit: The log cannot be read, or is half a log; the line is printed.
     """
     only_our_lines()
     settings = load(LogSettings, with_files(env, Path.cwd()))
@@ -65,6 +66,8 @@ async def _verify(settings: LogSettings, telling: "_Telling") -> Verified:
     try:
         if not await event_log.spans(topics.interactions):
             raise NoLog(no_log(topics))
+        if (missing := await missing_half(event_log, topics)) is not None:
+            raise NoLog(missing)
         return await verify(event_log, topics, found=telling.found, begun=telling.begins, progressed=telling.moved)
     finally:
         telling.stops()

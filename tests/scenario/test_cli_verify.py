@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from shared.app.interaction import Interaction
 from shared.core.codec import encode
 from shared.core.decision import Card
 from shared.core.effects import RenameChat, UpdateCard
-from shared.eventlog.port import NewRecord
+from shared.eventlog.open import open_log
+from shared.eventlog.port import TOPICS, NewRecord
 from tests.scenario.handlers import BLANK
 from tests.support.commands import run
 from tests.support.documents import is_documented
@@ -104,6 +106,36 @@ def test_a_log_in_which_nothing_was_recorded(tmp_path: Path) -> None:
     """None is made by looking for it, and the exit code is not that of a broken promise."""
     assert "has no topic" in _line(run("verify", env={}, cwd=tmp_path), code=3)
     assert [] == list(tmp_path.iterdir())
+
+
+async def _recorded(folder: Path, *records: NewRecord) -> None:
+    log = open_log(f"sqlite:///{folder / 'log.db'}")
+    await log.create([TOPICS.interactions])  # as a gateway does
+    await log.append(records)
+    await log.close()
+
+
+@pytest.mark.parametrize("name", ["log.db", f"log.{TOPICS.outcomes}.db"], ids=["without outcomes", "without clicks"])
+async def test_half_a_log_proves_nothing(name: str, tmp_path: Path) -> None:
+    """A file that was not brought along is named, and so is the one that was taken for the whole log."""
+    clicks, outcomes = TOPICS.interactions, TOPICS.outcomes
+    await _recorded(tmp_path, NewRecord.of(clicks, encode(click("e1"))), NewRecord.of(outcomes, encode(click("e1"))))
+    (alone := tmp_path / "alone").mkdir()
+    shutil.copy(tmp_path / name, alone)
+    env = {"CARDWIRE_LOG": f"sqlite:///{alone / name}"}
+    proved = await asyncio.to_thread(run, "verify", env=env, cwd=alone)
+    told = await asyncio.to_thread(run, "replay", env=env, cwd=alone)
+    line = _line(proved, code=3)
+    assert f"there is no topic {outcomes}: expected the log of a gateway and a worker, with all of its files" in line
+    assert (0, proved.stderr) == (told.returncode, told.stderr)
+    assert {"log.db", f"log.{outcomes}.db"} & {file.name for file in alone.iterdir()} == {name}
+
+
+async def test_a_log_into_which_nothing_came_yet_is_no_alarm(tmp_path: Path) -> None:
+    """A gateway has begun, and no worker has run: nothing was promised."""
+    await _recorded(tmp_path)
+    ran = await asyncio.to_thread(run, "verify", env={"CARDWIRE_LOG": f"sqlite:///{tmp_path / 'log.db'}"}, cwd=tmp_path)
+    assert (0, "0 records read: no violation\n", "") == (ran.returncode, ran.stdout, ran.stderr)
 
 
 def test_a_log_that_is_away(tmp_path: Path) -> None:

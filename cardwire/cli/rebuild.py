@@ -16,15 +16,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
+from shared.core.errors import CardwireError
 from shared.core.secret import Secret
 from shared.eventlog.open import open_log
-from shared.eventlog.port import Topics
+from shared.eventlog.port import EventLog, Topics
 from shared.settings import LogSettings, load, section
 from worker.ledger.restored import Stage
 from worker.rebuilding.rebuild import Rebuilt, Tell, rebuild
 from worker.settings import ledger_url, settle_ms
 
 _STAGES: Final[Mapping[Stage, str]] = {"outcomes": "what was decided and done", "inputs": "what came in"}
+
+
+class WorkerRuns(CardwireError):
+    """A worker reads the log: it would decide on the old ledger what the new one then lacks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ def run_rebuild(env: Mapping[str, str], *, as_json: bool) -> None:
 
     Raises:
         NotEmpty: The ledger holds something.
+        WorkerRuns: On SQLite: a worker reads the log.
         StartRefused: The log has no topics, or workers still run on the old ledger.
         SchemaMismatch: A PostgreSQL database without our tables, or with those of another version.
         LogUnavailable, LedgerUnavailable: They cannot be reached; run again, it goes on.
@@ -60,12 +66,24 @@ async def _rebuild(settings: RebuildSettings, tell: Tell) -> Rebuilt:
 
     topics = Topics.prefixed(settings.log.topic_prefix)
     async with AsyncExitStack() as stack:
+        event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
+        stack.push_async_callback(event_log.close)
+        await _refuse_beside_worker(event_log)
         ledger = open_restoring(settings.ledger.reveal(), settle_ms=settings.settle_ms)
         stack.push_async_callback(ledger.close)
         await ledger.check()
-        event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
-        stack.push_async_callback(event_log.close)
         return await rebuild(event_log, ledger, topics, tell=tell)
+
+
+async def _refuse_beside_worker(event_log: EventLog) -> None:
+    from shared.eventlog.sqlite.log import SqliteLog
+
+    process = await event_log.reader() if isinstance(event_log, SqliteLog) else None
+    if process is not None:
+        raise WorkerRuns(
+            f"a worker, process {process}, reads this log: stop it first (with `cardwire run`, the whole of it), and "
+            "run `cardwire rebuild` again"
+        )
 
 
 def _bar(progress: Progress) -> Tell:

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -149,6 +151,29 @@ def test_the_log_itself_is_never_taken_for_a_ledger(
     with contextlib.closing(sqlite3.connect(log / name)) as connection:
         tables = {each for (each,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     assert {"records", "partitions"} == tables
+
+
+def test_beside_a_worker_that_reads_the_log_it_refuses_at_once(log: Path, tmp_path: Path) -> None:
+    """The line names the process, and no ledger is made; the files of groups whose workers ended hinder nobody."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in log.glob("log*.db"):
+        shutil.copy(file, folder)
+    done = asyncio.run(_beside_consumer(folder, settings(folder, tmp_path), tmp_path))
+    assert (1, "") == (done.returncode, done.stdout)
+    (line,) = done.stderr.splitlines()
+    assert f"a worker, process {os.getpid()}, reads this log: stop it first" in line
+    assert not (tmp_path / "ledger.db").exists()
+    assert 2 * RECORDS == sum(told(settings(folder, tmp_path), tmp_path)["records"].values())
+
+
+async def _beside_consumer(folder: Path, env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Return what a rebuild says while a consumer of another group than the usual one reads the log."""
+    log = open_log(f"sqlite:///{folder / 'log.db'}", topics=TOPICS)
+    await log.consume(TOPICS.interactions, group="other")
+    done = await asyncio.to_thread(run, "rebuild", env=env, cwd=cwd)
+    await log.close()
+    return done
 
 
 @pytest.mark.postgres

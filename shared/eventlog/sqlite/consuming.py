@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -152,7 +152,7 @@ class ConsumerLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(self._file, 20, 0).decode(errors="replace").strip() or "unknown"
+            holder = _holder(self._file)
             os.close(self._file)
             raise LogUnavailable(
                 f"another worker (process {holder}) reads {topic} already: a SQLite log feeds one worker at a time;"
@@ -164,3 +164,23 @@ class ConsumerLock:
     def release(self) -> None:
         """Let the next consumer in."""
         os.close(self._file)
+
+
+def reader_of(locks: Iterable[Path]) -> str | None:
+    """Return the process that holds one of these files locked as a group's consumer; ``None`` if none does."""
+    for path in locks:
+        try:
+            lock = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(lock)
+        finally:
+            os.close(lock)
+    return None
+
+
+def _holder(lock: int) -> str:
+    return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"

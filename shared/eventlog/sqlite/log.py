@@ -31,9 +31,9 @@ from shared.eventlog.port import (
     Topics,
 )
 from shared.eventlog.sqlite import file
-from shared.eventlog.sqlite.consuming import ConsumerLock, SqliteConsumer
+from shared.eventlog.sqlite.consuming import ConsumerLock, SqliteConsumer, reader_of
 from shared.eventlog.sqlite.file import REAL, Disk, Size
-from shared.eventlog.sqlite.place import consumer_lock, topic_file
+from shared.eventlog.sqlite.place import consumer_lock, consumer_locks, topic_file
 from shared.eventlog.sqlite.writing import Writer, unavailable
 
 APPEND_TIMEOUT_S: Final = 1.2
@@ -160,6 +160,10 @@ class SqliteLog:
         """
         self._check_open()
         await self._written([self._writer.forget(topic, partition, before=before)])
+
+    async def reader(self) -> str | None:
+        """Return the process whose consumer, of whatever group, reads the interactions topic now, if there is one."""
+        return await asyncio.to_thread(lambda: reader_of(consumer_locks(self._path)))
 
     async def size(self, topic: str) -> Size:
         """

@@ -1,5 +1,7 @@
 """Where a topic's file is, and whether SQLite can be trusted there."""
 
+from collections.abc import Iterable
+from glob import escape
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -28,6 +30,12 @@ def topic_file(path: Path, topic: str, *, first: str) -> Path:
 def consumer_lock(path: Path, group: str) -> Path:
     """Return the file that a group's only consumer of the topic file ``path`` holds locked."""
     return path.with_name(f"{path.name}.{quote(group, safe='')}.lock")
+
+
+def consumer_locks(path: Path) -> Iterable[Path]:
+    """Return those of all groups that ever had a consumer of the topic file ``path``."""
+    setup = path.with_name(f"{path.name}.setup.lock")
+    return sorted(found for found in path.parent.glob(f"{escape(path.name)}.*.lock") if found != setup)
 
 
 def network_file_system(path: Path) -> str | None:

@@ -1,8 +1,9 @@
 """
 `cardwire diff`: what other handlers would have decided about the recorded interactions.
 
-Exit codes: 0 no difference, 1 a difference, 2 a setting or an option must change, 3 the log cannot be compared. So a
-release can be gated on it, and an outage is not taken for a difference.
+Exit codes: 0 no difference, 1 a difference, 2 a setting or an option must change, 3 nothing was compared: the log
+cannot be read, or holds no decisions of the period. So a release can be gated on it, and an outage is not taken for a
+difference, nor for none.
 """
 
 import asyncio
@@ -21,10 +22,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cardwire.cli.differences import print_findings, print_json
-from cardwire.cli.letters import time_of
+from cardwire.cli.letters import begun, time_of
 from cardwire.cli.refusals import OUTSIDE, only_our_lines, told_in_lines
 from cardwire.cli.run import with_files
 from shared.core.errors import ConfigError
+from worker.traveling.findings import Findings
 from worker.traveling.journey import Period
 from worker.traveling.partition import Trip
 from worker.traveling.settings import TravelSettings
@@ -75,7 +77,14 @@ def run_diff(
         with _progress(over.records) as moved:
             traveled = travel(trip, over, moved=moved)
         _print(traveled, time.monotonic() - began, Path(folder), as_json=as_json)
-    return DIFFERENT if traveled.findings.differing or traveled.findings.follows else 0
+    return came_to(traveled.findings)
+
+
+def came_to(findings: Findings) -> int:
+    """Return the exit code: a release is not let through because there was nothing to object to."""
+    if findings.differing or findings.follows:
+        return DIFFERENT
+    return 0 if findings.compared else NOT_COMPARED
 
 
 def period_of(begin: str | None, end: str | None, now: int) -> Period:
@@ -88,6 +97,7 @@ def period_of(begin: str | None, end: str | None, now: int) -> Period:
     period = Period(begin=time_of("--from", begin, now), end=time_of("--to", end, now))
     if period.begin is not None and period.end is not None and period.begin >= period.end:
         raise ConfigError("--from is not before --to: expected a period, for example --from 7d --to 1d")
+    begun("--from", period.begin, now)
     return period
 
 

@@ -95,6 +95,9 @@ def _summary(traveled: Traveled, took_s: float) -> Iterator[Text]:
         follow = f", and {findings.follows:,} follow" if findings.follows else ""
         told = f"{findings.differing:,} of {findings.compared:,} inputs are decided otherwise{follow}"
         yield Text.assemble(("different: ", "bold red"), told)
+    elif not findings.compared:
+        told = "the log has no decisions in this period that handlers made"
+        yield Text.assemble(("nothing was compared: ", "bold red"), told)
     else:
         yield Text.assemble(("no difference: ", "bold green"), f"{findings.compared:,} inputs are decided as recorded")
     for line in _left_out(findings):
@@ -106,8 +109,6 @@ def _summary(traveled: Traveled, took_s: float) -> Iterator[Text]:
 
 
 def _left_out(findings: Findings) -> Iterator[str]:
-    if not findings.compared:
-        yield "nothing was compared: the log has no decisions in this period"
     for cause, count in sorted(findings.as_recorded.items()):
         yield f"{count:,} stay as recorded ({plain(cause)}): no handler decided them"
     counts = {

@@ -246,6 +246,17 @@ def time_of(option: str, given: str | None, now: EpochMs) -> EpochMs | None:
         ) from None
 
 
+def begun(option: str, at: EpochMs | None, now: EpochMs) -> None:
+    """
+    Refuse a beginning that is still to come: nothing would be found, which looks as if nothing were wrong.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if at is not None and at > now:
+        raise ConfigError(f"{option} is still to come: expected a time that has been, for example {option} 7d")
+
+
 def kind_of(given: str | None) -> Kind | None:
     """
     Return a kind of dead letters by its name.

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cardwire.cli.ids import expect
-from cardwire.cli.letters import time_of
+from cardwire.cli.letters import begun, time_of
 from cardwire.cli.recorded import COLUMNS, change_facts, change_in_words, changes, in_words, rows, value_in_words
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
@@ -105,6 +105,7 @@ def wish_of(
     begin, end = time_of("--from", since, now), time_of("--to", until, now)
     if begin is not None and end is not None and begin >= end:
         raise ConfigError("--from is not before --to: expected a period, for example --from 7d --to 1d")
+    begun("--from", begin, now)
     if card is not None:
         expect("--card", card, "card", example="--card om_dc13264520392913993dd051dba21dcf")
     if event is not None:

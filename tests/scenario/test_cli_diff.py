@@ -233,7 +233,11 @@ def test_only_a_period_is_compared_and_begins_with_the_recorded_states(small: st
     causes = [line for line in _lines(changed, "difference") if line["why"] != "follows"]
     assert {NOW + 120_000 <= line["occurred_at"] < NOW + 300_000 for line in causes} == {True}
     none = _diff(tmp_path, small, "--from", "2024-01-01", "--to", "2024-01-02")
-    assert (0, True) == (none.returncode, "nothing was compared" in none.stdout)
+    assert (3, "") == (none.returncode, none.stderr), "a gate that had nothing to look at lets nothing through"
+    assert is_documented(none.stdout.splitlines()[0])
+    assert "no difference" not in none.stdout
+    as_json = _diff(tmp_path, small, "--from", "2024-01-01", "--to", "2024-01-02", "--json")
+    assert (3, [0]) == (as_json.returncode, [line["compared"] for line in _lines(as_json, "summary")])
 
 
 def test_several_apps_are_decided_by_their_own_handlers(handlers: Path, tmp_path: Path) -> None:
@@ -334,6 +338,7 @@ def _line(ran: subprocess.CompletedProcess[str], *, code: int) -> str:
 def test_handlers_that_cannot_be_loaded(small: str, tmp_path: Path) -> None:
     """One line that leads to the mistake, told once and not by each process."""
     assert "traveling.py:1: ZeroDivisionError" in _line(_diff(tmp_path, small, code="1 / 0"), code=2)
+    assert "traveling.py:1: SystemExit: 3" in _line(_diff(tmp_path, small, code="raise SystemExit(3)"), code=2)
     assert "which is neither installed nor in" in _line(_diff(tmp_path, small, "--app", "nowhere:app"), code=2)
     assert "as module:attribute" in _line(_diff(tmp_path, small, "--app", "nowhere"), code=2)
 
@@ -342,6 +347,7 @@ def test_options_that_are_wrong(small: str, tmp_path: Path) -> None:
     """One line with an example."""
     assert "--from is malformed" in _line(_diff(tmp_path, small, "--from", "yesterday"), code=2)
     assert "--from is not before --to" in _line(_diff(tmp_path, small, "--from", "1d", "--to", "7d"), code=2)
+    assert "--from is still to come" in _line(_diff(tmp_path, small, "--from", "2999-01-01"), code=2)
 
 
 def test_a_log_that_is_not_there_or_away(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ async def test_a_card_that_nobody_knows(tmp_path: Path) -> None:
     [
         (("--from", "yesterday"), "--from is malformed: expected a time or how long ago"),
         (("--to", "1d", "--from", "2h"), "--from is not before --to: expected a period"),
+        (("--from", "2999-01-01"), "--from is still to come: expected a time that has been"),
         (("--as", "essay"), "--as is malformed: expected timeline or table"),
         (("--card", "oc_1"), "--card is a chat's id: expected a card's"),
         (("--event", "om_1"), "--event is a card's id: expected an event's id"),

@@ -22,7 +22,9 @@ from tests.support.world import ENCRYPTED, files, world
 
 HOWTO: Final = (ROOT / "docs" / "howto" / "requests.md").read_text()
 (FILE,) = re.findall(r"In `callers\.toml`:\n\n```toml\n(.*?)^```", HOWTO, re.MULTILINE | re.DOTALL)
-DRAW, EXPORT, SEND_IT, FROM_A_SHELL, UPDATE_IT = re.findall(r"^```sh\n(.*?)^```", HOWTO, re.MULTILINE | re.DOTALL)
+DRAW, EXPORT, SEND_IT, FROM_A_SHELL, _FIND_IT, UPDATE_IT = re.findall(
+    r"^```sh\n(.*?)^```", HOWTO, re.MULTILINE | re.DOTALL
+)
 
 EXAMPLE_APP: Final = "cli_a1b2c3d4e5f6"
 

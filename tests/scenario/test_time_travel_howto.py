@@ -37,7 +37,7 @@ def _gate(folder: Path, log: str) -> subprocess.CompletedProcess[str]:
     ("code", "log", "ends", "says"),
     [
         (HANDLERS, None, 0, "decides as it did"),
-        (HANDLERS.replace('"renamed"', '"otherwise"'), None, 1, "RenameChat of chat:oc_1: name: text → text"),
+        (HANDLERS.replace('"renamed"', '"otherwise"'), None, 1, "RenameChat of chat:oc_1: /name: text → text"),
         ("1 / 0", None, 2, "could not be compared"),
         (HANDLERS, "sqlite:///nowhere.db", 3, "could not be compared"),
     ],

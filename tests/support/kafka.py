@@ -10,6 +10,7 @@ them. All calls block for a bounded time and need no event loop.
 import atexit
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -28,6 +29,8 @@ from tests.support.kafka_node import HOST, BrokerSecurity, Node
 START_S: Final = 90.0
 STOP_S: Final = 30.0
 NODES: Final = 3
+_PORTS: Final = (15_000, 32_000)
+_CHANCE: Final = random.SystemRandom()
 
 # Metadata request, version 1, about all topics: header (key 3, version 1, correlation 1, no client id), array -1.
 _METADATA: Final = struct.pack(">hhihi", 3, 1, 1, -1, -1)
@@ -248,9 +251,16 @@ def _nodes(answer: bytes) -> list[int]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that nobody listened on a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """
+    Return ports of the loopback interface that nobody listened on a moment ago.
+
+    None of those that the system gives to whoever asks for any: a server that is killed finds its own free again.
+    """
+    found: list[int] = []
+    with contextlib.ExitStack() as held:
+        while len(found) < count:
+            port = _CHANCE.randrange(*_PORTS)
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+    return found

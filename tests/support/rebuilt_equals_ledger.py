@@ -150,7 +150,9 @@ def differences(old: Dump, new: Remade, swept: Collection[tuple[str, str]] = ())
     returning = {(row["app_id"], row["event_id"]) for row in old.effects if row["kind"] in RETURNING}
 
     def claim(row: Row) -> Mapping[str, Column]:
-        answered = {"answered_at": _both} if (row["app_id"], row["event_id"]) in returning else {}
+        # Of what failed first and was redriven, the mark came when nobody had to know of it yet.
+        rule = _any if row["redrive"] and row["answered_at"] is None else _both
+        answered = {"answered_at": rule} if (row["app_id"], row["event_id"]) in returning else {}
         untold = dict.fromkeys(TOLD_SINCE_0003, _any) if row["occurred_at"] is None else {}
         return {**_CLAIMS, **(answered if row["event_id"] in new.ids else {}), **untold}
 

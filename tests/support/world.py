@@ -218,19 +218,23 @@ class World:
             return False  # It went away a while ago, and our own connections did not know.
 
     async def _has_nothing_to_do(self) -> bool:
-        if not await self._has_decided_everything():
+        ends = await self._all_decided()
+        if ends is None:
             return False
         if await self.ledger.next_due() is not None:
             return False
         if any(row["status"] == "pending" for row in (await self.ledger.dump()).effects):
             return False
-        # What was done between these questions has left its row here, or what was relayed from it lies in the log.
-        return await self.ledger.outbox_depth() == 0 and await self._has_decided_everything()
+        # What was done between these questions has left its row here, or what was relayed from it lies in the log. What
+        # was decided of that since has left its row behind our question: then the log is longer than it was.
+        return await self.ledger.outbox_depth() == 0 and await self._all_decided() == ends
 
-    async def _has_decided_everything(self) -> bool:
+    async def _all_decided(self) -> Mapping[int, int] | None:
+        """Return where the inputs end, if all of them are decided."""
         spans = await self.event_log.spans(self.topics.interactions)
         positions = await self.ledger.positions()
-        return all(positions[partition].next == span.end for partition, span in spans.items())
+        ends = {partition: span.end for partition, span in spans.items()}
+        return ends if all(positions[partition].next == end for partition, end in ends.items()) else None
 
     async def events(self, topic: str) -> list[Event]:
         """Return the events of a topic, partition by partition."""

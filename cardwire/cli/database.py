@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from cardwire.cli.ledgers import opened
+from cardwire.cli.ledgers import opened, refuse_without_folder
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
 from shared.core.secret import Secret
@@ -47,6 +47,7 @@ def upgrade(env: Mapping[str, str], *, as_json: bool) -> None:
     Bring the schema up to date.
 
     Raises:
+        ConfigError: There is no folder for a SQLite file.
         LedgerUnavailable: The database cannot be reached.
         SchemaMismatch: It is newer than this program.
     """
@@ -98,6 +99,7 @@ async def _prune(settings: PruneSettings, on_way: Callable[[Store, int], None], 
 async def _upgrade(url: str) -> None:
     from worker.ledger.open import open_ledger
 
+    refuse_without_folder(url)
     ledger = open_ledger(url)
     try:
         await ledger.upgrade()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class NoLedger(ConfigError):
-    """There is no file where the ledger's should be."""
+    """There is no file where the ledger's should be, or no folder for it."""
 
 
 @asynccontextmanager
@@ -36,12 +36,32 @@ async def opened(url: str) -> AsyncIterator["SqlLedger"]:
         await ledger.close()
 
 
+def refuse_without_folder(url: str) -> None:
+    """
+    Look whether a ledger can be made where there is none yet.
+
+    Raises:
+        NoLedger: It is a SQLite file, and its folder is not there.
+    """
+    file = _file(url)
+    if file is not None and not file.parent.is_dir():
+        raise NoLedger(
+            f"CARDWIRE_LEDGER names {file}, whose folder is not there: expected a file in a folder that is, for "
+            "example CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
+        )
+
+
 def _is_there(url: str) -> None:
+    file = _file(url)
+    if file is not None and not file.exists():
+        raise NoLedger(
+            f"CARDWIRE_LEDGER names {file}, where no file is: expected the ledger of a worker, for example "
+            "CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
+        )
+
+
+def _file(url: str) -> Path | None:
     from worker.ledger.sqlite import sqlite_file
 
     file = sqlite_file(url) if url.startswith("sqlite:") else None
-    if file is not None and not Path(str(file.database)).exists():
-        raise NoLedger(
-            f"CARDWIRE_LEDGER names {file.database}, where no file is: expected the ledger of a worker, for example "
-            "CARDWIRE_LEDGER=sqlite:///cardwire-data/ledger.db"
-        )
+    return None if file is None else Path(str(file.database))

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from cardwire.cli.ledgers import refuse_without_folder
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
 from shared.core.errors import CardwireError
@@ -22,7 +23,7 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.settings import LogSettings, load, section
 from worker.ledger.restored import Stage
-from worker.rebuilding.rebuild import Rebuilt, Tell, rebuild
+from worker.rebuilding.rebuild import Rebuilt, Tell, rebuild, refuse_without_topics
 from worker.settings import ledger_url, settle_ms
 
 _STAGES: Final[Mapping[Stage, str]] = {"outcomes": "what was decided and done", "inputs": "what came in"}
@@ -46,6 +47,7 @@ def run_rebuild(env: Mapping[str, str], *, as_json: bool) -> None:
     Fill an empty ledger from the log, with a bar on a terminal; or go on where an earlier run ended.
 
     Raises:
+        NoLedger: The ledger's folder is not there.
         NotEmpty: The ledger holds something.
         WorkerRuns: On SQLite: a worker reads the log.
         StartRefused: The log has no topics, or workers still run on the old ledger.
@@ -64,12 +66,15 @@ def run_rebuild(env: Mapping[str, str], *, as_json: bool) -> None:
 async def _rebuild(settings: RebuildSettings, tell: Tell) -> Rebuilt:
     from worker.ledger.restoring import open_restoring
 
+    url = settings.ledger.reveal()
     topics = Topics.prefixed(settings.log.topic_prefix)
     async with AsyncExitStack() as stack:
         event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
         stack.push_async_callback(event_log.close)
         await _refuse_beside_worker(event_log)
-        ledger = open_restoring(settings.ledger.reveal(), settle_ms=settings.settle_ms)
+        await refuse_without_topics(event_log, topics)
+        refuse_without_folder(url)
+        ledger = open_restoring(url, settle_ms=settings.settle_ms)
         stack.push_async_callback(ledger.close)
         await ledger.check()
         return await rebuild(event_log, ledger, topics, tell=tell)

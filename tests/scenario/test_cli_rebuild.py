@@ -176,6 +176,28 @@ async def _beside_consumer(folder: Path, env: Mapping[str, str], cwd: Path) -> s
     return done
 
 
+@pytest.mark.parametrize("command", [("rebuild",), ("db", "upgrade")])
+def test_a_ledger_in_a_folder_that_is_not_there_is_refused(log: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """One line, with the file; no folder is made for what may be a slip."""
+    file = tmp_path / "away" / "ledger.db"
+    done = run(*command, env={**settings(log, tmp_path), "CARDWIRE_LEDGER": f"sqlite:///{file}"}, cwd=tmp_path)
+    assert (2, "") == (done.returncode, done.stdout)
+    (line,) = done.stderr.splitlines()
+    assert f"CARDWIRE_LEDGER names {file}, whose folder is not there: expected a file in a folder that is" in line
+    assert not file.parent.exists()
+
+
+def test_without_a_log_no_ledger_is_made(tmp_path: Path) -> None:
+    """Also where both settings name one file, which is not there yet."""
+    for ledger in ("ledger.db", "log.db"):
+        env = environment(tmp_path, CARDWIRE_LEDGER=f"sqlite:///{tmp_path / ledger}")
+        done = run("rebuild", env=env, cwd=tmp_path)
+        assert (1, "") == (done.returncode, done.stdout)
+        (line,) = done.stderr.splitlines()
+        assert "the log has no topic" in line
+        assert not list(tmp_path.glob("*.db*"))
+
+
 @pytest.mark.postgres
 def test_a_database_without_tables_is_told_of_the_command_that_makes_them(
     log: Path, tmp_path: Path, postgres_url: str

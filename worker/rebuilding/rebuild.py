@@ -65,13 +65,7 @@ class _Run:
     forgotten: int = 0
 
     async def spans(self, topic: str) -> Mapping[int, Span]:
-        found = await self.log.spans(topic)
-        if not found:
-            raise StartRefused(
-                f"the log has no topic {topic!r}: expected the log that the lost ledger was made from, for example "
-                "CARDWIRE_LOG=kafka://kafka:9092"
-            )
-        return dict(sorted(found.items()))
+        return await _spans(self.log, topic)
 
     async def fold_outcomes(self) -> Mapping[int, int]:
         """Fold the outcomes topic, and return up to where, by partition."""
@@ -147,6 +141,18 @@ class _Run:
         return found
 
 
+async def refuse_without_topics(log: EventLog, topics: Topics) -> None:
+    """
+    Look whether this is a log that a ledger can be made from, before anything is made.
+
+    Raises:
+        StartRefused: A topic is missing.
+        LogUnavailable: The log cannot be asked.
+    """
+    for topic in (topics.outcomes, topics.interactions):
+        await _spans(log, topic)
+
+
 async def rebuild(log: EventLog, ledger: Restoring, topics: Topics, *, tell: Tell = lambda *_: None) -> Rebuilt:
     """
     Fill an empty ledger from the log alone, or go on where an earlier run ended.
@@ -177,6 +183,16 @@ async def rebuild(log: EventLog, ledger: Restoring, topics: Topics, *, tell: Tel
         finished=await ledger.finish(reached),
         seconds=time.monotonic() - began,
     )
+
+
+async def _spans(log: EventLog, topic: str) -> Mapping[int, Span]:
+    found = await log.spans(topic)
+    if not found:
+        raise StartRefused(
+            f"the log has no topic {topic!r}: expected the log that the lost ledger was made from, for example "
+            "CARDWIRE_LOG=kafka://kafka:9092"
+        )
+    return dict(sorted(found.items()))
 
 
 def _done(reached: Mapping[int, Progress], spans: Mapping[int, Span]) -> tuple[int, int]:

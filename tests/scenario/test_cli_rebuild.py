@@ -128,13 +128,15 @@ def test_two_at_a_time_make_one_ledger(log: Path, whole: Path, tmp_path: Path) -
 
 
 def test_a_ledger_that_holds_something_is_refused_in_one_line(log: Path, whole: Path, tmp_path: Path) -> None:
-    """It names what is there and an example of an empty one."""
+    """It names what is there, and where an empty one can lie."""
     shutil.copy(whole / "ledger.db", tmp_path / "ledger.db")
     done = run("rebuild", env=settings(log, tmp_path), cwd=tmp_path)
     assert (1, "") == (done.returncode, done.stdout)
     (line,) = done.stderr.splitlines()
     assert "is not empty, it holds positions, claims, cards, faces, effects" in line
-    assert "for example CARDWIRE_LEDGER=sqlite:///" in line
+    beside = tmp_path / "ledger-rebuilt.db"
+    assert "with `cardwire run` stopped, move ledger.db* elsewhere" in line
+    assert f"for example CARDWIRE_LEDGER=sqlite:///{beside}, and the same one for `cardwire run`" in line
 
 
 @pytest.mark.parametrize("command", [("rebuild",), ("db", "upgrade"), ("pending",)])

@@ -6,6 +6,7 @@ behind the last piece that was stored. Positions come with the last transaction:
 """
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, update
@@ -100,10 +101,18 @@ class Restoring:
         held = [table.name for table in _HOLDING if connection.execute(select(*table.c).limit(1)).first() is not None]
         if held:
             raise NotEmpty(
-                f"CARDWIRE_LEDGER: the ledger at {self.place} is not empty, it holds {', '.join(held)}: expected an "
-                "empty one, for example CARDWIRE_LEDGER=sqlite:///cardwire-data/rebuilt.db, or a new PostgreSQL "
-                "database after `cardwire db upgrade`"
+                f"CARDWIRE_LEDGER: the ledger at {self.place} is not empty, it holds {', '.join(held)}: expected "
+                f"{self._empty_one()}"
             )
+
+    def _empty_one(self) -> str:
+        if self._database.dialect == "postgresql":
+            return "an empty one, for example a new PostgreSQL database after `cardwire db upgrade`"
+        file = Path(self.place)
+        return (
+            f"an empty one: with `cardwire run` stopped, move {file.name}* elsewhere, or name a new file, for example "
+            f"CARDWIRE_LEDGER=sqlite:///{file.with_stem(f'{file.stem}-rebuilt')}, and the same one for `cardwire run`"
+        )
 
     @in_transaction
     def start(self, connection: Connection, stage: Stage, begins: Mapping[int, int]) -> Mapping[int, Progress]:

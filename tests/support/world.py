@@ -44,7 +44,7 @@ from worker.platform.client import HttpPlatform
 from worker.platform.tickets import LedgerTickets
 from worker.settings import WorkerSettings
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 STEP_S: Final = 0.25
 """How far a manual clock moves at a time, unless somebody waits for less."""
 

@@ -9,12 +9,14 @@ from typing import Final, Literal
 
 from shared.core.errors import ConfigError
 
-Of = Literal["card", "event", "app", "receiver"]
+Of = Literal["card", "event", "app", "chat", "person", "receiver"]
 
 _EXPECTED: Final[dict[Of, str]] = {
     "card": "a card's open_message_id",
     "event": "an event's id",
     "app": "an app's id",
+    "chat": "a chat's id",
+    "person": "a person's open, user or union id",
     "receiver": "a chat, a person or an address",
 }
 _TOLD: Final = {
@@ -29,6 +31,8 @@ _FIT: Final[dict[Of, frozenset[str]]] = {
     "card": frozenset({"om_"}),
     "event": frozenset({"", "req/"}),
     "app": frozenset({"", "cli_"}),
+    "chat": frozenset({"oc_"}),
+    "person": frozenset({"", "ou_", "on_"}),
     "receiver": frozenset({"", "oc_", "ou_", "on_"}),
 }
 """How an id of each kind begins; with nothing that is known: as any other."""

@@ -108,6 +108,10 @@ def wish_of(
     begun("--from", begin, now)
     if card is not None:
         expect("--card", card, "card", example="--card om_dc13264520392913993dd051dba21dcf")
+    if chat is not None:
+        expect("--chat", chat, "chat", example="--chat oc_5ad11d72b830411d72b836c20")
+    if operator is not None:
+        expect("--operator", operator, "person", example="--operator ou_84aad35d084aa403a838cf73ee18467")
     if event is not None:
         expect("--event", event, "event", example="--event 0a1b2c3d4e5f60718293a4b5c6d7e8f9")
     if app is not None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from cardwire.cli import process
+from cardwire.cli.ids import expect
 from cardwire.cli.letters import time_of
 from cardwire.cli.log import opened
 from cardwire.cli.records import cloud_event, line
+from cardwire.cli.terminal import plain
 from shared.clock import SystemClock
 from shared.core.codec import PREFIX, RECORD_TYPES, header
 from shared.core.errors import ConfigError
@@ -63,7 +65,7 @@ class Wanted:
         Return which records are meant, as options say it.
 
         Raises:
-            ConfigError: An option is malformed.
+            ConfigError: An option is malformed, or an id of another kind.
         """
         short = None if kind is None else kind.removeprefix(PREFIX).removesuffix(".v1")
         if short is not None and not any(_is_of(each, short) for each in _KINDS):
@@ -71,7 +73,19 @@ class Wanted:
                 f"--type is malformed: expected one of {', '.join(_KINDS)}, or how some of them begin, for example "
                 "--type effect"
             )
+        if card is not None:
+            expect("--card", card, "card", example="--card om_dc13264520392913993dd051dba21dcf")
+        if app is not None:
+            expect("--app", app, "app", example="--app cli_a1b2c3d4e5f60718")
         return cls(begin=_begin(since), card=card, app=app, kind=short)
+
+    def words(self) -> str:
+        """Return which records are waited for; nothing if what there is comes first, so that there is no silence."""
+        named = {"the card": self.card, "the app": self.app, "the type": self.kind}
+        told = " and ".join(f"{what} {given}" for what, given in named.items() if given is not None)
+        if not told and self.begin is not None:
+            return ""
+        return f"waiting for records{' of ' if told else ''}{told}{', new ones' if self.begin is None else ''}"
 
     def means(self, record: Record) -> bool:
         """Say whether a record is meant."""
@@ -103,6 +117,8 @@ def tail(env: Mapping[str, str], wanted: Wanted, *, show_values: bool, as_json: 
             clock = SystemClock()
             patience = Patience(clock, tell=lambda text: say(f"cardwire: {text}"))
             positions = await _positions(event_log, topics, wanted)
+            if waited_for := wanted.words():
+                say(plain(f"cardwire: {waited_for}; Ctrl-C ends it"))
             async with aclosing(follow(event_log, positions, clock=clock, patience=patience)) as following:
                 async for piece in following:
                     if not _printed(told(record) for record in piece if wanted.means(record)):

@@ -267,6 +267,17 @@ def test_it_ends_when_told(number: signal.Signals, tmp_path: Path) -> None:
         assert "" == process.err.read_text()
 
 
+def test_it_says_for_what_it_waits(tmp_path: Path) -> None:
+    """A card that nobody clicks, or a misspelt one, is silence; a line says that it is meant."""
+    asyncio.run(_append(tmp_path, _clicked("e1")))
+    with _tail(tmp_path, "--card", "om_00", "--type", "decided") as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+    expected = "cardwire: waiting for records of the card om_00 and the type decided, new ones; Ctrl-C ends it\n"
+    assert expected == told
+    assert "--card is a chat's id" in _refused(tmp_path, "tail", "--card", "oc_1", code=2)
+
+
 def test_it_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
     """As before ``head``: at once, although nothing more is appended."""
     asyncio.run(_append(tmp_path, _clicked("e1")))

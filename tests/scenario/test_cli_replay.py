@@ -121,6 +121,8 @@ async def test_a_card_that_nobody_knows(tmp_path: Path) -> None:
         (("--from", "2999-01-01"), "--from is still to come: expected a time that has been"),
         (("--as", "essay"), "--as is malformed: expected timeline or table"),
         (("--card", "oc_1"), "--card is a chat's id: expected a card's"),
+        (("--chat", "om_1"), "--chat is a card's id: expected a chat's id"),
+        (("--operator", "oc_1"), "--operator is a chat's id: expected a person's"),
         (("--event", "om_1"), "--event is a card's id: expected an event's id"),
     ],
 )

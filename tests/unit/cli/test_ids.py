@@ -21,6 +21,10 @@ EVENT = "f7984f25108f8137722bb63cee927e66"
         ("event", "dlq/3/17"),
         ("app", "cli_a1b2c3d4e5f60718"),
         ("app", "a_simulated_one"),
+        ("chat", "oc_1"),
+        ("person", "ou_1"),
+        ("person", "on_1"),
+        ("person", "ada"),
         ("receiver", "oc_1"),
         ("receiver", "ou_1"),
         ("receiver", "on_1"),
@@ -42,9 +46,14 @@ def test_an_id_of_the_right_kind_is_taken(of: Of, given: str) -> None:
         ("ID", "event", "om_1", "a card's id: expected an event's id", f"cardwire dlq show {EVENT}"),
         ("ID", "event", "cli_1", "an app's id: expected an event's id", f"cardwire dlq show {EVENT}"),
         ("--app", "app", "oc_1", "a chat's id: expected an app's id", "--app cli_a1b2c3d4e5f60718"),
+        ("--chat", "chat", "om_1", "a card's id: expected a chat's id", "--chat oc_5ad11d72b830411d72b836c20"),
+        (
+            "--operator", "person", "oc_1", "a chat's id: expected a person's open, user or union id",
+            "--operator ou_84aad35d084aa403a838cf73ee18467",
+        ),
         ("--to", "receiver", "om_1", "a card's id: expected a chat, a person or an address", "--to oc_…"),
     ],
-)
+)  # fmt: skip
 def test_an_id_of_another_kind_is_told_in_one_line(what: str, of: Of, given: str, told: str, example: str) -> None:
     """What it is, what was expected, and what that looks like."""
     with pytest.raises(ConfigError) as refused:

@@ -178,7 +178,12 @@ def _tell_of_forms(settings: GatewaySettings) -> None:
     """Say of which apps no handler sees what was typed into a form: else somebody looks for it for long."""
     for told in settings.apps:
         if not told.recording.keep_form_value:
-            log.info("form_values_not_recorded", app_id=told.app_id, setting="CARDWIRE_KEEP_FORM_VALUE")
+            log.info(
+                "form_values_not_recorded",
+                app_id=told.app_id,
+                setting="CARDWIRE_KEEP_FORM_VALUE",
+                still_recorded="input_value of single inputs; what was recorded before stays",
+            )
 
 
 def _requests(common: _Common, appender: Appender) -> Requests:

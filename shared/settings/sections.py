@@ -187,7 +187,9 @@ class RecordingSettings:
         "CARDWIRE_KEEP_FORM_VALUE",
         default="true",
         meaning="Record what people typed into forms. If not, it goes no further than the gateway's memory: handlers "
-        "see no form_value, and of clicks no callback is recorded, in which it would stand.",
+        "see no form_value, and of clicks no callback is recorded, in which it would stand. What is typed into a "
+        "single input outside a form (input_value) is recorded all the same; and what was recorded before stays, in "
+        "the log for 33 days, and in exports of it.",
         example="false",
     )
     keep_callback: bool = setting(

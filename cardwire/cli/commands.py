@@ -243,7 +243,6 @@ def replay(
 
 
 @cli.command()
-@cli.command()
 def rebuild(*, as_json: JsonOption = False) -> None:
     """Fill an empty ledger from the log alone, sending nothing; run again, it goes on where it ended."""
     from cardwire.cli.rebuild import run_rebuild

@@ -157,6 +157,7 @@ async def test_a_broker_that_goes_away_loses_no_accepted_click(
         await running.until(running.gateway.is_ready)
         await accepted_again(running, people)
         await people.all_done()
+        await running.until(lambda: "consuming_resumed" in said())
     told = re.findall(r"(consuming_\w+).*?=(log|ledger)\b", said())
     assert [("consuming_paused", "log"), ("consuming_resumed", "log")] == told
 

@@ -1,14 +1,16 @@
 """What deciding waits for, as its log lines tell it."""
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog.testing
 
 from shared.clock import ManualClock
+from shared.core.errors import LogUnavailable
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import Polled
 from tests.support.testable_log import record
-from worker.deciding.pausing import SILENT_S, Pausing
+from worker.deciding.pausing import AWAY_S, SILENT_S, STEADY_S, Pausing
 
 NOTHING = Polled(records={}, assigned=frozenset(), revoked=frozenset())
 
@@ -45,9 +47,36 @@ async def test_a_log_that_goes_silent_is_told_of_once_and_its_return_once() -> N
     assert pausing.waiting_for is None
 
 
+async def test_one_late_answer_is_no_outage() -> None:
+    """A busy machine answers late now and then; each time the log is asked once more."""
+    lines, pausing = await _polls(Asked(), [True, False] * 10 + [True], every_s=SILENT_S)
+    assert ([], None) == (lines, pausing.waiting_for)
+
+
+async def test_a_log_that_stumbles_as_it_comes_back_has_one_outage() -> None:
+    """It is waited for at once, and worked with at once; only the lines, which are for people, take their time."""
+    clock = ManualClock()
+    pausing = Pausing(Asked(), clock)
+    told: list[tuple[str, str | None]] = []
+    with structlog.testing.capture_logs() as lines:
+        for is_there in (False, True, False, True, False, *[True] * 8):
+            if is_there:
+                clock.advance(STEADY_S / 4)
+                await pausing.heard(NOTHING)
+            else:
+                waiting = asyncio.ensure_future(pausing.wait("log", LogUnavailable("no broker answers")))
+                await asyncio.sleep(0)
+                clock.advance(AWAY_S)
+                await waiting
+            told.append((" ".join(line["event"] for line in lines), pausing.waiting_for))
+    paused, resumed = "consuming_paused", "consuming_paused consuming_resumed"
+    stumbling = [(paused, "log"), (paused, None)] * 2 + [(paused, "log")]
+    assert stumbling + [(paused, None)] * 4 + [(resumed, None)] * 4 == told
+
+
 async def test_while_it_is_away_that_is_what_is_waited_for() -> None:
     """So the process is alive on purpose, and says what it lacks."""
-    _, pausing = await _polls(Asked(), [False], every_s=SILENT_S)
+    _, pausing = await _polls(Asked(), [False, False], every_s=SILENT_S)
     assert "log" == pausing.waiting_for
 
 

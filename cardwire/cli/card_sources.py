@@ -21,13 +21,14 @@ from cardwire.cli.ids import Of, expect
 from cardwire.cli.ledgers import NoLedger, opened
 from cardwire.cli.moments import Moment
 from cardwire.cli.run import with_files
-from cardwire.cli.verify import NoLog, no_log
+from cardwire.cli.verify import NoLog
 from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, LogUnavailable
 from shared.core.ids import AppId, MessageId
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.settings import LogSettings, load
 from worker.history.card import Logged, logged_of_card
+from worker.history.half import no_topic
 from worker.history.replay import Wish, replay
 from worker.ledger.history import CardHistory
 
@@ -133,7 +134,7 @@ async def _of_log(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
     event_log = open_log(settings.url, topics=topics, kafka=settings.kafka)
     try:
         if not await event_log.spans(topics.interactions):
-            raise NoLog(no_log(topics))
+            raise NoLog(no_topic(topics.interactions))
         cards = await _meant(event_log, topics, asked)
         found = [(card, await _logged(event_log, topics, card, asked.app_id)) for card in cards]
     finally:

@@ -26,14 +26,14 @@ from cardwire.cli.recorded import COLUMNS, change_facts, change_in_words, change
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
 from cardwire.cli.terminal import console, plain, time_text
-from cardwire.cli.verify import NoLog, no_log
+from cardwire.cli.verify import NoLog
 from shared.core.errors import CardwireError, ConfigError
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Topics
 from shared.observability import say
 from shared.settings import LogSettings, load
 from worker.history.gaps import gaps
-from worker.history.half import missing_half
+from worker.history.half import missing_half, no_topic
 from worker.history.moments import Moment, What
 from worker.history.replay import Replay, Wish, replay
 
@@ -136,7 +136,7 @@ async def _found(settings: LogSettings, wish: Wish, *, show_values: bool) -> Rep
     event_log = open_log(settings.url, topics=topics, kafka=settings.kafka)
     try:
         if not await event_log.spans(topics.interactions):
-            raise NoLog(no_log(topics))
+            raise NoLog(no_topic(topics.interactions))
         if (missing := await missing_half(event_log, topics)) is not None:
             say(f"cardwire: {missing}")  # what is there is told all the same: it may be all that there is yet
         with _progress() as (begun, moved):

@@ -24,6 +24,7 @@ from shared.core.errors import ConfigError
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import EventLog, Record, Topics
 from shared.observability import say
+from worker.history.half import no_topic
 from worker.transfer.following import Positions, begins, ends, follow, since
 from worker.transfer.patience import Patience
 from worker.transfer.refusals import TransferRefused
@@ -151,10 +152,7 @@ async def _positions(event_log: EventLog, topics: Topics, wanted: Wanted) -> Pos
     spans = {name: await event_log.spans(name) for name in (topics.interactions, topics.outcomes)}
     for name, found in spans.items():
         if not found:
-            raise TransferRefused(
-                f"the log has no topic {name}: expected the log of a deployment, for example "
-                "CARDWIRE_LOG=sqlite:///cardwire-data/log.db"
-            )
+            raise TransferRefused(no_topic(name))
     match wanted.begin:
         case None:
             return ends(spans)

@@ -24,7 +24,7 @@ from shared.core.errors import CardwireError
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Topics
 from shared.settings import LogSettings, load
-from worker.history.half import missing_half
+from worker.history.half import missing_half, no_topic
 from worker.history.verify import Verified, verify
 from worker.history.verifying.rules import GUARANTEE
 from worker.history.verifying.story import Violation
@@ -65,21 +65,13 @@ async def _verify(settings: LogSettings, telling: "_Telling") -> Verified:
     event_log = open_log(settings.url, topics=topics, kafka=settings.kafka)
     try:
         if not await event_log.spans(topics.interactions):
-            raise NoLog(no_log(topics))
+            raise NoLog(no_topic(topics.interactions))
         if (missing := await missing_half(event_log, topics)) is not None:
             raise NoLog(missing)
         return await verify(event_log, topics, found=telling.found, begun=telling.begins, progressed=telling.moved)
     finally:
         telling.stops()
         await event_log.close()
-
-
-def no_log(topics: Topics) -> str:
-    """Return the line about a log in which nothing was ever recorded."""
-    return (
-        f"CARDWIRE_LOG has no topic {topics.interactions!r}: expected a log that a gateway writes to, for example "
-        "CARDWIRE_LOG=sqlite:///cardwire-data/log.db"
-    )
 
 
 class _Telling:

@@ -40,7 +40,7 @@ from shared.core.folded import (
     RightKey,
 )
 from shared.core.json_text import JsonText
-from shared.core.races import NOBODY_YET, Standing, joined, read_standings, standings_text
+from shared.core.races import read_standings, standings_text
 from shared.core.rights import Right, needed
 from shared.core.targets import card_of_unknown_chat
 
@@ -144,10 +144,9 @@ def _card(folded: Folded, decided: Decided) -> None:
 def _rules(known: FoldedCard | None, decided: Decided) -> JsonText | None:
     """Return how the races on a card stand: each decision tells who joined, and its card's version when."""
     before = None if known is None else known.rules
-    added = Standing(winners=decided.winners, voters=decided.voters)
-    if decided.handler is None or added == NOBODY_YET:
+    if not decided.winners and not decided.voters:
         return before
-    return standings_text(joined(read_standings(before), decided.handler, added))
+    return standings_text(decided.races(read_standings(before)))
 
 
 def _effect(decided: Decided, planned: PlannedEffect) -> FoldedEffect:

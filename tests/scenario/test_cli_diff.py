@@ -352,7 +352,7 @@ def test_options_that_are_wrong(small: str, tmp_path: Path) -> None:
 
 def test_a_log_that_is_not_there_or_away(tmp_path: Path) -> None:
     """Neither is taken for a difference, and no file is made."""
-    assert "there is no topic" in _line(_diff(tmp_path, None), code=3)
+    assert "has no topic" in _line(_diff(tmp_path, None), code=3)
     assert ["traveling.py"] == [file.name for file in tmp_path.iterdir() if file.is_file()]
     away = _diff(tmp_path, "kafka://127.0.0.1:1")
     assert (3, True) == (away.returncode, away.stderr.startswith("cardwire: CARDWIRE_LOG: Kafka at 127.0.0.1:1"))

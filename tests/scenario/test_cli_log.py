@@ -206,7 +206,8 @@ def test_what_is_appended_is_printed(tmp_path: Path) -> None:
     asyncio.run(_append(tmp_path, _clicked("e1")))
     with _tail(tmp_path, "--from", "beginning") as all_of_it, _tail(tmp_path) as new_ones:
         assert ["e1", "e1/answered"] == [line.split()[4] for line in _lines(all_of_it, 2)]
-        time.sleep(1)  # the other one tells nobody when it has begun to look
+        assert new_ones.stderr is not None
+        assert new_ones.stderr.readline().startswith("cardwire: waiting for records")
         deadline, seen = time.monotonic() + PATIENCE_S, list[str]()
         asyncio.run(_append(tmp_path, _clicked("e2")))
         seen = [line.split()[4] for line in _lines(new_ones, 2)]

@@ -126,7 +126,7 @@ async def test_half_a_log_proves_nothing(name: str, tmp_path: Path) -> None:
     proved = await asyncio.to_thread(run, "verify", env=env, cwd=alone)
     told = await asyncio.to_thread(run, "replay", env=env, cwd=alone)
     line = _line(proved, code=3)
-    assert f"there is no topic {outcomes}: expected the log of a gateway and a worker, with all of its files" in line
+    assert f"the log has no topic {outcomes}: expected the log of a gateway and a worker, with all of its files" in line
     assert (0, proved.stderr) == (told.returncode, told.stderr)
     assert {"log.db", f"log.{outcomes}.db"} & {file.name for file in alone.iterdir()} == {name}
 

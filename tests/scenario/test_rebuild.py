@@ -32,7 +32,7 @@ from tests.support.postgres import Databases
 from tests.support.rebuilt_equals_ledger import differences, remade
 from tests.support.world import Stack, World, clock_of_now, files, world
 from worker.ledger.open import open_ledger
-from worker.ledger.restored import NotEmpty, Progress
+from worker.ledger.restored import Changes, Found, NotEmpty, Progress, Step
 from worker.ledger.restoring import open_restoring
 from worker.rebuilding.rebuild import rebuild
 from worker.settings import SETTLE_MS
@@ -432,6 +432,24 @@ async def test_a_ledger_that_workers_began_meanwhile_is_refused(tmp_path: Path) 
         await restoring.finish({0: Progress(next=1)})
     assert [0] * 12 == [position.next for position in (await ledger.positions()).values()]
     await ledger.close()
+    await restoring.close()
+
+
+async def test_inputs_that_are_read_again_are_of_a_moved_log_as_before(fresh: str) -> None:
+    """New outcomes bring it about; what showed that the log was moved has been put right, and shows it no longer."""
+    restoring = open_restoring(fresh, settle_ms=SETTLE_MS)
+    await restoring.check()
+    await restoring.start("outcomes", {0: 0})
+    await restoring.start("inputs", {0: 5})
+    found = Found(heard={}, rights={}, letters={}, answered={}, homes={}, redriven={}, new_style_at={}, tickets={})
+    reached = Progress(next=9, position=7, last_id="e7", moved=True)
+    await restoring.add(found, Step(stage="inputs", partition=0, expected=5, to=reached))
+    assert {0: reached} == await restoring.start("inputs", {0: 5})
+    told = Changes(
+        claims={}, cards={}, faces={}, planned={}, standings={}, tokens={}, letters={}, lifted=(), traceparents={}
+    )
+    await restoring.store(told, Step(stage="outcomes", partition=0, expected=0, to=Progress(next=1)))
+    assert {0: Progress(next=5, moved=True), 1: Progress(next=2)} == await restoring.start("inputs", {0: 5, 1: 2})
     await restoring.close()
 
 

@@ -260,12 +260,12 @@ class World:
 
         What the ledger has kept for its time, and deleted since, the log may still have.
         """
-        outputs: list[Output] = [*await self.decisions()]
+        decisions = await self.decisions()
+        outputs: list[Output] = [*decisions, *await self.outcomes()]
         held = await self.ledger.dump()
         since = await self.ledger.now() - KEEP_DAYS * DAY_MS
-        swept = {(one.app_id, one.event_id) for one in await self.decisions() if one.decided_at <= since}
+        swept = {(one.app_id, one.event_id) for one in decisions if one.decided_at <= since}
         swept -= {(row["app_id"], row["event_id"]) for row in held.claims}
-        outputs += await self.outcomes()
         folded = fold(outputs)
         folded.claims = {key: one for key, one in folded.claims.items() if key not in swept}
         folded.effects = {key: one for key, one in folded.effects.items() if key[:2] not in swept}

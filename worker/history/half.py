@@ -15,13 +15,13 @@ async def missing_half(event_log: EventLog, topics: Topics) -> str | None:
     """
     for topic, other in ((topics.interactions, topics.outcomes), (topics.outcomes, topics.interactions)):
         if not await event_log.spans(topic) and length(await event_log.spans(other)):
-            return no_half(topic)
+            return no_topic(topic)
     return None
 
 
-def no_half(topic: str) -> str:
-    """Return the line about a log without one of its two topics."""
+def no_topic(topic: str) -> str:
+    """Return the line about a log without one of its two topics, or both."""
     return (
-        f"CARDWIRE_LOG: there is no topic {topic}: expected the log of a gateway and a worker, with all of its files, "
+        f"the log has no topic {topic}: expected the log of a gateway and a worker, with all of its files, "
         "for example CARDWIRE_LOG=sqlite:///cardwire-data/log.db"
     )

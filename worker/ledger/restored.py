@@ -25,6 +25,7 @@ from shared.core.folded import (
 from shared.core.ids import AppId, DeliveryKey
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
+from worker.ledger.decided import AppTicket
 
 Stage = Literal["outcomes", "inputs"]
 
@@ -165,7 +166,7 @@ class Found:
         heard: Of each event.
         answered: When clicks were answered whose work comes back (ms).
         homes: Where inputs lie in this log that were decided elsewhere, and `redriven`: their redrives.
-        new_style_at: Each app's newest new-style callback (ms), and `tickets` its newest ticket, with its time.
+        new_style_at: Each app's newest new-style callback (ms), and `tickets` its newest ticket.
     """
 
     heard: Mapping[EventKey, Heard]
@@ -176,7 +177,7 @@ class Found:
     redriven: Mapping[EventKey, Place]
     timings: Mapping[EventKey, Place] = field(default_factory=dict)
     new_style_at: Mapping[AppId, EpochMs]
-    tickets: Mapping[AppId, tuple[Secret, EpochMs]]
+    tickets: Mapping[AppId, AppTicket]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select, update
 
 from shared.clock import Clock
 from shared.core.folded import EventKey, Folded
@@ -34,7 +34,7 @@ from worker.ledger.restored import (
 from worker.ledger.restoring_end import Ending
 from worker.ledger.restoring_folds import Folds
 from worker.ledger.restoring_inputs import Inputs
-from worker.ledger.sql import insert_into
+from worker.ledger.sql import greatest, insert_into
 from worker.ledger.tables import (
     apps,
     card_tokens,
@@ -119,7 +119,9 @@ class Restoring:
         """Begin a stage in the partitions where it was not begun, and return how far it has come in each."""
         rows = [{"stage": stage, "partition": partition, "next": begin} for partition, begin in begins.items()]
         if rows:
-            connection.execute(insert_into(self._database.dialect, rebuilds).on_conflict_do_nothing(), rows)
+            begun = insert_into(self._database.dialect, rebuilds)
+            kept = {"next": greatest(rebuilds.c.next, begun.excluded.next)}
+            connection.execute(begun.on_conflict_do_update(index_elements=["stage", "partition"], set_=kept), rows)
         found = connection.execute(select(*rebuilds.c).where(rebuilds.c.stage == stage))
         return {row.partition: _progress(row) for row in found}
 
@@ -137,7 +139,9 @@ class Restoring:
             AlreadyRebuilding: Somebody else has stored this piece.
         """
         self._advance(connection, step)
-        connection.execute(delete(rebuilds).where(rebuilds.c.stage == "inputs"))
+        # All but that the log was moved: what shows it is in its place by now, and will not be found again.
+        again = update(rebuilds).where(rebuilds.c.stage == "inputs")
+        connection.execute(again.values(next=0, position=None, last_id=None))
         self._folds.store(connection, changes)
 
     @in_snapshot

@@ -31,7 +31,7 @@ from shared.core.ids import AppId, DeliveryKey
 from worker.ledger.restored import Decision, Decisions, Found, Place
 from worker.ledger.sql import Dialect, Given, greatest, keys, rows
 from worker.ledger.tables import PENDING, Key, card_tokens, claims, dead_letters, effects
-from worker.ledger.writes import RETURNING, newest_of_apps
+from worker.ledger.writes import RETURNING, app_values, first_answers, newest_of_apps
 
 _TIMING: Final = ("CancelReminder", "Remind")
 _ZERO: Final = literal_column("0", Integer())
@@ -52,7 +52,7 @@ class Inputs:
         returning = select(effects.c.app_id, effects.c.event_id).join(self._events.table, of_event)
         self._returning = returning.where(effects.c.kind.in_(sorted(RETURNING))).distinct()
         self._heard, self._hear = _heard(dialect, settle_ms)
-        self._answered, self._answer = _answered(dialect)
+        self._answered, self._answer = first_answers(dialect)
         self._letters, self._fill = _letters(dialect)
         self._rights, self._give = _rights(dialect)
         self._homes, self._house, self._reorder = _homes(dialect)
@@ -91,7 +91,7 @@ class Inputs:
         self._letters.execute(connection, self._fill, letters)
         rights = [(*key, one.token.reveal().encode(), one.received_at) for key, one in sorted(found.rights.items())]
         self._rights.execute(connection, self._give, rights)
-        self._apps.execute(connection, self._of_app, _apps(found))
+        self._apps.execute(connection, self._of_app, app_values(found.new_style_at, found.tickets))
 
     def _move(self, connection: Connection, found: Found) -> None:
         homes = [(*key, *place) for key, place in sorted({**found.homes, **found.redriven}.items())]
@@ -128,13 +128,6 @@ def _heard(dialect: Dialect, settle_ms: int) -> tuple[Given, Any]:
     )
 
 
-def _answered(dialect: Dialect) -> tuple[Given, Any]:
-    given = keys(dialect, app_id=Key, event_id=Key, answered_at=BigInteger())
-    row = given.table.c
-    first = and_(claims.c.app_id == row.app_id, claims.c.event_id == row.event_id, claims.c.answered_at.is_(None))
-    return given, update(claims).where(first).values(answered_at=row.answered_at)
-
-
 def _letters(dialect: Dialect) -> tuple[Given, Any]:
     given = rows(dialect, app_id=Key, event_id=Key, interaction=LargeBinary(), kind=String(), offset=BigInteger())
     row, old = given.table.c, dead_letters.c
@@ -167,12 +160,3 @@ def _homes(dialect: Dialect) -> tuple[Given, Any, Mapping[str, Any]]:
 def _word(text: str) -> Any:
     """Return a text that is written out: a statement that is repeated for each row has no other parameters."""
     return literal_column(f"'{text}'", String())
-
-
-def _apps(found: Found) -> list[tuple[Any, ...]]:
-    values: list[tuple[Any, ...]] = []
-    for app_id in sorted({*found.new_style_at, *found.tickets}):
-        ticket = found.tickets.get(app_id)
-        told = (None, None) if ticket is None else (ticket[0].reveal().encode(), ticket[1])
-        values.append((app_id, found.new_style_at.get(app_id, 0), *told))
-    return values

@@ -29,11 +29,12 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from shared.core.effects import ANSWERED_CARD, Remind, Returning, kinds
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.races import standings_text
 from worker.ledger.engine import Database, in_transaction
 from worker.ledger.outbox import Telling
-from worker.ledger.port import ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
+from worker.ledger.port import AppTicket, ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
 from worker.ledger.reads import bytes_of
 from worker.ledger.sql import Dialect, Given, greatest, insert_given, keys, rows
 from worker.ledger.tables import (
@@ -95,7 +96,7 @@ class Writes:
         self._moves, self._move = _moves(dialect, database)
         self._claims, self._claim = _claims(dialect)
         self._redriven, self._redrive = _redriven(dialect, database)
-        self._answers, self._answer = _answered(dialect)
+        self._answers, self._answer = first_answers(dialect)
         self._revived, self._revive = _revived(dialect)
         self._cards, self._card = _cards(dialect)
         self._waking = Waking(database)
@@ -157,7 +158,7 @@ class Writes:
         dead = [(*_DEAD(letter), now) for letter in write.dead_letters]
         self._dead.execute(connection, self._bury, sorted(dead, key=lambda row: tuple(row[:2])))
         self._suspended.execute(connection, self._suspend, sorted(map(_SUSPENSION, write.suspensions)))
-        self._apps.execute(connection, self._of_app, _app_values(write))
+        self._apps.execute(connection, self._of_app, app_values(write.new_style_at, write.tickets))
 
 
 def _moves(dialect: Dialect, database: Database) -> tuple[Given, Any]:
@@ -297,7 +298,8 @@ def _redriven(dialect: Dialect, database: Database) -> tuple[Given, Any]:
     return given, changed.values(told).returning(claims.c.event_id)
 
 
-def _answered(dialect: Dialect) -> tuple[Given, Any]:
+def first_answers(dialect: Dialect) -> tuple[Given, Any]:
+    """Return the statement that tells claims when their click was answered, once: app, event, time."""
     given = keys(dialect, app_id=Key, event_id=Key, answered_at=BigInteger())
     row = given.table.c
     first = and_(claims.c.app_id == row.app_id, claims.c.event_id == row.event_id, claims.c.answered_at.is_(None))
@@ -341,10 +343,13 @@ def newest_of_apps(dialect: Dialect) -> tuple[Given, Any]:
     return given, insert.on_conflict_do_update(index_elements=["app_id"], set_={"new_style_at": newest, **changed})
 
 
-def _app_values(write: Write) -> list[tuple[Any, ...]]:
-    values: list[tuple[Any, ...]] = []
-    for app_id in sorted({*write.new_style_at, *write.tickets}):
-        ticket = write.tickets.get(app_id)
+def app_values(
+    new_style_at: Mapping[AppId, EpochMs], tickets: Mapping[AppId, AppTicket]
+) -> list[tuple[str, int, bytes | None, int | None]]:
+    """Return the rows that `newest_of_apps` is given, in key order."""
+    values: list[tuple[str, int, bytes | None, int | None]] = []
+    for app_id in sorted({*new_style_at, *tickets}):
+        ticket = tickets.get(app_id)
         told = (None, None) if ticket is None else (ticket.ticket.reveal().encode(), ticket.at)
-        values.append((app_id, write.new_style_at.get(app_id, 0), *told))
+        values.append((app_id, new_style_at.get(app_id, 0), *told))
     return values

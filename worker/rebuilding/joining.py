@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from shared.core.codec import header
 from shared.core.events import (
@@ -18,6 +19,7 @@ from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
+from worker.ledger.decided import AppTicket
 from worker.ledger.restored import Decision, Decisions, Found, Heard, KeptInput, Place, Right
 from worker.rebuilding.inputs import Laid
 
@@ -30,7 +32,7 @@ class _Finding:
     rights: dict[RightKey, Right] = field(default_factory=dict)
     timings: dict[EventKey, Place] = field(default_factory=dict)
     new_style_at: dict[AppId, EpochMs] = field(default_factory=dict)
-    tickets: dict[AppId, tuple[Secret, EpochMs]] = field(default_factory=dict)
+    tickets: dict[AppId, AppTicket] = field(default_factory=dict)
 
 
 def found(laid: Sequence[Laid], known: Decisions, homeless: Collection[Laid], now: EpochMs, *, moved: bool) -> Found:
@@ -108,8 +110,8 @@ def _callback(finding: _Finding, click: InteractionReceived, now: EpochMs) -> No
         newest = finding.new_style_at.get(click.app_id, 0)
         finding.new_style_at[click.app_id] = max(newest, click.received_at)
     if click.app_ticket is not None:
-        ticket = (Secret(click.app_ticket), click.received_at)
-        finding.tickets[click.app_id] = max(finding.tickets.get(click.app_id, ticket), ticket, key=lambda one: one[1])
+        ticket = AppTicket(ticket=Secret(click.app_ticket), at=click.received_at)
+        finding.tickets[click.app_id] = max(finding.tickets.get(click.app_id, ticket), ticket, key=attrgetter("at"))
 
 
 def _right(finding: _Finding, key: RightKey, token: str, received_at: EpochMs) -> None:

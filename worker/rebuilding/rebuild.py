@@ -15,6 +15,7 @@ from typing import Final
 
 from shared.core.errors import StartRefused
 from shared.eventlog.port import RETENTION_MS, EventLog, Span, Topics
+from worker.history.half import no_topic
 from worker.history.walk import PIECE, walk
 from worker.identity import record_id
 from worker.ledger.restored import Finished, Place, Progress, Reached, Stage, Step
@@ -188,10 +189,7 @@ async def rebuild(log: EventLog, ledger: Restoring, topics: Topics, *, tell: Tel
 async def _spans(log: EventLog, topic: str) -> Mapping[int, Span]:
     found = await log.spans(topic)
     if not found:
-        raise StartRefused(
-            f"the log has no topic {topic!r}: expected the log that the lost ledger was made from, for example "
-            "CARDWIRE_LOG=kafka://kafka:9092"
-        )
+        raise StartRefused(no_topic(topic))
     return dict(sorted(found.items()))
 
 

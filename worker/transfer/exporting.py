@@ -17,6 +17,7 @@ import msgspec
 
 from shared.clock import Clock
 from shared.eventlog.port import EventLog, Span, Topics
+from worker.history.half import no_topic
 from worker.transfer import manifest as manifests
 from worker.transfer.folder import exporting_into
 from worker.transfer.growing import Growing, check_length
@@ -110,10 +111,7 @@ async def _spans(event_log: EventLog, topics: Topics) -> Spans:
     found = {role: await event_log.spans(name) for role, name in reversed(manifests.named(topics))}
     if not found["interactions"] or not found["outcomes"]:
         missing = topics.outcomes if found["interactions"] else topics.interactions
-        raise TransferRefused(
-            f"the log has no topic {missing}: expected the log of a deployment, for example "
-            "CARDWIRE_LOG=sqlite:///cardwire-data/log.db"
-        )
+        raise TransferRefused(no_topic(missing))
     return found
 
 

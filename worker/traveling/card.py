@@ -11,7 +11,7 @@ import msgspec
 from shared.core.events import Decided
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs, JsonText, json_value
-from shared.core.races import NOBODY_YET, Standing, joined
+from shared.core.races import Standings
 from worker.ledger.port import CardKey, CardRow
 
 
@@ -28,7 +28,7 @@ class CardThen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: JsonText | None = None
     content: JsonText | None = None
     newest_at: EpochMs | None = None
-    rules: dict[str, Standing] = {}
+    rules: Standings = {}
     parked: tuple[EventId, ...] = ()
 
     def __repr__(self) -> str:
@@ -48,14 +48,12 @@ def after(card: CardThen, decided: Decided) -> CardThen:
         parked = tuple(waiting for waiting in parked if waiting != decided.event_id)
     if decided.version == 0:
         return card if parked is card.parked else msgspec.structs.replace(card, parked=parked)
-    added = Standing(winners=decided.winners, voters=decided.voters)
-    races = added != NOBODY_YET and decided.handler is not None
     return CardThen(
         version=decided.version,
         state=decided.state,
         content=decided.intended,
         newest_at=decided.newest_at,
-        rules=dict(joined(card.rules, decided.handler, added)) if races and decided.handler else card.rules,
+        rules=decided.races(card.rules),
         parked=parked,
     )
 

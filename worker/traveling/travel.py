@@ -15,7 +15,7 @@ import msgspec
 from shared.core.errors import CardwireError
 from shared.eventlog.port import Span, Topics
 from shared.settings import LogSettings
-from worker.history.half import no_half
+from worker.history.half import no_topic
 from worker.history.walk import length
 from worker.traveling.crew import Crew, crew
 from worker.traveling.findings import Findings, HandlerFindings, add, added
@@ -75,7 +75,7 @@ async def extent(settings: LogSettings) -> Extent:
         interactions, outcomes = await asyncio.gather(log.spans(topics.interactions), log.spans(topics.outcomes))
     if not interactions or not outcomes:
         missing = topics.outcomes if interactions else topics.interactions
-        raise NothingRecorded(no_half(missing))
+        raise NothingRecorded(no_topic(missing))
     if len(interactions) != len(outcomes):
         raise NothingRecorded(
             f"CARDWIRE_LOG: {topics.interactions} has {len(interactions)} partitions, {topics.outcomes} "

@@ -8,6 +8,7 @@ import msgspec
 from shared.core.effects import AnsweredCard, StoredEffect, UpdateCard
 from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.races import Standing, Standings, joined
 
 ClaimResult = Literal["decided", "ignored", "refused", "failed", "twin", "counted"]
 """
@@ -138,6 +139,12 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def intended(self) -> JsonText | None:
         """The card we intend to show after this decision."""
         return shown_by(self.effects) if self.content is None else self.content
+
+    def races(self, before: Standings) -> Standings:
+        """Return how the races on its card stand after it: who joined them is told here, who was there is not."""
+        if self.handler is None:
+            return before
+        return joined(before, self.handler, Standing(winners=self.winners, voters=self.voters))
 
     def counts_from(self, planned: PlannedEffect) -> EpochMs:
         """

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from shared.core import eligibility
 from shared.core.cards import CardFormat
 from shared.core.effects import parts
 
 # "Deadlines": what the platform waits for, in seconds.
 CHALLENGE_DEADLINE_S: Final = 1.0
-CALLBACK_DEADLINE_S: Final = 3.0
+CALLBACK_DEADLINE_S: Final = eligibility.UNANSWERED_MS / 1000
 
 # "Validity": days of 24 hours since the platform created the message.
 DAY_MS: Final = 24 * 60 * 60 * 1000

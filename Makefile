@@ -24,7 +24,7 @@ COVERAGE := --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$
 PROCESSES ?= -n 2 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup demo test test-fast check fmt chaos soak compose-test bench bench-gateway lock clean
+.PHONY: help setup demo test test-fast check fmt chaos soak compose-test bench bench-gateway fuzz lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

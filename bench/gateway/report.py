@@ -29,7 +29,7 @@ def saturated_lines(found: Sequence[Round]) -> list[list[str]]:
             _ratio(found, name, "go"),
             _ratio(found, name, "naive"),
             spread([each[name].rate for each in found]),
-            f"{min(each[name].first_answer_s for each in found):.2f}",
+            spread([each[name].first_answer_s for each in found], 2),
             f"{statistics.median(each[name].rss_mb for each in found):.0f}",
         ]
         for name in sorted(found[0])

@@ -20,11 +20,8 @@ def run(main: Coroutine[Any, Any, None], *, fast: bool = True) -> None:
 
     Args:
         fast: On uvloop, where there is one: for processes that call. Those that are called are better off without:
-            it accepts one new connection in each turn of its loop (200 waiting ones took 201 turns, asyncio's 4),
-            so a burst of them would wait behind everything else. Measured with a gateway on Kafka, medians of 7
-            interleaved rounds: of 200 callbacks over as many new connections the last one was answered after 222 ms
-            instead of 171, for 15 % more CPU; over 64 connections that stay open a click cost 242 µs of CPU instead
-            of 239, and at 1,000 clicks/s 307 instead of 300. (On a busy machine: the ratios count.)
+            it accepts one new connection in each turn of its loop, so a burst of them would wait behind everything
+            else (docs/adr/0020).
     """
     with asyncio.Runner(loop_factory=_fast_loop() if fast else None) as runner:
         runner.run(_cancelled_by_signals(main))

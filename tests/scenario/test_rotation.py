@@ -15,6 +15,8 @@ from gateway.settings import GatewaySettings
 from shared.clock import ManualClock
 from shared.reread import REREAD_S
 from shared.settings import rereader
+from simulator.app import run_simulator
+from simulator.settings import SimulatorSettings
 from tests.support.callbacks import APP_ID, NOW, VERIFICATION_TOKEN, click, encrypted, signed
 from tests.support.documents import ROOT
 from tests.support.testable_log import TestableLog
@@ -22,6 +24,7 @@ from tests.support.world import files, world
 from worker.settings import WorkerSettings
 
 OLD, NEW = "the key until now", "the-key-from-now-on"
+SECRET = "s3cr3t-not-real"
 HOWTO = ROOT / "docs" / "howto" / "rotate-keys.md"
 
 
@@ -109,6 +112,45 @@ async def test_a_key_is_changed_without_a_restart_and_without_a_click_refused(tm
         assert await running.becomes([OLD, NEW])
         await _typed(new, tmp_path)
         assert await running.becomes([NEW])
+
+
+async def test_the_next_long_connection_is_opened_with_the_secret_of_its_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The open one stays. With one that the platform does not know none is opened, until the file is put right."""
+    secret = tmp_path / "app_secret"
+    secret.write_text(SECRET)
+    clock = ManualClock(NOW)
+    common = {"LARK_APP_ID": APP_ID, "LARK_DELIVERY": "websocket", "CARDWIRE_SIMULATOR_PORT": "0"}
+    platform = SimulatorSettings.load({**common, "LARK_APP_SECRET": SECRET})
+    async with run_simulator(platform, clock=clock) as simulator:
+        env = {
+            **common,
+            "LARK_APP_SECRET_FILE": str(secret),
+            "LARK_DOMAIN": simulator.url,
+            "CARDWIRE_APP": "tests:app",
+            "CARDWIRE_LOG": "sqlite:///unused.db",
+            "CARDWIRE_ADMIN_PORT": "0",
+        }
+        settings, read = GatewaySettings.load(env), rereader(GatewaySettings, env)
+        async with serve(settings, app, reread=read, event_log=TestableLog(), clock=clock) as served:
+            (client,) = simulator.connections.clients
+            secret.write_text("of another app")
+            await _passes(clock, lambda: "changed" in str(capsys.readouterr().out))
+            assert (client,) == simulator.connections.clients
+            await client.end("close")
+            await _passes(clock, lambda: "long_connection_refused" in str(capsys.readouterr().out))
+            assert not served.connections[0].is_connected
+            secret.write_text(SECRET)
+            await _passes(clock, lambda: served.connections[0].is_connected)
+
+
+async def _passes(clock: ManualClock, holds: Callable[[], bool]) -> None:
+    """Let time go by until something holds: settings are read again in a thread."""
+    async with asyncio.timeout(10):
+        while not holds():
+            clock.advance(REREAD_S)
+            await asyncio.sleep(0.01)
 
 
 async def _typed(commands: str, folder: Path) -> None:

@@ -13,12 +13,12 @@ from shared.core.codec import decode
 from shared.core.events import InteractionReceived
 from shared.eventlog.kafka.options import KafkaOptions
 from shared.eventlog.port import Topics
-from shared.eventlog.sqlite.file import Disk
+from shared.eventlog.sqlite.file import REAL, Disk
 from shared.eventlog.sqlite.log import SqliteLog
 from shared.observability.metrics import SPILLED
 from tests.support.callbacks import click, encrypted, signed
 from tests.support.clicking import ACCEPTED, IN_TIME_S, PATIENCE_S, Place, assert_in_order, drained
-from tests.support.kafka import KafkaBroker, KafkaCluster
+from tests.support.kafka import KafkaBroker, KafkaCluster, free_ports
 from tests.support.spilling import spills_in, until
 from tests.support.tries import best_of, in_time
 
@@ -224,3 +224,17 @@ async def test_what_the_brokers_refuse_for_good_is_parked_and_blocks_nothing(
     event = decode(kept.headers, kept.value)
     assert isinstance(event, InteractionReceived)
     assert "big" == event.event_id
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "holds"),
+    [("CARDWIRE_SPILL_MAX_ROWS", "9", range(4, 10)), ("CARDWIRE_SPILL_MAX_MB", "1", range(200, 1_500))],
+)
+async def test_a_spill_takes_as_much_as_the_settings_say(tmp_path: Path, bound: str, most: str, holds: range) -> None:
+    """And whoever clicks then is told that it may not have been recorded. A click makes two records."""
+    place = Place(bootstrap=f"127.0.0.1:{free_ports(1)[0]}", prefix="full.", spill=tmp_path / "spill")
+    async with place.gateway(disk=REAL, **{bound: most}) as (_, people):
+        while len(people.told) == len(people.accepted()):
+            await asyncio.gather(*[people.click(f"e{len(people.told)}-{n}", f"om_{n}") for n in range(holds.start)])
+        assert {200} == {told.status for told in people.told}
+        assert len(people.accepted()) in holds

@@ -10,9 +10,9 @@ that are made to print what they are given (the tutorials') is not looked at.
 import asyncio.subprocess
 import subprocess
 from collections.abc import Callable, Generator, Iterator
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pytest
 
@@ -21,6 +21,32 @@ from tests.support.planted import found_in
 AROUND: Final = 60
 _KEY: Final = pytest.StashKey["Ears"]()
 _STREAMS: Final = ("stdout", "stderr")
+
+
+class Overheard:
+    """A pipe of a child, whose reader is not the only one who hears what comes through it."""
+
+    def __init__(self, pipe: IO[Any], hear: Callable[[str | bytes], None]) -> None:
+        self._pipe, self._hear = pipe, hear
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipe, name)
+
+    def read(self, *size: int) -> str | bytes:
+        """Read so much, or all."""
+        return self._heard(self._pipe.read(*size))
+
+    def readline(self) -> str | bytes:
+        """Read a line."""
+        return self._heard(self._pipe.readline())
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        while line := self.readline():
+            yield line
+
+    def _heard(self, said: str | bytes) -> str | bytes:
+        self._hear(said)
+        return said
 
 
 class Ears:
@@ -37,6 +63,7 @@ class Ears:
         self._after(pytest.CaptureFixture, "readouterr", lambda fixture, said: self._hear("the capture", *said))
         self._before(asyncio.subprocess.SubprocessStreamProtocol, "pipe_data_received", self._piped)
         self._before(subprocess.Popen, "__init__", self._started)
+        self._after(subprocess.Popen, "__init__", lambda child, _: self._overhear(child))
 
     def stop(self) -> None:
         """Leave everything as it was."""
@@ -61,6 +88,11 @@ class Ears:
 
     def _piped(self, protocol: object, number: int, data: bytes) -> None:
         self._hear(f"pipe {number} of process {id(protocol)}", data)
+
+    def _overhear(self, child: "subprocess.Popen[Any]") -> None:
+        for stream in _STREAMS:
+            if (pipe := getattr(child, stream, None)) is not None:
+                setattr(child, stream, Overheard(pipe, partial(self._hear, f"{stream} of process {child.pid}")))
 
     def _started(self, _child: object, *_args: Any, **named: Any) -> None:
         for stream in _STREAMS:

@@ -48,6 +48,11 @@ def test_child_at_a_pipe_of_the_loop():
     asyncio.run(main())
 
 
+def test_child_whose_lines_are_read():
+    with subprocess.Popen(SAYS, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr.readline()
+
+
 def test_child_with_a_file(tmp_path):
     with (tmp_path / "x").open("wb") as file:
         subprocess.run(SAYS, check=True, stderr=file)
@@ -72,8 +77,8 @@ def test_a_test_fails_in_whose_time_a_secret_is_told(
     monkeypatch.delenv("CI", raising=False)  # there pytest writes its summary in full, so each line is there twice
     pytester.makepyfile(TESTS)
     ran = pytester.runpytest_subprocess("-p", "tests.support.leaks", "-p", "no:cacheprovider", "--show-capture=no")
-    ran.assert_outcomes(passed=2, failed=6, errors=1)
-    assert 7 == ran.stdout.str().count("A secret was told")
+    ran.assert_outcomes(passed=2, failed=7, errors=1)
+    assert 8 == ran.stdout.str().count("A secret was told")
     assert FORM.search(ran.stdout.str() + ran.stderr.str()) is None
 
 

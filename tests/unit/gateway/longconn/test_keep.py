@@ -17,6 +17,7 @@ from gateway.admission import Admitted, CallbackHeaders, Illegible
 from gateway.answer import Answers
 from gateway.append import Appender
 from gateway.longconn.admission import FrameAdmission
+from gateway.longconn.answering import MAX_UNDER_WAY
 from gateway.longconn.dial import ConnectionRefused
 from gateway.longconn.keep import LongConnection, LongConnectionLost, connected
 from shared.app.app import App
@@ -189,6 +190,21 @@ class TestAnswers:
         world.log.gate.set()
         await answering
         await until(lambda: world.metrics.value(FRAMES_UNDER_WAY, APP_ID) == 0)
+
+    async def test_nothing_more_is_read_while_too_many_callbacks_wait(self, world: World) -> None:
+        """They stay with the platform; when the log is back all are answered."""
+        _, socket = await world.connect()
+        world.log.gate.clear()
+        for n in range(MAX_UNDER_WAY + 50):
+            headers = (("type", "event"), ("message_id", f"m-{n}"), ("timestamp", str(NOW)))
+            frame = Frame(service=SERVICE, method=DATA, headers=headers, payload=plain(click(f"ev{n}")))
+            await socket.send_bytes(encode(frame))
+        await until(lambda: world.metrics.value(FRAMES_UNDER_WAY, APP_ID) >= MAX_UNDER_WAY)
+        await asyncio.sleep(0.1)
+        assert MAX_UNDER_WAY == world.metrics.value(FRAMES_UNDER_WAY, APP_ID)
+        world.log.gate.set()
+        answered = {(await soon(world.platform.answers.get())).message_id for _ in range(MAX_UNDER_WAY + 50)}
+        assert {f"m-{n}" for n in range(MAX_UNDER_WAY + 50)} == answered
 
     async def test_a_click_is_recorded_answered_and_marked(self, world: World) -> None:
         """By the same gate as a webhook's: with its handler's toast."""

@@ -46,6 +46,8 @@ async def test_a_log_that_is_away_is_asked_once_and_everything_goes_to_the_spill
         )
         assert 0 < way.metrics.value(SPILL_BYTES, "own") < 5_000
         assert 19 <= way.metrics.value(APPEND_SECONDS, "spilled")
+        waited_s = way.metrics.value(SPILL_OLDEST_SECONDS)
+        await until(lambda: way.metrics.value(SPILL_OLDEST_SECONDS) > waited_s + 1)
         log.mood = "well"
         await way.closed()
         assert [b"%02d" % n for n in range(20)] == await log.values()

@@ -6,11 +6,12 @@ import pytest
 
 from shared.core.effects import UpdateCard
 from shared.core.events import OURSELVES, InteractionReceived, RequestReceived
-from shared.core.ids import EventId, MessageId
+from shared.core.ids import EventId, MessageId, TenantKey
 from simulator.faults import FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, app_of_stories
 from tests.support import facts
 from tests.support.world import Stack, World, clock_of_now, world
+from worker.ledger.port import BudgetKey
 
 CLICKS = 20
 SLOW_MS = 1_500
@@ -32,6 +33,26 @@ async def test_of_twenty_updates_that_wait_only_the_newest_is_sent(stack: Stack)
         sent = len(running.calls(PATCH))
         assert sent <= 4
         assert [sent, CLICKS - sent] == [statuses.count("succeeded"), statuses.count("superseded")]
+        await running.check()
+
+
+async def test_what_gathers_while_no_call_may_be_made_is_counted_by_the_one_that_is(either_ledger: Stack) -> None:
+    """Turn after turn is put off, with more to be shown in each; the outcome tells how many clicks it stands for."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        message_id = running.simulator.put_card(await running.chat(), BLANK)
+        closed_until = clock.now() + 10_000
+        await running.ledger.blocked(BudgetKey(facts.APP, TenantKey(""), PATCH), for_ms=10_000)
+        for nth in range(5):
+            click = facts.click(f"e{nth}", value=COUNT, message_id=message_id, occurred_at=clock.now())
+            await running.append(click, facts.mark(click, answered_at=clock.now()))
+            later = clock.now() + 1_500
+            await running.until(lambda at=later: clock.now() >= at)  # type: ignore[misc]
+        await running.quiet()
+        (made,) = running.calls(PATCH)
+        assert made.at_ms >= closed_until
+        (shown_by,) = [outcome for outcome in await running.outcomes() if outcome.status == "succeeded"]
+        assert 4 == shown_by.folded
         await running.check()
 
 

@@ -144,7 +144,7 @@ def prepare(
             return came_to
         effect = UpdateCard(effect.card)
     if not may_call(breaker, now=now):
-        return turn.settled(now, pace_ms=put_off_ms(breaker, now=now))
+        return turn.put_off(now, pace_ms=put_off_ms(breaker, now=now))
     return ruled(turn, head, effect, now, right)
 
 
@@ -164,7 +164,7 @@ def ruled(
         case FindChat(message_id=message_id) as find:
             return Job(turn=turn, head=head, effect=effect, ruling=find, api=get_message(message_id).api)
         case Move(chat_id=chat_id):
-            return turn.settled(now, moved={head.key: chat_target(chat_id)})
+            return turn.put_off(now, moved=chat_target(chat_id))
         case Refuse() | Unknown() as ruling:
             return _against(turn, head, effect, ruling, now)
         case _ as unreachable:
@@ -176,7 +176,8 @@ def _against(turn: Turn, head: Head, effect: PlatformEffect, ruling: Refuse | Un
         return turn.not_again(now)
     is_refused = isinstance(ruling, Refuse)
     reason = ruling.reason if isinstance(ruling, Refuse) else "too_late_to_repeat"
-    told = turn.tell(head, "refused" if is_refused else "unknown", now=now, reason=reason)
+    status: Literal["refused", "unknown"] = "refused" if is_refused else "unknown"
+    told = turn.tell(head, status, now=now, reason=reason, folded=turn.folded(head))
     face, topics = turn.leased.face, turn.topics
     instead = succession(effect, head, face=face, now=now, topics=topics) if reason == "expired" else ()
     return turn.settled(now, (head, told), records=instead)
@@ -188,7 +189,7 @@ def no_way(turn: Turn, head: Head, reason: NoRight, now: EpochMs, right: GivenRi
         return turn.not_again(now)
     status: Literal["refused", "unknown"] = "refused" if head.begun_at is None else "unknown"
     uses_left = None if right is None else right.uses_left
-    told = turn.tell(head, status, now=now, reason=reason, uses_left=uses_left)
+    told = turn.tell(head, status, now=now, reason=reason, folded=turn.folded(head), uses_left=uses_left)
     return turn.settled(now, (head, told))
 
 

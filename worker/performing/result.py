@@ -86,11 +86,8 @@ def _found(attempt: Attempt, found: Found) -> Result:
             return job.turn.not_again(attempt.now)
         told = job.turn.tell(head, "refused", now=attempt.now, reason="no_chat")
         return job.turn.settled(attempt.now, (head, told))
-    return job.turn.settled(
-        attempt.now,
-        moved={head.key: chat_target(found.chat_id)},
-        face=FaceRow(app_id=head.app_id, message_id=head.message_id, chat_id=found.chat_id),
-    )
+    face = FaceRow(app_id=head.app_id, message_id=head.message_id, chat_id=found.chat_id)
+    return job.turn.put_off(attempt.now, moved=chat_target(found.chat_id), face=face)
 
 
 def _found_entity(attempt: Attempt, found: FoundEntity) -> Result:
@@ -101,7 +98,7 @@ def _found_entity(attempt: Attempt, found: FoundEntity) -> Result:
         told = job.turn.tell(head, "refused", now=attempt.now, reason="no_entity")
         return job.turn.settled(attempt.now, (head, told))
     face = FaceRow(app_id=head.app_id, message_id=head.message_id, card_id=found.card_id)
-    return job.turn.settled(attempt.now, face=face)
+    return job.turn.put_off(attempt.now, face=face)
 
 
 def _resend(job: Job) -> Literal["keep", "clear"] | int:

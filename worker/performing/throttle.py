@@ -79,10 +79,10 @@ class Throttle:
             wait_ms = waits.get(budget, 0)
             nth = before.get(budget, 0)
             if wait_ms > AHEAD_MS:
-                put_off.append(job.turn.settled(now, pace_ms=wait_ms - AHEAD_MS // 2))
+                put_off.append(job.turn.put_off(now, pace_ms=wait_ms - AHEAD_MS // 2))
                 continue
             if budget in waits and nth >= at_once(self._rate(job.api)):
-                put_off.append(job.turn.settled(now))  # They ask for a reservation of their own.
+                put_off.append(job.turn.put_off(now))  # They ask for a reservation of their own.
                 continue
             before[budget] = nth + 1
             spacing_us = self._rate(job.api).second_us if budget in waits else 0
@@ -96,7 +96,7 @@ class Throttle:
     def silenced(self, job: Job, now: EpochMs) -> Result | None:
         """Put a job off whose time was reserved before its API fell silent; ``None`` if it may be called."""
         left_ms = self._silent.get(self.budget(job), 0) - now
-        return job.turn.settled(now, pace_ms=left_ms) if left_ms > 0 else None
+        return job.turn.put_off(now, pace_ms=left_ms) if left_ms > 0 else None
 
     def pace_ms(self, job: Job) -> int:
         """Return how long after the start of this call its target may be called again (ms)."""

@@ -75,6 +75,28 @@ class Turn:
             block_ms=block_ms,
         )
 
+    def put_off(
+        self,
+        now: EpochMs,
+        *,
+        pace_ms: int = 0,
+        moved: Target | None = None,
+        face: FaceRow | None = None,
+    ) -> Result:
+        """
+        Return the result of a turn whose call is still to be made.
+
+        What it takes the place of waits with it, or the outcome of the call could not say how much that was.
+
+        Args:
+            moved: The target to which all of it belongs.
+        """
+        head = self.choice.call
+        whole = [] if head is None else [head, *(one.head for one in self.choice.superseded)]
+        waiting = replace(self, choice=replace(self.choice, superseded=()))
+        to = {} if moved is None else {each.key: moved for each in whole}
+        return waiting.settled(now, pace_ms=pace_ms, moved=to, face=face)
+
     def not_again(self, now: EpochMs) -> Result:
         """
         Return the result of a turn that was to send once more what was performed before, and must not any more.
@@ -85,7 +107,7 @@ class Turn:
 
     def given_back(self, now: EpochMs) -> Result:
         """Return the result of a turn without its call, as the ledger went away: what it may have noted began not."""
-        head, result = self.choice.call, self.settled(now)
+        head, result = self.choice.call, self.put_off(now)
         unbegun = head.key if head is not None and head.begun_at is None else None
         return replace(result, settlement=replace(result.settlement, unbegun=unbegun))
 

@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from shared.core.effects import PlatformEffect, RenameChat, SendText, UpdateCard
-from shared.core.ids import MessageId
+from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import EpochMs
+from shared.core.targets import chat_of_message_target, chat_target
 from shared.eventlog.port import Topics
 from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import EffectKey, FaceRow, Leased, TargetKey
-from worker.performing.choose import Choice
-from worker.performing.prepare import Job, no_way, ruled
+from worker.performing.choose import Choice, choose
+from worker.performing.prepare import Job, no_way, prepare, ruled
 from worker.performing.turn import Result, Turn
+from worker.platform.breaker import CLOSED, Open
 from worker.policy import Go
 
 
@@ -75,3 +78,34 @@ def test_what_no_right_is_left_for_is_not_sent_once_more() -> None:
     turn = replace(card.turn, choice=Choice(call=card.head, again=True))
     came_to = no_way(turn, card.head, "token_spent", NOW, None)
     assert ("clear", []) == (came_to.settlement.resend, list(came_to.outcomes))
+
+
+def turn_of_two(kind: str, **changes: object) -> Turn:
+    """Return a turn in which the newer one of two effects takes the older one's place."""
+    heads = [replace(head(f"e{n}", order=n, index=1, kind=kind), delivered=None, **changes) for n in (1, 2)]  # type: ignore[arg-type]
+    leased = Leased(key=TargetKey(heads[0].app_id, heads[0].target), leased_at=NOW, heads=heads)
+    return Turn(leased=leased, choice=choose(leased, NOW), topics=Topics())
+
+
+def test_what_is_superseded_waits_with_a_call_that_the_breaker_puts_off() -> None:
+    """Told now, it would be missing from the number that the call's outcome tells."""
+    turn, payload = turn_of_two("UpdateCard"), msgspec.json.encode(UpdateCard("{}"))
+    put_off = prepare(turn, payload, Open(until=NOW + 500, pause_ms=500), NOW, settle_ms=300)
+    assert isinstance(put_off, Result)
+    assert (500, [], []) == (put_off.settlement.pace_ms, put_off.outcomes, put_off.settlement.changes)
+    called = prepare(turn, payload, CLOSED, NOW, settle_ms=300)
+    assert isinstance(called, Job)
+    assert 1 == called.turn.folded(called.head)
+
+
+def test_names_for_a_chat_that_is_found_move_there_together() -> None:
+    """The newest takes the others' places there, in the turn that makes its call."""
+    unknown = chat_of_message_target(MessageId("om_1"))
+    turn = turn_of_two("RenameChat", coalesce="name", target=unknown)
+    known = FaceRow(app_id=turn.leased.key.app_id, message_id=MessageId("om_1"), chat_id=ChatId("oc_1"))
+    turn = replace(turn, leased=replace(turn.leased, face=known))
+    moved = prepare(turn, msgspec.json.encode(RenameChat("n")), CLOSED, NOW, settle_ms=300)
+    assert isinstance(moved, Result)
+    keys = {one.key for one in turn.leased.heads}
+    assert dict.fromkeys(keys, chat_target(ChatId("oc_1"))) == moved.settlement.moved
+    assert [] == moved.outcomes

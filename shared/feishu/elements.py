@@ -8,6 +8,9 @@ from shared.feishu.limits import CARD_ELEMENTS
 
 _TAG: Final = '"tag"'
 
+_NO_ELEMENTS_IN: Final = frozenset({"value", "behaviors"})
+"""What a component brings back when it is used, which may look like anything."""
+
 
 def with_element(card: JsonText, element_id: str, element: JsonText) -> JsonText | None:
     """Return the card with another element in this one's place; ``None`` if it has none of that id, or is no JSON."""
@@ -34,17 +37,20 @@ def too_many(card: JsonText) -> bool:
     if not isinstance(whole, dict) or whole.get("schema") != "2.0":
         return False
     body = whole.get("body")
-    return isinstance(body, dict) and sum(1 for _ in _elements(body.get("elements"))) > CARD_ELEMENTS
+    return sum(1 for _ in _elements(body)) > CARD_ELEMENTS
 
 
-def _elements(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the elements of a list, and those inside them."""
-    for element in value if isinstance(value, list) else ():
-        if isinstance(element, dict):
-            if isinstance(element.get("tag"), str):
-                yield element
-            for inside in ("elements", "columns"):
-                yield from _elements(element.get(inside))
+def _elements(body: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object below that has a tag: also a button's text, and whatever else is an element in an element."""
+    below = [body]
+    while below:
+        node = below.pop()
+        if isinstance(node, dict):
+            inside = [value for name, value in node.items() if name not in _NO_ELEMENTS_IN]
+        else:
+            inside = node if isinstance(node, list) else []
+        yield from (each for each in inside if isinstance(each, dict) and isinstance(each.get("tag"), str))
+        below += inside
 
 
 def _changed(card: JsonText, element_id: str, change: Any) -> JsonText | None:

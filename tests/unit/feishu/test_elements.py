@@ -54,6 +54,20 @@ def test_a_card_has_200_elements_at_most_nested_ones_included(elements: int, exp
     assert expected == too_many(json_text(card))
 
 
+@pytest.mark.parametrize(("divs", "expected"), [(100, False), (101, True)])
+def test_what_stands_in_an_element_counts_whatever_holds_it(divs: int, expected: bool) -> None:  # noqa: FBT001
+    """A text is an element of its own: the platform counts it."""
+    div = {"tag": "div", "text": {"tag": "plain_text", "content": "a"}}
+    assert expected == too_many(json_text({"schema": "2.0", "body": {"elements": [div] * divs}}))
+
+
+def test_what_a_button_brings_back_is_no_element() -> None:
+    """It may look like one."""
+    looks = {"tag": "hr"}
+    button = {"tag": "button", "value": looks, "behaviors": [{"type": "callback", "value": looks}]}
+    assert not too_many(json_text({"schema": "2.0", "body": {"elements": [button] * 200}}))
+
+
 def test_only_cards_of_json_2_0_are_counted() -> None:
     """The older ones have no such limit."""
     assert not too_many(json_text({"elements": [{"tag": "hr"}] * 300}))

@@ -34,6 +34,7 @@ from shared.core.targets import card_of_unknown_chat
 from shared.feishu.cards import everybodys, is_written_in_1_0, only_for
 from shared.feishu.elements import too_many
 from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
+from shared.feishu.openapi import text_content
 from shared.feishu.validity import clicked_too_late, fits, update_too_late
 from worker.ledger.port import FaceRow, Head
 
@@ -172,9 +173,13 @@ def _if_small(card: JsonText) -> Ruling:
 def _fitting(effect: UpdateCard | SendCard | SendText | Reply | SendEphemeral) -> Ruling:
     card = None if isinstance(effect, SendText) else effect.card
     text = effect.text if isinstance(effect, SendText | Reply) else None
-    if (card is not None and not fits(everybodys(card))) or (text is not None and len(text.encode()) > TEXT_BYTES):
+    if (card is not None and not fits(everybodys(card))) or (text is not None and not _is_short(text)):
         return Refuse(reason="too_large")
     return Refuse(reason="too_many_elements") if card is not None and too_many(card) else Go()
+
+
+def _is_short(text: str) -> bool:
+    return len(text_content(text).encode()) <= TEXT_BYTES
 
 
 def _lapsed(head: Head, now: EpochMs) -> bool:

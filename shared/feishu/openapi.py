@@ -187,7 +187,7 @@ def send_card(to: str, card: JsonText, *, uuid: str) -> ApiRequest:
 
 def send_text(to: str, text: str, *, uuid: str) -> ApiRequest:
     """Send a text ("Send a message"). ``uuid`` as for `send_card`."""
-    return _send(to, "text", json_text({"text": text}), uuid)
+    return _send(to, "text", text_content(text), uuid)
 
 
 def reply_card(message_id: MessageId, card: JsonText, *, in_thread: bool, uuid: str) -> ApiRequest:
@@ -197,7 +197,12 @@ def reply_card(message_id: MessageId, card: JsonText, *, in_thread: bool, uuid: 
 
 def reply_text(message_id: MessageId, text: str, *, in_thread: bool, uuid: str) -> ApiRequest:
     """Answer a message with a text ("Reply to a message"). ``uuid`` as for `send_card`."""
-    return _reply(message_id, "text", json_text({"text": text}), in_thread=in_thread, uuid=uuid)
+    return _reply(message_id, "text", text_content(text), in_thread=in_thread, uuid=uuid)
+
+
+def text_content(text: str) -> JsonText:
+    """Return a text as it is sent, and measured: as JSON, in which a line break is two characters."""
+    return json_text({"text": text})
 
 
 def get_message(message_id: MessageId) -> ApiRequest:

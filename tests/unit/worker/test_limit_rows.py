@@ -161,8 +161,9 @@ def test_a_card_of_30_kb_is_sent_and_one_byte_more_is_refused(effect: Any) -> No
 
 @holds("Sizes", "TEXT_BYTES")
 def test_a_text_of_150_kb_is_sent_and_one_byte_more_is_refused() -> None:
-    """By its bytes: a Chinese character is three."""
-    texts = ["好" * 50 * 1024, "好" * 50 * 1024 + "x"]
+    """By the bytes that are sent: a Chinese character is three, a line break two, and ``{"text":""}`` eleven."""
+    longest = "\n" * 512 + "好" * (50 * 1024 - 345)
+    texts = [longest, longest + "x"]
     rulings = [before(SendText(text), head=head(), face=None, now=NOW) for text in texts]
     assert [Go(), Refuse(reason="too_large")] == rulings
 

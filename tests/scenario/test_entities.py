@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.app.app import App
 from shared.app.interaction import Interaction
+from shared.core.answers import CardAnswer
 from shared.core.decision import Card
 from shared.core.effects import Effect, SendCard, SetStreaming, StreamText, UpdateCard, UpdateElement
 from shared.core.ids import MessageId
@@ -38,7 +39,12 @@ def app_of_parts() -> App:
     @app.on_action("stream")
     def stream(click: Interaction, card: Card | None) -> list[Effect]:
         texts = click.value["texts"]
-        return [SetStreaming(on=True), *(StreamText("answer", text) for text in texts), SetStreaming(on=False)]
+        off = [] if click.value.get("stays") else [SetStreaming(on=False)]
+        return [SetStreaming(on=True), *(StreamText("answer", text) for text in texts), *off]
+
+    @app.on_action("answered", answer=CardAnswer(card_saying("answered")))
+    def answered(click: Interaction, card: Card | None) -> None:
+        """Decide nothing besides."""
 
     @app.on_action("type")
     def type_(click: Interaction, card: Card | None) -> list[Effect]:
@@ -98,6 +104,21 @@ async def test_a_text_is_streamed_between_on_and_off(either_ledger: Stack) -> No
         assert (2, 1) == (len(running.calls(SETTINGS)), len(running.calls(STREAM)))
         statuses = sorted(outcome.status for outcome in await running.outcomes())
         assert ["succeeded"] * 3 + ["superseded"] * 2 == statuses
+        await running.check()
+
+
+async def test_an_answered_card_is_shown_though_text_is_being_streamed(either_ledger: Stack) -> None:
+    """The platform takes no notice of the answer; the card is sent once the click was answered, and stays."""
+    async with world(either_ledger, app_of_parts(), clock=clock_of_now()) as running:
+        message_id = running.simulator.put_card(await running.chat(), card_saying(""))
+        await running.simulator.click(message_id, {"action": "stream", "texts": ["一"], "stays": True})
+        await running.quiet()
+        await running.simulator.click(message_id, {"action": "answered"})
+        assert "一" == said(running, message_id)[-1]
+        await running.quiet()
+        assert "answered" == said(running, message_id)[-1]
+        (told,) = [outcome for outcome in await running.outcomes() if outcome.kind == "AnsweredCard"]
+        assert ("succeeded", None, "cardkit") == (told.status, told.reason, told.way)
         await running.check()
 
 

@@ -3,7 +3,8 @@ A card that a click was answered with (pure).
 
 If the answer was delivered, the card is on the screen, and there is nothing to call: it is written down, and older
 updates are superseded by it. Whether it is on the screen *still* cannot be told where somebody else painted at about
-the same time: an older update on its way, another click's answer. Then the newest state is sent once more.
+the same time: an older update on its way, another click's answer. Then the newest state is sent once more. A card
+that has become an entity may be one that answers do not change: its answered card is sent, after the settle gap.
 """
 
 from typing import Final, Literal
@@ -13,6 +14,7 @@ from shared.core.events import EVERYBODY
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.validity import update_too_late
 from worker.ledger.port import Applied, FaceRow, Head
+from worker.performing.choose import is_painted
 from worker.performing.request import digest_of
 from worker.performing.turn import Result, Turn
 
@@ -35,7 +37,12 @@ def answered(turn: Turn, head: Head, card: JsonText, now: EpochMs, *, settle_ms:
     if not head.delivered:
         return None
     if face is not None and update_too_late(face.sent_at, face.card_format or "1.0", head.occurred_at):
-        return turn.settled(now, (head, turn.tell(head, "refused", now=now, reason="expired")))
+        told = turn.tell(head, "refused", now=now, reason="expired", folded=turn.folded(head))
+        return turn.settled(now, (head, told))
+    if not is_painted(head, face):
+        # Its answer was only just written: what follows it at once would be undone, if the card is not streaming.
+        left_ms = (head.marked_at or now) + settle_ms - now
+        return turn.put_off(now, pace_ms=left_ms) if left_ms > 0 else None
     return _shown(turn, head, card, now, _repaint(turn, head, settle_ms))
 
 

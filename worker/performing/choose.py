@@ -18,7 +18,7 @@ from shared.core.effects import ANSWERED_CARD, SetStreaming, StreamText, kinds
 from shared.core.events import CARD, EVERYBODY, TIMER
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
-from worker.ledger.port import Head, Leased
+from worker.ledger.port import FaceRow, Head, Leased
 from worker.performing.superseding import SWITCH, Superseded, is_part, place_of, superseded_by
 
 LOOK_MS: Final = 100
@@ -50,7 +50,7 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     unanswered = waiting[0] if waiting else None
     # A newer reminder takes an older one's place however long either has to wait.
     due = [head for head in leased.heads if head.due <= now or head.coalesce == TIMER]
-    eligible = [head for head in due if not _would_be_undone(head, waiting)]
+    eligible = [head for head in due if not _would_be_undone(head, waiting, leased.face)]
     tried = [head for head in leased.heads if head.due > now and head.k > 0 and head.coalesce != TIMER]
     superseded = superseded_by([*eligible, *leased.performed], of=[*eligible, *tried], leased=leased)
     gone = {one.head.key for one in superseded}
@@ -71,6 +71,18 @@ def choose(leased: Leased, now: EpochMs) -> Choice:
     if call is None and leased.resend is not None and not leased.more:
         return Choice(superseded=superseded, call=leased.resend, again=True)
     return Choice(superseded=superseded, call=call)
+
+
+def is_painted(head: Head, face: FaceRow | None) -> bool:
+    """
+    Say whether an effect is a card that the answer to its click has put on the screen.
+
+    While text is streamed into a card, no answer changes it, and whether it is being streamed into just now the
+    platform alone knows: so a card for everybody that has become an entity is sent, whatever was answered. Source:
+    docs/reference/platform.md, "Cards as entities".
+    """
+    is_entity = face is not None and face.card_id is not None
+    return head.kind == ANSWERED_CARD and bool(head.delivered) and not (is_entity and head.audience == EVERYBODY)
 
 
 def _waits(head: Head, alive: Sequence[Head]) -> bool:
@@ -94,10 +106,10 @@ def _changes_card(head: Head) -> bool:
     return head.coalesce == CARD or is_part(head)
 
 
-def _would_be_undone(head: Head, waiting: Sequence[Head]) -> bool:
+def _would_be_undone(head: Head, waiting: Sequence[Head], face: FaceRow | None) -> bool:
     if not waiting or not _changes_card(head) or head.order < waiting[0].order:
         return False
-    if head.kind != ANSWERED_CARD or not head.delivered:
+    if not is_painted(head, face):
         return True
     # An answer that arrived is painted already. That one person's was is not known of their card afterwards: it waits
     # to take the older one's place.

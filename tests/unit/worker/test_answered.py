@@ -108,6 +108,25 @@ def test_a_card_that_was_not_delivered_is_sent_as_any_update(delivered: bool | N
     assert ("im.v1.message.patch", "UpdateCard") == (job.api, type(job.effect).__name__)
 
 
+ENTITY = FaceRow(app_id=APP, message_id=CARD, card_id="7355372766134157313", sequence=3)
+PAYLOAD_2_0 = msgspec.json.encode(AnsweredCard(JsonText('{"schema":"2.0","body":{"elements":[]}}')))
+
+
+def test_a_card_that_may_be_streaming_is_sent_though_it_was_delivered() -> None:
+    """No answer changes such a card: by its entity, once clients have had time to take the answer."""
+    job = came_to(head(marked_at=NOW - SETTLE_MS), payload=PAYLOAD_2_0, face=ENTITY)
+    assert isinstance(job, Job)
+    assert ("cardkit.v1.card.update", "cardkit") == (job.api, job.means.way.by if job.means.way else None)
+    early = settled(head(marked_at=NOW - 10), payload=PAYLOAD_2_0, face=ENTITY)
+    assert ([], SETTLE_MS - 10, None) == (early.outcomes, early.settlement.pace_ms, early.settlement.face)
+
+
+def test_a_card_that_may_be_streaming_takes_no_place_before_it_is_sent() -> None:
+    """What it supersedes is told when it is called."""
+    older = head("old", order=5, index=1, kind="UpdateCard", delivered=None)
+    assert [] == settled(older, head(), payload=PAYLOAD_2_0, face=ENTITY).outcomes
+
+
 def test_a_newer_update_takes_its_place() -> None:
     """That one is called, and painted last."""
     newer = head("new", order=2048, index=1, kind="UpdateCard", delivered=True)

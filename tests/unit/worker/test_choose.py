@@ -279,6 +279,15 @@ def test_an_answer_for_one_person_takes_the_place_of_their_older_card_that_waits
     assert ([], "b") == chosen(leased(replace(older, audience="*"), replace(answer, audience="*")))
 
 
+def test_an_answer_for_a_card_that_is_an_entity_waits_like_any_update() -> None:
+    """It may be streaming, and is sent for that: before an older click was answered, it would be undone."""
+    unanswered = head("a", order=1, due=NOW + 3_000)
+    answer = head("b", index=0, order=2, kind="AnsweredCard", delivered=True)
+    entity = FaceRow(app_id=APP, message_id=CARD, card_id="7355372766134157313")
+    assert ([], None) == chosen(leased(unanswered, answer, face=entity))
+    assert (["a"], "b") == chosen(leased(replace(unanswered, due=NOW), answer, face=entity))
+
+
 def test_a_part_that_is_tried_again_by_hand_gives_way_to_what_was_performed_since() -> None:
     """The platform shows the newer one: of the same part, and for the same people."""
     performed = [part("new", order=5)]

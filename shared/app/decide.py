@@ -26,6 +26,7 @@ from shared.core.effects import (
 )
 from shared.core.effects.lacks import Taken, lacks
 from shared.core.effects.parts import STREAMED_CHARS
+from shared.core.effects.previews import PREVIEW_PEOPLE
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.json_text import JsonText, json_text, json_value
@@ -187,6 +188,8 @@ def _check_where(effect: Effect) -> None:
     match effect:
         case SendCard(to=str(to)) | SendText(to=str(to)) | SendEphemeral(to=str(to)):
             check_receiver(to)
+        case RefreshPreview(open_ids=open_ids) if len(open_ids) > PREVIEW_PEOPLE:
+            raise ValueError(f"{len(open_ids)} open_ids: expected at most {PREVIEW_PEOPLE}, or none, for everybody")
         case RefreshPreview(open_ids=open_ids):
             for open_id in open_ids:
                 check_id(open_id, "ou_…")

@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.core import eligibility
 from shared.core.cards import CardFormat
-from shared.core.effects import parts
+from shared.core.effects import parts, previews
 
 # "Deadlines": what the platform waits for, in seconds.
 CHALLENGE_DEADLINE_S: Final = 1.0
@@ -51,7 +51,7 @@ ELEMENT_ID_CHARS: Final = 20
 
 # "Refreshing link previews".
 PREVIEW_TOKENS: Final = 10
-PREVIEW_PEOPLE: Final = 100
+PREVIEW_PEOPLE: Final = previews.PREVIEW_PEOPLE
 PREVIEW_REFRESH_MS: Final = 5_000
 """One token is refreshed once in this time."""
 

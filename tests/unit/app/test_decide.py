@@ -108,6 +108,7 @@ class _Mine(SendText, frozen=True):
         (SendCard({}, to="x" * 255), "SendCard with a receiver that is no text of 1 to 254 printable characters"),
         (SendEphemeral({}, "ou\n"), "SendEphemeral with a receiver that is no text of 1 to 254 printable characters"),
         (RefreshPreview((OpenId("ou_1"), OpenId("\ud800"))), "RefreshPreview with an id that is none"),
+        (RefreshPreview((OpenId("ou_1"),) * 101), "RefreshPreview with 101 open_ids: expected at most 100, or none"),
     ],
 )
 def test_an_effect_that_could_not_be_performed(effect: object, told: str) -> None:

@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared.core.effects.parts import ELEMENT_ID
 from shared.core.ids import MessageId, TenantKey
 from shared.core.json_text import EpochMs, JsonText, json_text
-from shared.feishu.limits import CARD_BYTES, ELEMENT_ID_CHARS, ENTITY_VALID_MS, STREAMING_MS
+from shared.feishu.limits import CARD_BYTES, ENTITY_VALID_MS, STREAMING_MS
 from simulator.cards import TOO_DEEP, CardRead, flaw_of_2_0, is_too_deep
 from simulator.elements import elements
 from simulator.refusals import Refused
@@ -28,7 +29,7 @@ STREAMING_OFF: Final = 300309
 STREAMING_ENDED: Final = 200850
 
 _OWN_CODES: Final = frozenset({300302, 300305})
-_ELEMENT_ID: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{ELEMENT_ID_CHARS - 1}}}")
+_ELEMENT_ID: Final = re.compile(ELEMENT_ID)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from shared.core.effects import (
 from shared.core.effects.cards import OnExpired
 from shared.core.effects.chats import ChatLanguage
 from shared.core.effects.lacks import lacks
+from shared.core.effects.parts import ELEMENT_ID, ELEMENT_ID_WORDS
 from shared.core.events import RequestReceived, request_event_id
 from shared.core.ids import AppId, ChatId, MessageId, TenantKey
 from shared.core.json_text import EpochMs, JsonText
@@ -68,7 +69,7 @@ _BODY: Final = (
 
 _RequestId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}\Z")]
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,128}\Z")]
-_ElementId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,19}\Z")]
+_ElementId = Annotated[str, msgspec.Meta(pattern=rf"^{ELEMENT_ID}\Z")]
 _To = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,256}\Z")]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _WHAT: Final = {
@@ -87,7 +88,7 @@ _WHAT: Final = {
     "avatar": "an image's key",
     "i18n_names": "names by zh_cn, en_us or ja_jp",
     "in_thread": "true or false",
-    "element_id": "at most 20 letters, digits and _, a letter first",
+    "element_id": ELEMENT_ID_WORDS,
     "element": "an element's JSON object",
     "on": "true or false",
     "on_expired": "skip, reply or successor",

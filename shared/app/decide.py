@@ -25,7 +25,7 @@ from shared.core.effects import (
     UpdateElement,
 )
 from shared.core.effects.lacks import Taken, lacks
-from shared.core.effects.parts import STREAMED_CHARS
+from shared.core.effects.parts import ELEMENT_ID, ELEMENT_ID_WORDS, STREAMED_CHARS
 from shared.core.effects.previews import PREVIEW_PEOPLE
 from shared.core.errors import HandlerError
 from shared.core.events import EFFECTS_PER_DECISION
@@ -37,7 +37,7 @@ MAX_BYTES: Final = 256 * 1024
 MAX_EFFECTS: Final = EFFECTS_PER_DECISION - 1
 """How many effects one decision may hold."""
 
-_ELEMENT_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
+_ELEMENT_ID: Final = re.compile(ELEMENT_ID)
 _ENCODER: Final = msgspec.json.Encoder()
 _EFFECTS: Final[tuple[type[Any], ...]] = get_args(Effect)
 
@@ -199,7 +199,7 @@ def _check_where(effect: Effect) -> None:
 
 def _check_part(effect: UpdateElement | StreamText) -> None:
     if not _ELEMENT_ID.fullmatch(effect.element_id):
-        raise ValueError("an element_id that is none: expected at most 20 letters, digits and _, a letter first")
+        raise ValueError(f"an element_id that is none: expected {ELEMENT_ID_WORDS}")
     if isinstance(effect, UpdateElement):
         object_text(effect.element, "an element", '{"tag": "markdown", "content": "…"}')
     elif not 1 <= len(effect.text) <= STREAMED_CHARS:

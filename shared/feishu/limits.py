@@ -47,7 +47,7 @@ LAST_SEQUENCE: Final = 2**31 - 1
 CARD_ELEMENTS: Final = 200
 """Elements and components of one 2.0 card, nested ones included."""
 STREAMED_CHARS: Final = parts.STREAMED_CHARS
-ELEMENT_ID_CHARS: Final = 20
+ELEMENT_ID_CHARS: Final = parts.ELEMENT_ID_CHARS
 
 # "Refreshing link previews".
 PREVIEW_TOKENS: Final = 10

@@ -11,6 +11,15 @@ from shared.core.json_text import JsonText
 STREAMED_CHARS: Final = 100_000
 """How long a streamed text may be: docs/reference/platform.md, "Cards as entities"."""
 
+ELEMENT_ID_CHARS: Final = 20
+"""How long an element's id may be. Source: as above."""
+
+ELEMENT_ID: Final = rf"[A-Za-z][A-Za-z0-9_]{{0,{ELEMENT_ID_CHARS - 1}}}"
+"""What an element's id looks like, as a regular expression. Source: as above."""
+
+ELEMENT_ID_WORDS: Final = f"at most {ELEMENT_ID_CHARS} letters, digits and _, a letter first"
+"""The same in words."""
+
 
 class UpdateElement(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="UpdateElement"):
     """

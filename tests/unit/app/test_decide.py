@@ -21,8 +21,10 @@ from shared.core.effects import (
     SendCard,
     SendEphemeral,
     SendText,
+    StreamText,
     UpdateCard,
     UpdateChat,
+    UpdateElement,
 )
 from shared.core.errors import HandlerError
 from shared.core.ids import ChatId, EventId, OpenId
@@ -108,6 +110,12 @@ class _Mine(SendText, frozen=True):
         (SendCard({}, to="x" * 255), "SendCard with a receiver that is no text of 1 to 254 printable characters"),
         (SendEphemeral({}, "ou\n"), "SendEphemeral with a receiver that is no text of 1 to 254 printable characters"),
         (RefreshPreview((OpenId("ou_1"), OpenId("\ud800"))), "RefreshPreview with an id that is none"),
+        (UpdateElement("a" * 21, {}), "UpdateElement with an element_id that is none: expected at most 20 letters"),
+        (UpdateElement("1st", {}), "UpdateElement with an element_id that is none"),
+        (UpdateElement("a", "[]"), "UpdateElement with an element that is no JSON object"),
+        (StreamText("a-b", "x"), "StreamText with an element_id that is none"),
+        (StreamText("a", ""), "StreamText with a text of 0 characters: expected 1 to 100000"),
+        (StreamText("a", "好" * 100_001), "StreamText with a text of 100001 characters: expected 1 to 100000"),
         (RefreshPreview((OpenId("ou_1"),) * 101), "RefreshPreview with 101 open_ids: expected at most 100, or none"),
     ],
 )
@@ -116,6 +124,12 @@ def test_an_effect_that_could_not_be_performed(effect: object, told: str) -> Non
     with pytest.raises(HandlerError) as refused:
         _returning([effect])
     assert f"handler returned {told}" in str(refused.value)
+
+
+def test_a_part_is_taken_up_to_the_platforms_limits() -> None:
+    """An id of 20 characters; as much text as is streamed, but for what a decision holds altogether."""
+    element, text = UpdateElement("a" * 20, JsonText('{"tag":"hr"}')), StreamText("a", "x" * 100_000)
+    assert (element, text) == _returning([element, text]).effects
 
 
 def test_half_characters_do_not_fail_a_handler() -> None:

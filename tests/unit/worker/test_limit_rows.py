@@ -78,10 +78,10 @@ ELSEWHERE = {
     "CARDKIT_UUID_CHARS": ("Cards as entities", "simulator/test_cardkit.py", "a_uuid_has_one_to_sixty_four_characters"),
     "LAST_SEQUENCE": ("Cards as entities", "simulator/test_cardkit.py", "a_sequence_is_a_positive_whole_number_of_32"),
     "CARD_ELEMENTS": ("Cards as entities", "simulator/test_cardkit.py", "an_entity_is_read_strictly"),
-    "STREAMED_CHARS": ("Cards as entities", "simulator/test_cardkit.py", "text_is_streamed_while_streaming_is_on"),
-    "ELEMENT_ID_CHARS": ("Cards as entities", "simulator/test_cardkit.py", "elements_that_cannot_be_added"),
+    "STREAMED_CHARS": ("Cards as entities", "app/test_decide.py", "a_part_is_taken_up_to_the_platforms_limits"),
+    "ELEMENT_ID_CHARS": ("Cards as entities", "app/test_decide.py", "a_part_is_taken_up_to_the_platforms_limits"),
     "PREVIEW_TOKENS": ("Refreshing link previews", "simulator/test_previews.py", "a_refresh_needs_known_tokens"),
-    "PREVIEW_PEOPLE": ("Refreshing link previews", "simulator/test_previews.py", "a_refresh_needs_known_tokens"),
+    "PREVIEW_PEOPLE": ("Refreshing link previews", "app/test_decide.py", "an_effect_that_could_not_be_performed"),
     "PREVIEW_REFRESHES": ("Rate limits", "simulator/test_previews.py", "five_refreshes_are_made_in_a_second"),
     "apis": ("Rate limits", "feishu/test_limits.py", "an_api_has_the_usual_rate_unless_it_has_its_own"),
 }

@@ -101,7 +101,7 @@ def before(effect: PlatformEffect, *, head: Head, face: FaceRow | None, now: Epo
         now: The ledger's time, right before the call (ms).
     """
     if card_of_unknown_chat(head.target) is not None:
-        return _chat_of(head, face)
+        return _chat_of(effect, head, face)
     match effect:
         case UpdateCard() | UpdateElement() | StreamText() | SetStreaming():
             return _on_card(effect, head, face, now)
@@ -135,12 +135,11 @@ def refuse_click(face: FaceRow | None, occurred_at: EpochMs) -> Literal["expired
     return None
 
 
-def _chat_of(head: Head, face: FaceRow | None) -> Ruling:
+def _chat_of(effect: PlatformEffect, head: Head, face: FaceRow | None) -> Ruling:
     if face is not None and face.chat_id is not None:
         return Move(chat_id=face.chat_id)
-    if head.message_id is None:
-        return Refuse(reason="no_chat")
-    return FindChat(message_id=head.message_id)
+    message_id = effect.message_id if isinstance(effect, Reply) else head.message_id
+    return Refuse(reason="no_chat") if message_id is None else FindChat(message_id=message_id)
 
 
 def _on_card(effect: OnCard, head: Head, face: FaceRow | None, now: EpochMs) -> Ruling:

@@ -42,7 +42,7 @@ from shared.core.folded import (
 from shared.core.json_text import JsonText
 from shared.core.races import read_standings, standings_text
 from shared.core.rights import Right, needed
-from shared.core.targets import card_of_unknown_chat
+from shared.core.targets import card_of_unknown_chat, chat_in
 
 _UNKNOWN: Final = FoldedFace()
 _UNTOLD: Final = FoldedToken()
@@ -209,13 +209,14 @@ def _faces(folded: Folded, known: FoldedEffect, outcome: EffectOutcome) -> None:
         _merge(folded, (outcome.app_id, outcome.sent_message_id), sent)
         if outcome.message_id and sends_a_successor(outcome.event_id):
             _merge(folded, (outcome.app_id, outcome.message_id), FoldedFace(successor=outcome.sent_message_id))
+    asked = card_of_unknown_chat(known.target)
+    if asked is not None and (chat_id := chat_in(outcome.target)) is not None:
+        _merge(folded, (outcome.app_id, asked), FoldedFace(chat_id=chat_id))
     if outcome.message_id is None:
         return
     card = (outcome.app_id, outcome.message_id)
     if outcome.code == TOO_OLD and isinstance(effect, OnCard | AnsweredCard):
         _merge(folded, card, FoldedFace(expired=True))
-    if outcome.chat_id and card_of_unknown_chat(known.target) is not None:
-        _merge(folded, card, FoldedFace(chat_id=outcome.chat_id))
     if outcome.card_id:
         _merge(folded, card, FoldedFace(card_id=outcome.card_id, sequence=outcome.sequence))
     if outcome.shown:

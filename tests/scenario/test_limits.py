@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.core.effects import UpdateCard
+from shared.app.app import App
+from shared.app.interaction import Interaction
+from shared.core.decision import Card
+from shared.core.effects import Effect, Reply, SendText, UpdateCard
 from shared.core.events import COMMAND_LINE, Event, RequestReceived, request_event_id
 from shared.core.ids import MessageId, TenantKey
 from shared.feishu.limits import Limits
@@ -23,6 +26,7 @@ BURST = 550
 PER_SECOND, PER_MINUTE = HALF * Limits().api.per_second, HALF * Limits().api.per_minute
 PER_CHAT = Limits().per_chat
 USED = 0.9
+REPLY, GET = "im.v1.message.reply", "im.v1.message.get"
 OVER_AN_HOUR_S = 65 * 60
 """The platform tells a repeated send from a second one for an hour."""
 
@@ -98,6 +102,29 @@ async def test_texts_to_one_chat_keep_to_its_limit(either_ledger: Stack) -> None
         times = [call.at_ms for call in running.calls(SEND)]
         assert len(cards) == len(times)
         assert (len(times) - 1) / (times[-1] - times[0]) * 1_000 >= USED * PER_CHAT
+        await running.check()
+
+
+async def test_replies_share_their_chats_limit_whatever_they_answer(either_ledger: Stack) -> None:
+    """Ten messages of one chat are answered beside texts to it: five in a second, and each chat is asked for once."""
+    app = App()
+
+    @app.on_action("reply")
+    def reply(click: Interaction, card: Card | None) -> list[Effect]:
+        return [effect for each in click.value["to"] for effect in (Reply("hello", message_id=each), SendText("hello"))]
+
+    clock = clock_of_now()
+    async with world(either_ledger, app, clock=clock) as running:
+        running.busy.patience_s, running.busy.calm_ms = PATIENCE_S, CALM_MS
+        chat_id = await running.chat()
+        card, *others = [running.simulator.put_card(chat_id, BLANK) for _ in range(11)]
+        for _ in range(2):
+            await running.simulator.click(card, {"action": "reply", "to": others})
+        await running.quiet()
+        made = [*running.calls(SEND), *running.calls(REPLY)]
+        assert {0} == {call.code for call in made}
+        assert 40 == len(made)
+        assert len(others) == len(running.calls(GET))
         await running.check()
 
 

@@ -188,8 +188,8 @@ def _message(
         case DeleteEphemeral(message_id=str(message_id)):
             return message_target(message_id)
         case Reply(message_id=str(message_id)) if message_id != click.message_id:
-            # In a chat that we do not know: it is paced with what is done to that message.
-            return message_target(message_id)
+            # It is sent to that message's chat, and shares its limit: the pump knows which one that is, or asks.
+            return chat_of_message_target(message_id)
         case _:
             return _chat(chat_id, click)
 

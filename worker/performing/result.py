@@ -5,15 +5,17 @@ from typing import Literal, assert_never
 
 from shared.core.effects import Reply, SendCard, UpdateChat
 from shared.core.events import sends_a_successor
-from shared.core.targets import chat_target
+from shared.core.targets import card_of_unknown_chat, chat_target, message_target
 from worker.ledger.port import Applied, FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, told_means, uses_left
 from worker.performing.failed import failed, repetition_failed
 from worker.performing.prepare import Job
+from worker.performing.retry import counts
 from worker.performing.returning import TOO_LARGE, too_large
 from worker.performing.superseding import applied_newness, name_newness
 from worker.performing.turn import Result
 from worker.platform.performed import Done, Found, FoundEntity, NoToken, Rejected, Unreached, Unsure
+from worker.policy import FindChat
 
 
 def result(attempt: Attempt, chance: Callable[[], float]) -> Result:
@@ -25,6 +27,8 @@ def result(attempt: Attempt, chance: Callable[[], float]) -> Result:
             return _found(attempt, found)
         case FoundEntity() as found:
             return _found_entity(attempt, found)
+        case Rejected() as refused if _is_only_chat(attempt) and counts(refused):
+            return _by_message(attempt)
         case Rejected() | Unsure() | Unreached() | NoToken() as failure:
             return (
                 repetition_failed(attempt, failure)
@@ -79,14 +83,28 @@ def _succeeded_card(job: Job, done: Done) -> FaceRow | None:
     return FaceRow(app_id=head.app_id, message_id=head.message_id, successor=done.sent_message_id)
 
 
+def _is_only_chat(attempt: Attempt) -> bool:
+    """Say whether what could not be learned was needed to keep to a chat's limit alone: a reply names its message."""
+    return isinstance(attempt.job.ruling, FindChat) and isinstance(attempt.job.effect, Reply)
+
+
+def _by_message(attempt: Attempt) -> Result:
+    """Return that a reply is made without its chat being known, in turn with whatever is done to its message."""
+    asked = card_of_unknown_chat(attempt.job.head.target)
+    return attempt.job.turn.put_off(attempt.now, moved=None if asked is None else message_target(asked))
+
+
 def _found(attempt: Attempt, found: Found) -> Result:
     job, head = attempt.job, attempt.job.head
-    if found.chat_id is None or head.message_id is None:
+    asked = card_of_unknown_chat(head.target)
+    if found.chat_id is None and _is_only_chat(attempt):
+        return _by_message(attempt)
+    if found.chat_id is None or asked is None:
         if job.turn.choice.again:
             return job.turn.not_again(attempt.now)
         told = job.turn.tell(head, "refused", now=attempt.now, reason="no_chat")
         return job.turn.settled(attempt.now, (head, told))
-    face = FaceRow(app_id=head.app_id, message_id=head.message_id, chat_id=found.chat_id)
+    face = FaceRow(app_id=head.app_id, message_id=asked, chat_id=found.chat_id)
     return job.turn.put_off(attempt.now, moved=chat_target(found.chat_id), face=face)
 
 

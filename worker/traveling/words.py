@@ -20,7 +20,7 @@ from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import Decided, EffectOutcome, Event, origin_of
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target
 from shared.core.json_text import EpochMs, JsonText
-from shared.core.targets import card_of_unknown_chat
+from shared.core.targets import card_of_unknown_chat, chat_in
 from shared.eventlog.port import Record
 from worker.ledger.port import CardKey
 from worker.traveling.store import Table
@@ -131,12 +131,11 @@ class Told:
     def _found(self, outcomes: Sequence[EffectOutcome]) -> Iterator[tuple[tuple[AppId, MessageId], _Chat]]:
         """Return the chats that effects of unknown chats have found; their decisions lie before their outcomes."""
         for outcome in outcomes:
-            asked = (
-                self._asked.get((outcome.app_id, f"{outcome.event_id}/{outcome.index}")) if outcome.chat_id else None
-            )
+            chat_id = chat_in(outcome.target)
+            asked = self._asked.get((outcome.app_id, f"{outcome.event_id}/{outcome.index}")) if chat_id else None
             card = None if asked is None else card_of_unknown_chat(Target(asked))
-            if card is not None and outcome.chat_id is not None:
-                yield (outcome.app_id, card), _Chat(chat_id=outcome.chat_id, known_at=outcome.finished_at)
+            if card is not None and chat_id is not None:
+                yield (outcome.app_id, card), _Chat(chat_id=chat_id, known_at=outcome.finished_at)
 
     def words(self, key: CardKey) -> Words:
         """Return what was told of a card."""

@@ -42,7 +42,7 @@ def planned(effect: Effect) -> PlannedEffect:
         (UpdateChat("a", "b"), (HERE, "*", None, "at_once")),
         (UpdateChat("a", chat_id="oc_2"), ("chat:oc_2", "*", "name", "at_once")),
         (Reply("a"), (HERE, "*", None, "at_once")),
-        (Reply("a", None, "om_2"), ("message:om_2", "*", None, "at_once")),
+        (Reply("a", None, "om_2"), ("chat-of:om_2", "*", None, "at_once")),
         (SendText("a", "on_1"), ("user:on_1", "*", None, "at_once")),
         (SendText("a", "a@b.example"), ("user:a@b.example", "*", None, "at_once")),
         (SendText("a", "7"), ("user:7", "*", None, "at_once")),

@@ -135,6 +135,12 @@ def test_an_effect_without_a_chat_looks_for_it(effect: PlatformEffect) -> None:
     assert Refuse(reason="no_chat") == before(effect, head=homeless, face=None, now=SENT_AT)
 
 
+def test_a_reply_goes_to_the_chat_of_the_message_that_it_answers() -> None:
+    """Which is not that of the click; nor does it need one."""
+    effect, head = Reply("a", None, "om_2"), _head(target="chat-of:om_2", message_id=None)
+    assert FindChat(message_id=MessageId("om_2")) == before(effect, head=head, face=None, now=SENT_AT)
+
+
 @pytest.mark.parametrize(("fmt", "days"), [("1.0", 30), (None, 30), ("2.0", 14)])
 def test_a_click_on_an_expired_card_is_refused_an_hour_after_the_limit(fmt: CardFormat | None, days: int) -> None:
     """A click at the border is decided: the two times were taken by different machines of the platform."""

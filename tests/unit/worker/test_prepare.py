@@ -5,18 +5,22 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from shared.core.effects import PlatformEffect, RenameChat, SendText, UpdateCard
+from shared.core.effects import PlatformEffect, RenameChat, Reply, SendText, UpdateCard
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import EpochMs
-from shared.core.targets import chat_of_message_target, chat_target
+from shared.core.targets import chat_of_message_target, chat_target, message_target
 from shared.eventlog.port import Topics
+from shared.feishu.openapi import PlatformError
 from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import EffectKey, FaceRow, Leased, TargetKey
+from worker.performing.attempt import Attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.prepare import Job, no_way, prepare, ruled
+from worker.performing.result import result
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import CLOSED, Open
-from worker.policy import Go
+from worker.platform.performed import Found, Rejected
+from worker.policy import FindChat, Go
 
 
 def job(effect: PlatformEffect, *, begun_at: EpochMs | None) -> Job:
@@ -109,3 +113,27 @@ def test_names_for_a_chat_that_is_found_move_there_together() -> None:
     keys = {one.key for one in turn.leased.heads}
     assert dict.fromkeys(keys, chat_target(ChatId("oc_1"))) == moved.settlement.moved
     assert [] == moved.outcomes
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Found(chat_id=None), Rejected(error=PlatformError(code=230050, http_status=400, verdict="target_final"))],
+    ids=["it was deleted", "it is not shown to us"],
+)
+def test_a_reply_is_made_though_nobody_says_in_which_chat_its_message_lies(answer: Found | Rejected) -> None:
+    """To read a message an app needs a right of its own; to answer one it does not."""
+    message_id = MessageId("om_2")
+    of = job(Reply("a", None, message_id), begun_at=None)
+    asked = replace(of.head, target=chat_of_message_target(message_id))
+    find = replace(of, head=asked, ruling=FindChat(message_id=message_id))
+    came_to = result(Attempt(job=find, performed=answer, started_at=NOW, now=NOW, pace_ms=0), lambda: 0.5)
+    assert ({of.head.key: message_target(message_id)}, []) == (came_to.settlement.moved, came_to.outcomes)
+
+
+def test_a_name_is_not_given_to_a_chat_that_nobody_tells() -> None:
+    """There is nothing to call."""
+    of = job(RenameChat("n"), begun_at=None)
+    asked = replace(of.head, target=chat_of_message_target(MessageId("om_1")))
+    find = replace(of, head=asked, ruling=FindChat(message_id=MessageId("om_1")))
+    attempt = Attempt(job=find, performed=Found(chat_id=None), started_at=NOW, now=NOW, pace_ms=0)
+    assert ["no_chat"] == [told.reason for _, told in result(attempt, lambda: 0.5).outcomes]

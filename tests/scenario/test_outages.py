@@ -275,6 +275,63 @@ async def test_a_platform_that_is_away_costs_no_attempt_and_no_effect(either_led
         assert {None} == {call.fault for call in running.calls(RENAME) if call.code == 0}
 
 
+DAY_AND_AN_HOUR_S = 25 * 3600
+
+
+async def test_after_more_than_a_day_without_the_platform_nothing_stale_is_sent(either_ledger: Stack) -> None:
+    """Neither what was tried nor what was only put off: all of it ends with its reason, and can be redriven."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        chat_id = await running.chat()
+        cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(12)]
+        running.simulator.faults.set(1, [FaultRule(path=EVERYWHERE, kind="drop_before", p=1.0)])
+        await stale(running, cards)
+        began = clock.now()
+        await running.until(lambda: clock.now() >= began + 10_000)
+        clock.advance(DAY_AND_AN_HOUR_S)
+        running.simulator.faults.set(1, [])
+        await running.quiet()
+        assert [] == [call for call in running.calls() if call.code == 0]
+        final = [outcome for outcome in await running.outcomes() if outcome.final]
+        assert {("failed", "out_of_time"): 2 * len(cards)} == Counter((one.status, one.reason) for one in final)
+        assert 2 * len(cards) == len(await running.ledger.failed_effects())
+        assert any(outcome.k == 1 for outcome in final)
+        await running.check()
+
+
+async def test_workers_that_were_away_for_more_than_a_day_send_nothing_stale(either_ledger: Stack) -> None:
+    """What was decided before is given up; what was clicked meanwhile is decided now, and performed."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), clock=clock) as running:
+        chat_id = await running.chat()
+        *cards, other = [running.simulator.put_card(chat_id, BLANK) for _ in range(5)]
+        running.simulator.faults.set(1, [FaultRule(path=EVERYWHERE, kind="drop_before", p=1.0)])
+        await stale(running, cards)
+        await running.stop_worker(running.workers[0])
+        running.simulator.faults.set(1, [])
+        meanwhile = await running.simulator.click(other, {"action": "text", "text": "meanwhile"})
+        clock.advance(DAY_AND_AN_HOUR_S)
+        async with running.worker():
+            await running.quiet()
+        final = {(one.event_id == meanwhile.event_id, one.status, one.reason): one for one in await running.outcomes()}
+        ends = {key for key, one in final.items() if one.final}
+        assert {(False, "failed", "out_of_time"), (True, "succeeded", None)} == ends
+        assert 1 == len(running.calls(SEND)) - len([call for call in running.calls(SEND) if call.fault])
+        await running.check()
+
+
+async def stale(running: World, cards: Sequence[str]) -> None:
+    """Have each card clicked twice, for an update and for a text, and all of it decided."""
+    for card in cards:
+        await running.simulator.click(card, COUNT)
+        await running.simulator.click(card, {"action": "text", "text": "hello"})
+
+    async def is_decided() -> bool:
+        return len(await running.decisions()) == 2 * len(cards)
+
+    await running.until(is_decided)
+
+
 async def test_everybody_goes_on_when_the_first_call_gets_through(either_ledger: Stack) -> None:
     """The cards that waited behind that call are not left to sleep as long as it might have taken."""
     clock = clock_of_now()

@@ -27,6 +27,7 @@ from shared.feishu.card_calls import find_entity
 from shared.feishu.openapi import get_message
 from worker.ledger.port import Beginning, Begun, GivenRight, Head, RightKey
 from worker.performing.answered import answered, left_behind
+from worker.performing.horizon import is_over, out_of_time
 from worker.performing.reminding import reminded
 from worker.performing.request import request_of
 from worker.performing.succession import succession
@@ -138,12 +139,13 @@ def prepare(
     if isinstance(effect, Remind | CancelReminder):
         return reminded(turn, head, effect, now)
     if isinstance(effect, Call):
-        return Errand(turn=turn, head=head, effect=effect)
+        over = is_over(turn, head, effect, now)
+        return out_of_time(turn, head, effect, now) if over else Errand(turn=turn, head=head, effect=effect)
     if isinstance(effect, AnsweredCard):
         if (came_to := answered(turn, head, effect.card, now, settle_ms=settle_ms)) is not None:
             return came_to
         effect = UpdateCard(effect.card)
-    if not may_call(breaker, now=now):
+    if not is_over(turn, head, effect, now) and not may_call(breaker, now=now):
         return turn.put_off(now, pace_ms=put_off_ms(breaker, now=now))
     return ruled(turn, head, effect, now, right)
 
@@ -153,20 +155,21 @@ def ruled(
 ) -> Job | Result:
     """Return the call that an effect needs by the rules of policy, or its result: asked again right before the call."""
     match before(effect, head=head, face=turn.leased.face, now=now):
+        case Refuse() | Unknown() as ruling:
+            return _against(turn, head, effect, ruling, now)
+        case _ if is_over(turn, head, effect, now):
+            return out_of_time(turn, head, effect, now)
         case Go() as go:
             means = _means(turn, effect, head, right, now)
             if isinstance(means, NoWay):
                 return no_way(turn, head, means.reason, now, right)
             api = request_of(effect, head, means).api
             return Job(turn=turn, head=head, effect=effect, ruling=go, api=api, means=means)
-        case FindEntity(message_id=message_id) as find:
-            return Job(turn=turn, head=head, effect=effect, ruling=find, api=find_entity(message_id).api)
-        case FindChat(message_id=message_id) as find:
-            return Job(turn=turn, head=head, effect=effect, ruling=find, api=get_message(message_id).api)
+        case (FindEntity(message_id=message_id) | FindChat(message_id=message_id)) as find:
+            ask = find_entity if isinstance(find, FindEntity) else get_message
+            return Job(turn=turn, head=head, effect=effect, ruling=find, api=ask(message_id).api)
         case Move(chat_id=chat_id):
             return turn.put_off(now, moved=chat_target(chat_id))
-        case Refuse() | Unknown() as ruling:
-            return _against(turn, head, effect, ruling, now)
         case _ as unreachable:
             assert_never(unreachable)
 

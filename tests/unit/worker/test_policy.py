@@ -100,9 +100,9 @@ def test_what_we_add_to_a_card_counts() -> None:
 
 
 def test_a_text_is_measured_in_bytes() -> None:
-    """150 KB of UTF-8, however few characters that is."""
-    assert Go() == before(SendText("字" * 51_200), head=_head(), face=None, now=SENT_AT)
-    assert Refuse(reason="too_large") == before(SendText("字" * 51_201), head=_head(), face=None, now=SENT_AT)
+    """150 KB of UTF-8 with the eleven around it, however few characters that is."""
+    assert Go() == before(SendText("字" * 51_196), head=_head(), face=None, now=SENT_AT)
+    assert Refuse(reason="too_large") == before(SendText("字" * 51_197), head=_head(), face=None, now=SENT_AT)
 
 
 @pytest.mark.parametrize("effect", [SendCard(CARD), SendText("done")])
@@ -114,8 +114,8 @@ def test_a_send_that_may_have_arrived_is_repeated_for_an_hour_less_a_minute(effe
 
 
 @pytest.mark.parametrize("effect", [SendCard(CARD), SendText("done")])
-def test_a_send_that_was_never_begun_may_be_as_late_as_it_likes(effect: PlatformEffect) -> None:
-    """A long outage delays it, nothing more."""
+def test_a_send_that_was_never_begun_is_known_not_to_have_arrived(effect: PlatformEffect) -> None:
+    """However long an outage delayed it; how late it is still wanted is another rule's affair."""
     assert Go() == before(effect, head=_head(target="chat:oc_1"), face=None, now=SENT_AT + 30 * DAY)
 
 

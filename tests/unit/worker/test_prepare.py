@@ -5,8 +5,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from shared.core.effects import PlatformEffect, RenameChat, Reply, SendText, UpdateCard
-from shared.core.ids import ChatId, MessageId
+from shared.core.effects import Call, Effect, Origin, PlatformEffect, RenameChat, Reply, SendText, UpdateCard
+from shared.core.ids import AppId, ChatId, EventId, MessageId
 from shared.core.json_text import EpochMs
 from shared.core.targets import chat_of_message_target, chat_target, message_target
 from shared.eventlog.port import Topics
@@ -15,8 +15,9 @@ from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import EffectKey, FaceRow, Leased, TargetKey
 from worker.performing.attempt import Attempt
 from worker.performing.choose import Choice, choose
-from worker.performing.prepare import Job, no_way, prepare, ruled
+from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
 from worker.performing.result import result
+from worker.performing.retry import HORIZON_MS
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import CLOSED, Open
 from worker.platform.performed import Found, Rejected
@@ -137,3 +138,75 @@ def test_a_name_is_not_given_to_a_chat_that_nobody_tells() -> None:
     find = replace(of, head=asked, ruling=FindChat(message_id=MessageId("om_1")))
     attempt = Attempt(job=find, performed=Found(chat_id=None), started_at=NOW, now=NOW, pace_ms=0)
     assert ["no_chat"] == [told.reason for _, told in result(attempt, lambda: 0.5).outcomes]
+
+
+STALE = Open(until=NOW + 500, pause_ms=500)
+
+
+def came_to(effect: Effect, *, begun_at: EpochMs | None = None, age_ms: int, **leased: object) -> Job | Errand | Result:
+    """Return what an effect that was wanted so long ago comes to while the app's calls are held back."""
+    of = replace(head(kind=type(effect).__name__, index=1), begun_at=begun_at, decided_at=NOW - age_ms, delivered=None)
+    if isinstance(effect, SendText):
+        of = replace(of, target=chat_target(ChatId("oc_1")), coalesce=None)
+    target = replace(Leased(key=TargetKey(of.app_id, of.target), leased_at=NOW, heads=(of,)), **leased)  # type: ignore[arg-type]
+    turn = Turn(leased=target, choice=Choice(call=of), topics=Topics())
+    return prepare(turn, msgspec.json.encode(effect), STALE, NOW, settle_ms=300)
+
+
+def ended(came: Job | Errand | Result) -> list[tuple[str, bool, str | None, EpochMs | None]]:
+    """Return what is told of it."""
+    assert isinstance(came, Result)
+    return [(told.status, told.final, told.reason, told.begun_at) for _, told in came.outcomes]
+
+
+@pytest.mark.parametrize("effect", [SendText("hello"), UpdateCard("{}"), RenameChat("n"), Call("publish")])
+def test_what_was_never_tried_for_a_day_is_given_up(effect: Effect) -> None:
+    """Also while no call may be made; to the millisecond, it is put off, or called."""
+    assert [("failed", True, "out_of_time", None)] == ended(came_to(effect, age_ms=HORIZON_MS + 1))
+    in_time = came_to(effect, age_ms=HORIZON_MS)
+    assert isinstance(in_time, Errand) if isinstance(effect, Call) else [] == ended(in_time)
+
+
+def test_whoever_waits_for_what_it_would_have_brought_is_told() -> None:
+    """The handler decides what follows."""
+    came = came_to(Call("publish", origin=Origin(event_id=EventId("e1"))), age_ms=HORIZON_MS + 1)
+    assert isinstance(came, Result)
+    assert came.followed
+
+
+def test_what_may_have_been_sent_is_unknown_and_not_given_up() -> None:
+    """Redriven it would be sent twice."""
+    late = came_to(SendText("hello"), begun_at=NOW - HORIZON_MS, age_ms=HORIZON_MS + 1)
+    assert [("unknown", "too_late_to_repeat")] == [(told[0], told[2]) for told in ended(late)]
+
+
+def test_a_card_that_is_past_its_time_is_refused_for_that() -> None:
+    """What follows an expired card follows here too."""
+    expired = FaceRow(app_id=AppId("cli_a"), message_id=MessageId("om_1"), expired=True)
+    late = came_to(UpdateCard("{}", on_expired="successor"), age_ms=HORIZON_MS + 1, face=expired)
+    assert [("refused", True, "expired", None)] == ended(late)
+    assert isinstance(late, Result)
+    assert late.followed
+
+
+def test_the_newest_state_is_sent_once_more_however_old_it_is() -> None:
+    """It was performed in time, and may have been painted over."""
+    card = replace(job(UpdateCard("{}"), begun_at=None).head, decided_at=NOW - HORIZON_MS - 1)
+    turn = Turn(
+        leased=Leased(key=TargetKey(card.app_id, card.target), leased_at=NOW, heads=(), resend=card),
+        choice=Choice(call=card, again=True),
+        topics=Topics(),
+    )
+    assert isinstance(prepare(turn, msgspec.json.encode(UpdateCard("{}")), CLOSED, NOW, settle_ms=300), Job)
+
+
+def test_what_was_wanted_again_by_hand_has_a_day_from_then() -> None:
+    """As when it was decided."""
+    again = replace(job(SendText("hello"), begun_at=None).head, decided_at=NOW - 9 * HORIZON_MS, redriven_at=NOW - 1)
+    target = replace(again, target=chat_target(ChatId("oc_1")), coalesce=None, delivered=None)
+    turn = Turn(
+        leased=Leased(key=TargetKey(again.app_id, target.target), leased_at=NOW, heads=(target,)),
+        choice=Choice(call=target),
+        topics=Topics(),
+    )
+    assert isinstance(prepare(turn, msgspec.json.encode(SendText("hello")), CLOSED, NOW, settle_ms=300), Job)

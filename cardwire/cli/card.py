@@ -5,7 +5,7 @@ Nothing is changed, and nothing of its content is shown unless ``--show-values``
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import typer
@@ -18,7 +18,7 @@ from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.terminal import console, plain, time_text
 from shared.core.json_text import EpochMs
 from shared.core.races import Standing
-from worker.ledger.history import CardHistory
+from worker.history.card_history import CardHistory
 
 _COLOURS: Final[Mapping[What, str]] = {
     "sent": "bold",
@@ -54,7 +54,7 @@ def _print_json(known: Known) -> None:
 
 def _print(known: Known) -> None:
     out = console()
-    out.print(_headline(known.history), soft_wrap=True)
+    out.print(_headline(known), soft_wrap=True)
     out.print(f"told from the {known.source}", style="dim", soft_wrap=True)
     for one in moments(known.history, known.others):
         line = Text.assemble(f"{_time(one.at):<24}  ", (f"{one.what:<11}", _COLOURS[one.what]), "  ", _text(one))
@@ -63,15 +63,10 @@ def _print(known: Known) -> None:
             out.print(Text(f"{'':<39}{plain(change_in_words(change))}"), soft_wrap=True)
 
 
-def _headline(history: CardHistory) -> Text:
-    facts = card_facts(history)
+def _headline(known: Known) -> Text:
+    history = known.history
     head = Text.assemble((plain(history.message_id), "bold"), f" of {plain(history.app_id)}, version {history.version}")
-    if history.sent_at is not None:
-        for word, name in (("clicked", "clickable_until"), ("updated", "updatable_until")):
-            until = facts[name]
-            head.append(f"\ncan be {word} until {_time(until if isinstance(until, int) else None)}")
-    else:
-        head.append("\nsent by somebody else, so its age is not known")
+    head.append("".join(f"\n{line}" for line in _validity(known)))
     if history.successor is not None:
         head.append(f"\nhad expired, and was followed by {plain(history.successor)}")
     for api, until in history.silent_until.items():
@@ -88,6 +83,20 @@ def _headline(history: CardHistory) -> Text:
     if history.older:
         head.append(f"\n{history.older} older clicks are not shown: --last {len(history.inputs) + history.older}")
     return head
+
+
+def _validity(known: Known) -> Iterator[str]:
+    """Yield until when the card is valid, or why nobody can tell."""
+    facts = card_facts(known.history)
+    if known.history.sent_at is None:
+        yield f"nothing in the {known.source} says that Cardwire sent it, so its age is not known"
+        return
+    for word, name in (("clicked", "clickable_until"), ("updated", "updatable_until")):
+        until = facts[name]
+        if isinstance(until, int):
+            yield f"can be {word} until {_time(until)}"
+        else:
+            yield f"until when it can be {word} is not known: nothing in the {known.source} says how it was written"
 
 
 def _race(handler: str, race: Standing) -> str:

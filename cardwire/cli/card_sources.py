@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import typer
 
-from cardwire.cli.card_in_log import history_of, others
+from cardwire.cli.card_in_log import others
 from cardwire.cli.database import DatabaseSettings
 from cardwire.cli.ids import Of, expect
 from cardwire.cli.ledgers import NoLedger, opened
@@ -26,11 +26,13 @@ from shared.core.errors import CardwireError, ConfigError, LedgerUnavailable, Lo
 from shared.core.ids import AppId, MessageId
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
-from shared.settings import LogSettings, load
-from worker.history.card import Logged, logged_of_card
+from shared.settings import LogSettings, load, section
+from worker.history.card import logged_of_card
+from worker.history.card_folded import history_of
+from worker.history.card_history import CardHistory
 from worker.history.half import no_topic
 from worker.history.replay import Wish, replay
-from worker.ledger.history import CardHistory
+from worker.settings import settle_ms
 
 Source = Literal["ledger", "log"]
 
@@ -40,6 +42,14 @@ REQUEST: Final = "req/"
 """So begins the event id of a request, as `cardwire send` prints it."""
 
 _ID: Final = re.compile(r"[!-~]{1,256}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardInLogSettings:
+    """Where the log is, and what a worker waits for."""
+
+    log: LogSettings = section(LogSettings)
+    settle_ms: int = settle_ms()
 
 
 class NoSuchCard(CardwireError):
@@ -129,39 +139,30 @@ async def _of_ledger(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
 
 
 async def _of_log(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
-    settings = load(LogSettings, env)
-    topics = Topics.prefixed(settings.topic_prefix)
-    event_log = open_log(settings.url, topics=topics, kafka=settings.kafka)
+    settings = load(CardInLogSettings, env)
+    topics = Topics.prefixed(settings.log.topic_prefix)
+    event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
+    of = None if asked.app_id is None else AppId(asked.app_id)
     try:
         if not await event_log.spans(topics.interactions):
             raise NoLog(no_topic(topics.interactions))
         cards = await _meant(event_log, topics, asked)
-        found = [(card, await _logged(event_log, topics, card, asked.app_id)) for card in cards]
+        found = [(card, await logged_of_card(event_log, topics, card, app_id=of)) for card in cards]
     finally:
         await event_log.close()
     now = time.time_ns() // 1_000_000
     known = [
         Known(
             source="log",
-            history=history_of(app_id, card, logged, now=now, last=asked.last),
-            others=others(logged, with_values=asked.show_values),
+            history=history_of(app_id, card, logged, now=now, last=asked.last, settle_ms=settings.settle_ms),
+            others=others(card, logged, with_values=asked.show_values),
         )
         for card, by_app in found
         for app_id, logged in sorted(by_app.items())
     ]
-    if asked.message_id is None:
-        known += await _sent(env, [card for card, by_app in found if not by_app], asked)
     if not known:
         raise _unknown("log", asked)
     return known
-
-
-async def _sent(env: Mapping[str, str], cards: Sequence[MessageId], asked: Asked) -> Sequence[Known]:
-    """Return what the ledger knows of cards that a request sent and nobody has clicked: the log only names them."""
-    try:
-        return [known for card in cards for known in await _of_ledger(env, replace(asked, message_id=card))]
-    except (ConfigError, LedgerUnavailable, NoSuchCard):
-        return []
 
 
 async def _meant(event_log: EventLog, topics: Topics, asked: Asked) -> Sequence[MessageId]:
@@ -178,12 +179,6 @@ async def _meant(event_log: EventLog, topics: Topics, asked: Asked) -> Sequence[
     finally:
         found.close()
     return [MessageId(card) for card in sorted(card for card in cards if isinstance(card, str))]
-
-
-async def _logged(
-    event_log: EventLog, topics: Topics, card: MessageId, app_id: str | None
-) -> Mapping[AppId, Sequence[Logged]]:
-    return await logged_of_card(event_log, topics, card, app_id=None if app_id is None else AppId(app_id))
 
 
 def _unknown(source: Source, asked: Asked) -> NoSuchCard:

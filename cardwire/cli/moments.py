@@ -1,9 +1,10 @@
 """A card's story in words (pure): what happened when, and what an effect that is not at its end waits for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
+from shared.core.cards import CardFormat
 from shared.core.events import EffectOutcome
 from shared.core.ids import EventId
 from shared.core.json_diff import Change
@@ -11,7 +12,7 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.feishu.codes import meaning
 from shared.feishu.validity import interactive_until, updatable_until
-from worker.ledger.history import CardEffect, CardHistory, CardInput
+from worker.history.card_history import CardEffect, CardHistory, CardInput
 
 What = Literal[
     "sent", "clicked", "requested", "returned", "reminded", "version", "effect", "waiting", "undecided", "dead_letter"
@@ -55,19 +56,21 @@ class Moment:
 
 
 def card_facts(history: CardHistory) -> Mapping[str, object]:
-    """Return what is known of the card itself: where it is, and how long it may be clicked and updated (ms)."""
-    written = history.card_format or "1.0"
-    sent_at = history.sent_at
+    """
+    Return what is known of the card itself: where it is, and how long it may be clicked and updated (ms).
+
+    The ends are ``None`` where nobody knows when it was sent, or how it was written and it matters.
+    """
     return {
         "app_id": history.app_id,
         "message_id": history.message_id,
         "chat_id": history.chat_id,
         "version": history.version,
         "successor": history.successor,
-        "sent_at": sent_at,
+        "sent_at": history.sent_at,
         "card_format": history.card_format,
-        "clickable_until": None if sent_at is None else interactive_until(sent_at, written),
-        "updatable_until": None if sent_at is None else updatable_until(sent_at, written),
+        "clickable_until": _until(interactive_until, history),
+        "updatable_until": _until(updatable_until, history),
         "inputs": len(history.inputs) + history.older,
         "older_not_told": history.older,
         "silent_until": dict(history.silent_until),
@@ -79,6 +82,15 @@ def card_facts(history: CardHistory) -> Mapping[str, object]:
         "parked_by": [letter.event_id for letter in history.letters if letter.parks],
         "suspended_until": {one.handler: one.until for one in history.suspended},
     }
+
+
+def _until(rule: Callable[[EpochMs, CardFormat], EpochMs], history: CardHistory) -> EpochMs | None:
+    """Return the end of a validity (ms), if it is known, or the same however the card is written."""
+    if history.sent_at is None:
+        return None
+    formats = get_args(CardFormat) if history.card_format is None else (history.card_format,)
+    ends = {rule(history.sent_at, written) for written in formats}
+    return ends.pop() if len(ends) == 1 else None
 
 
 def moments(history: CardHistory, others: Sequence[Moment] = ()) -> Sequence[Moment]:

@@ -1,5 +1,5 @@
 """
-One card's story, read: see `worker.ledger.history`.
+One card's story, read: see `worker.history.card_history`.
 
 Contents, states and interactions are not even selected.
 """
@@ -15,9 +15,18 @@ from shared.core.ids import AppId, MessageId, Target
 from shared.core.json_text import EpochMs
 from shared.core.races import read_standings
 from shared.feishu.limits import CARD_TOKEN_USES, CARD_TOKEN_VALID_MS
-from worker.ledger.decided import ClaimKey, Suspension
+from worker.history.card_history import (
+    CLICKS,
+    Buried,
+    CardEffect,
+    CardHistory,
+    CardInput,
+    Standing,
+    Suspended,
+    UsesLeft,
+)
+from worker.ledger.decided import ClaimKey
 from worker.ledger.engine import Database, in_snapshot
-from worker.ledger.history import CLICKS, Buried, CardEffect, CardHistory, CardInput, Standing, UsesLeft
 from worker.ledger.reads import text_of
 from worker.ledger.sql import keys
 from worker.ledger.tables import (
@@ -106,7 +115,7 @@ class Histories:
         about = and_(claims.c.app_id == app_id, claims.c.message_id == message_id)
         total = connection.execute(select(func.count()).select_from(claims).where(about)).scalar_one()
         here = and_(cards.c.app_id == app_id, cards.c.message_id == message_id)
-        card = connection.execute(select(cards.c.version, cards.c.newest_at, cards.c.rules).where(here)).first()
+        card = connection.execute(select(cards.c.version, cards.c.rules).where(here)).first()
         shown = and_(faces.c.app_id == app_id, faces.c.message_id == message_id)
         face = connection.execute(select(*(faces.c[name] for name in _FACE)).where(shown)).first()
         if not total and card is None and face is None:
@@ -120,7 +129,6 @@ class Histories:
             message_id=message_id,
             now=now,
             version=card.version if card else 0,
-            newest_at=card.newest_at if card else None,
             races=read_standings(text_of(card.rules)) if card else {},
             chat_id=face.chat_id if face else None,
             sent_at=face.sent_at if face else None,
@@ -175,9 +183,9 @@ def _silent(connection: Connection, app_id: AppId, now: EpochMs) -> Mapping[str,
     return {row.api: row.blocked_us // 1000 for row in found if row.blocked_us > now * 1000}
 
 
-def _suspended(connection: Connection, inputs: Sequence[CardInput], now: EpochMs) -> Sequence[Suspension]:
+def _suspended(connection: Connection, inputs: Sequence[CardInput], now: EpochMs) -> Sequence[Suspended]:
     names = {one.handler for one in inputs if one.handler is not None}
-    found = connection.execute(select(*suspensions.c).where(suspensions.c.until > now)).all()
-    standing = [Suspension(**row._mapping) for row in found]  # noqa: SLF001  (named so against clashes)
+    asked = select(suspensions.c.handler, suspensions.c.until).where(suspensions.c.until > now)
+    standing = [Suspended(handler=row.handler, until=row.until) for row in connection.execute(asked)]
     # Where apps have handlers of their own, the name begins with the app.
     return [one for one in standing if one.handler.rpartition("/")[2] in names]

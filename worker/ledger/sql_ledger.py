@@ -12,7 +12,7 @@ from worker.ledger.dump import Dump, dump
 from worker.ledger.engine import Database
 from worker.ledger.failures import FailedEffect, FailedInput, Failures
 from worker.ledger.histories import Histories
-from worker.ledger.history import CLICKS, CardHistory
+from worker.history.card_history import CLICKS, CardHistory
 from worker.ledger.kept import Aged, Sweep, Swept
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
@@ -150,7 +150,7 @@ class SqlLedger:
     async def histories(
         self, message_id: MessageId, *, app_id: AppId | None = None, limit: int = CLICKS
     ) -> Sequence[CardHistory]:
-        """Return a card's story, of each app that knows the card; see `worker.ledger.history`."""
+        """Return a card's story, of each app that knows the card; see `worker.history.card_history`."""
         return await self._histories.histories(message_id, app_id=app_id, limit=limit)
 
     async def failed_inputs(self) -> Sequence[FailedInput]:

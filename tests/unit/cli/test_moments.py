@@ -9,7 +9,7 @@ from cardwire.cli.moments import Moment, WaitsFor, card_facts, moments, waits_fo
 from shared.core.events import EffectOutcome
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, Target, TenantKey
 from shared.core.races import Standing as Race
-from worker.ledger.history import Buried, CardEffect, CardHistory, CardInput, Standing
+from worker.history.card_history import Buried, CardEffect, CardHistory, CardInput, Standing
 
 DAY = 24 * 60 * 60 * 1000
 NOW = 1_750_000_000_000

@@ -1,8 +1,7 @@
 """
-What the ledger knows of one card, for people: its clicks, what became of their effects, what is kept of the rest.
+One card's story, for people: its clicks, what became of their effects, what is kept of the rest (values).
 
-Reading only, as of one moment, and nothing of what a card shows or a person typed: contents, states and interactions
-are not even selected.
+As of one moment, told by the ledger, or by the log as far as that goes; nothing of what a card shows or a person typed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ from shared.core.events import ClaimResult, EffectOutcome
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, Target
 from shared.core.json_text import EpochMs
 from shared.core.races import Standings
-from worker.ledger.decided import Suspension
 
 CLICKS: Final = 500
 """How many of a card's inputs are told, newest first, unless somebody asks for fewer."""
@@ -98,14 +96,23 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """A handler that missed its deadlines, and until when it is not called (ms)."""
+
+    handler: str
+    until: EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardHistory:
     """
     A card's story as of one moment.
 
     Attributes:
-        now: The ledger's time (ms).
+        now: The time at which it is told (ms): the ledger's, or of whoever reads the log.
         version: How often its state or content was decided; 0: never.
         sent_at: The platform's time of our own send; ``None``: somebody else sent it, or its send is not known.
+        card_format: How the card was written that was sent or shown last; ``None``: not known.
         successor: The card that was sent in its place when it had expired.
         inputs: The newest ones, oldest first, and in `older` how many more there are.
         silent_until: APIs that the platform wants no call of, and until when (ms).
@@ -118,7 +125,6 @@ class CardHistory:
     message_id: MessageId
     now: EpochMs
     version: int = 0
-    newest_at: EpochMs | None = None
     chat_id: ChatId | None = None
     sent_at: EpochMs | None = None
     card_format: CardFormat | None = None
@@ -131,4 +137,4 @@ class CardHistory:
     silent_until: Mapping[str, EpochMs]
     tokens: Sequence[UsesLeft] = ()
     races: Standings = field(default_factory=dict)
-    suspended: Sequence[Suspension] = ()
+    suspended: Sequence[Suspended] = ()

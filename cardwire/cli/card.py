@@ -18,7 +18,6 @@ from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.terminal import console, plain, time_text
 from shared.core.json_text import EpochMs
 from shared.core.races import Standing
-from worker.history.card_history import CardHistory
 
 _COLOURS: Final[Mapping[What, str]] = {
     "sent": "bold",

@@ -18,15 +18,15 @@ def others(message_id: MessageId, logged: Sequence[Logged], *, with_values: bool
         with_values: Also how each version differs from the one before it.
     """
     decided: dict[tuple[EventId, int], Decided] = {}
-    asked: dict[EventId, Logged] = {}
+    undecided: dict[EventId, Moment] = {}
     for one in logged:
         if isinstance(one.event, Decided) and one.event.message_id == message_id:
             decided.setdefault((one.event.event_id, one.event.redrive), one.event)
         elif isinstance(one.event, Asked):
-            asked.setdefault(one.event.event_id, one)
+            undecided.setdefault(one.event.event_id, _undecided(one, one.event))
     known = {event_id for event_id, _ in decided}
-    undecided = [_undecided(one, one.event) for event_id, one in asked.items() if event_id not in known]
-    return [*_versions(decided.values(), with_values=with_values), *undecided]
+    waiting = [moment for event_id, moment in undecided.items() if event_id not in known]
+    return [*_versions(decided.values(), with_values=with_values), *waiting]
 
 
 def _versions(decided: Iterable[Decided], *, with_values: bool) -> Iterator[Moment]:

@@ -31,7 +31,8 @@ from worker.history.card import logged_of_card
 from worker.history.card_folded import history_of
 from worker.history.card_history import CardHistory
 from worker.history.half import no_topic
-from worker.history.replay import Wish, replay
+from worker.history.replay import replay
+from worker.history.wish import Wish
 from worker.settings import settle_ms
 
 Source = Literal["ledger", "log"]

@@ -222,7 +222,7 @@ def replay(
     ] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="What came in before then.")] = None,
     card: Annotated[str | None, typer.Option(metavar="MESSAGE_ID", help="About this card.")] = None,
-    chat: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="In this chat.")] = None,
+    chat: Annotated[str | None, typer.Option(metavar="CHAT_ID", help="From this chat, or sent or done there.")] = None,
     operator: Annotated[
         str | None, typer.Option(metavar="ID", help="By this person: an open, user or union id.")
     ] = None,

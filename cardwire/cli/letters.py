@@ -21,11 +21,11 @@ from typing import Any, Final, Literal, get_args
 from cardwire.cli.ids import expect
 from shared.core.codec import header
 from shared.core.errors import ConfigError
+from shared.core.folded import ROUTING
 from shared.core.ids import AppId, EventId, MessageId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Record
 from shared.feishu.codes import meaning
-from worker.ledger.decided import ROUTING
 from worker.ledger.failures import FailedEffect, FailedInput
 from worker.letters import stays
 

@@ -35,7 +35,8 @@ from shared.settings import LogSettings, load
 from worker.history.gaps import gaps
 from worker.history.half import missing_half, no_topic
 from worker.history.moments import Moment, What
-from worker.history.replay import Replay, Wish, replay
+from worker.history.replay import Replay, replay
+from worker.history.wish import Wish
 
 PROGRESS_RECORDS: Final = 20_000
 FORMS: Final = ("timeline", "table")

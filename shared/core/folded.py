@@ -5,7 +5,7 @@ Rows are Structs, because a rebuild makes one or two for every record of a month
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.core.cards import CardFormat
 from shared.core.effects import StoredEffect
@@ -14,6 +14,12 @@ from shared.core.ids import AppId, ChatId, DeliveryKey, EventId, MessageId, Open
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.rights import Right
 from shared.core.value import Value
+
+ROUTING: Final = "(routing)"
+"""Stands for the handler's name where a predicate hung before one was found: predicates are suspended together."""
+
+REQUEST: Final = "(request)"
+"""Stands for the handler's name where there is none because a program asked."""
 
 EventKey = tuple[AppId, EventId]
 CardKey = tuple[AppId, MessageId]
@@ -124,6 +130,11 @@ class FoldedLetter(Value, frozen=True, kw_only=True):
     is_request: bool
     offset: int
     died_at: EpochMs
+
+    @property
+    def named(self) -> str:
+        """Whose it is: a handler's name, or what stands for one."""
+        return self.handler or (REQUEST if self.is_request else ROUTING)
 
 
 @dataclass(slots=True)

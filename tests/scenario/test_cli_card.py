@@ -13,6 +13,7 @@ from shared.core.decision import Card
 from shared.core.effects import RenameChat, SendCard, UpdateCard
 from shared.core.events import COMMAND_LINE, RequestReceived, request_event_id
 from shared.core.ids import AppId, TenantKey
+from shared.feishu.limits import DAY_MS
 from tests.scenario.handlers import BLANK
 from tests.support.commands import run
 from tests.support.documents import is_documented
@@ -28,8 +29,8 @@ def _app() -> App:
     app = App()
 
     @app.on_action("follow_up")
-    def follow_up(_click: Interaction, _card: Card | None) -> list[UpdateCard | RenameChat]:
-        return [UpdateCard({**BLANK, "secret": SECRET}), RenameChat("跟进中")]
+    def follow_up(click: Interaction, _card: Card | None) -> list[UpdateCard | RenameChat]:
+        return [UpdateCard({**BLANK, "by": click.event_id, "secret": SECRET}), RenameChat("跟进中")]
 
     @app.on_action("break")
     def break_it(click: Interaction, _card: Card | None) -> list[UpdateCard]:
@@ -151,6 +152,7 @@ async def test_the_log_tells_the_same_of_a_card(tmp_path: Path) -> None:
     assert (0, "") == (by_log.returncode, by_log.stderr)
     assert SECRET not in by_log.stdout + for_people.stdout
     assert "told from the log" in for_people.stdout
+    assert "nothing in the log says that Cardwire sent it, so its age is not known" in for_people.stdout
     card, *moments = map(json.loads, by_ledger.stdout.splitlines())
     same, *logged = map(json.loads, by_log.stdout.splitlines())
     assert ("ledger", "log") == (card.pop("source"), same.pop("source"))
@@ -166,6 +168,52 @@ async def test_the_log_tells_the_same_of_a_card(tmp_path: Path) -> None:
 
 def _what(moment: dict[str, object]) -> tuple[object, ...]:
     return tuple(moment.get(name) for name in ("what", "event_id", "kind", "status", "result", "handler", "code"))
+
+
+async def test_each_version_is_told_with_what_it_changes(tmp_path: Path) -> None:
+    """Of the version before it; from the log, whether a ledger is there or not."""
+    async with world(files(tmp_path), _app()) as running:
+        message_id = await _clicked(running)
+        again = click("e3", message_id=message_id)
+        await running.append(again, mark(again))
+        await running.quiet()
+        where = {"CARDWIRE_LOG": running.stack.log, "CARDWIRE_LEDGER": running.stack.ledger}
+        ways = [["--from-log"], []]
+        tellings = [await _card(tmp_path, message_id, *way, "--show-values", "--json", **where) for way in ways]
+    for told in tellings:
+        first, second = (one for one in map(json.loads, told.stdout.splitlines()) if one["what"] == "version")
+        assert [("e1", 1, ""), ("e3", 2, "/by")] == [
+            (one["event_id"], one["version"], one["changes"][0]["path"]) for one in (first, second)
+        ]
+        assert [{"path": "/by", "was": "e1", "now": "e3"}] == second["changes"]
+
+
+async def test_of_a_card_that_cardwire_sent_the_log_tells_what_the_ledger_does(tmp_path: Path) -> None:
+    """Its age and how it is written, although nothing was shown on it since: one click was ignored, one had expired."""
+    async with world(files(tmp_path), _app()) as running:
+        chat_id = await running.chat()
+        await running.append(_sends(running, {"schema": "2.0", "body": {"elements": []}}, to=chat_id))
+        await running.quiet()
+        (sent,) = await running.outcomes()
+        message_id, late = str(sent.sent_message_id), (sent.sent_at or 0) + 15 * DAY_MS
+        ignored = click("e1", value={"action": "nobody-knows"}, message_id=message_id, chat_id=chat_id)
+        expired = click("e2", message_id=message_id, chat_id=chat_id, occurred_at=late)
+        await running.append(ignored, mark(ignored), expired, mark(expired))
+        await running.quiet()
+        where = {"CARDWIRE_LOG": running.stack.log, "CARDWIRE_LEDGER": running.stack.ledger}
+        by_ledger = await _card(tmp_path, message_id, "--json", **where)
+        by_log = await _card(tmp_path, message_id, "--from-log", "--json", **where)
+        for_people = await _card(tmp_path, message_id, "--from-log", **where)
+    card, *moments = map(json.loads, by_ledger.stdout.splitlines())
+    same, *logged = map(json.loads, by_log.stdout.splitlines())
+    assert {**card, "source": "log", "now": 0} == {**same, "now": 0}
+    assert [*map(_what, moments)] == [*map(_what, logged)]
+    assert ["sent", "ignored", "refused"] == [one.get("result", one["what"]) for one in logged]
+    until = sent.sent_at or 0
+    assert (until, "2.0") == (same["sent_at"], same["card_format"])
+    assert (until + 14 * DAY_MS, until + 14 * DAY_MS) == (same["clickable_until"], same["updatable_until"])
+    assert "can be clicked until" in for_people.stdout
+    assert "not known" not in for_people.stdout
 
 
 async def test_without_a_ledger_the_log_is_asked(tmp_path: Path) -> None:
@@ -199,24 +247,28 @@ async def test_no_card_at_all(tmp_path: Path) -> None:
     assert "MESSAGE_ID is missing" in _line(await _card(tmp_path), code=2)
 
 
+def _sends(running: World, card: object, *, to: str) -> RequestReceived:
+    """Return the request of `cardwire send` for a card."""
+    return RequestReceived(
+        event_id=request_event_id(COMMAND_LINE, "r-7"),
+        app_id=AppId(running.env["LARK_APP_ID"]),
+        tenant_key=TenantKey(""),
+        caller=COMMAND_LINE,
+        request_id="r-7",
+        effects=(SendCard(json.dumps(card), to=to),),
+        occurred_at=1,
+        received_at=1,
+    )
+
+
 async def test_a_request_finds_the_card_that_it_sent(tmp_path: Path) -> None:
-    """Also while nobody has clicked it, when the log has nothing about that card but its id."""
+    """Also while nobody has clicked it, when the log has nothing about that card but its sending."""
     async with world(files(tmp_path), _app()) as running:
-        asked = RequestReceived(
-            event_id=request_event_id(COMMAND_LINE, "r-7"),
-            app_id=AppId(running.env["LARK_APP_ID"]),
-            tenant_key=TenantKey(""),
-            caller=COMMAND_LINE,
-            request_id="r-7",
-            effects=(SendCard(json.dumps(BLANK), to=await running.chat()),),
-            occurred_at=1,
-            received_at=1,
-        )
-        await running.append(asked)
+        await running.append(_sends(running, BLANK, to=await running.chat()))
         await running.quiet()
         (sent,) = [outcome.sent_message_id for outcome in await running.outcomes()]
-        where = {"CARDWIRE_LOG": running.stack.log, "CARDWIRE_LEDGER": running.stack.ledger}
-        ways = [["--request-id", "r-7"], ["req/cli/r-7"]]
-        tellings = [await _card(tmp_path, *asked, "--json", **where) for asked in ways]
+        ways = [["--request-id", "r-7"], ["req/cli/r-7"], [str(sent), "--from-log"]]
+        tellings = [await _card(tmp_path, *asked, "--json", CARDWIRE_LOG=running.stack.log) for asked in ways]
     for found in tellings:
-        assert (0, sent) == (found.returncode, json.loads(found.stdout.splitlines()[0])["message_id"]), found.stderr
+        card, came = map(json.loads, found.stdout.splitlines())
+        assert (0, sent, "log", "sent") == (found.returncode, card["message_id"], card["source"], came["what"])

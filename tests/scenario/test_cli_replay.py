@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.decision import Card
-from shared.core.effects import RenameChat, UpdateCard
+from shared.core.effects import RenameChat, SendText, UpdateCard
+from shared.core.events import COMMAND_LINE, Operator, RequestReceived, request_event_id
+from shared.core.ids import AppId, OpenId, TenantKey
+from shared.feishu.limits import DAY_MS
 from tests.scenario.handlers import BLANK
 from tests.support.commands import run
 from tests.support.documents import is_documented
@@ -48,6 +52,20 @@ async def _clicked(running: World) -> tuple[str, str]:
     return str(message_id), str(chat_id)
 
 
+def _writes(running: World, request_id: str, *, to: str) -> RequestReceived:
+    """Return a request of the command line for a text in a chat."""
+    return RequestReceived(
+        event_id=request_event_id(COMMAND_LINE, request_id),
+        app_id=AppId(running.env["LARK_APP_ID"]),
+        tenant_key=TenantKey(""),
+        caller=COMMAND_LINE,
+        request_id=request_id,
+        effects=(SendText("done", to=to),),
+        occurred_at=1,
+        received_at=1,
+    )
+
+
 async def _replay(stack: Stack, folder: Path, *given: str) -> subprocess.CompletedProcess[str]:
     env = {name: text for name, text in stack.env().items() if name != "CARDWIRE_LEDGER"}
     ran = await asyncio.to_thread(run, "replay", *given, env=env, cwd=folder)
@@ -62,6 +80,8 @@ def _lines(ran: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 async def _tells(stack: Stack, folder: Path) -> None:
     async with world(stack, _app()) as running:
         message_id, chat_id = await _clicked(running)
+        await running.append(*(_writes(running, name, to=to) for name, to in (("here", chat_id), ("there", "oc_2"))))
+        await running.quiet()
         timeline = await _replay(stack, folder, "--card", message_id)
         table = await _replay(stack, folder, "--as", "table", "--from", "2025-01-01")
         for_programs = await _replay(stack, folder, "--chat", chat_id, "--json")
@@ -76,6 +96,11 @@ async def _tells(stack: Stack, folder: Path) -> None:
     ):  # fmt: skip
         assert words in told
     assert ["e1", "e2", "e3"] == [one["event_id"] for one in _lines(for_programs) if one["what"] == "received"]
+    asked_for = [
+        (one["what"], one.get("status")) for one in _lines(for_programs) if one.get("event_id") == "req/cli/here"
+    ]
+    assert [("requested", None), ("decided", None), ("outcome", "succeeded")] == asked_for
+    assert "req/cli/there" not in for_programs.stdout
     assert 2 == table.stdout.count("UpdateCard succeeded, RenameChat")
     (_, changed, *_) = [one for one in _lines(spoken) if one["what"] == "decided"]
     assert [{"path": "/by", "was": "e1", "now": "e2"}] == changed["changes"]
@@ -100,6 +125,37 @@ def _line(ran: subprocess.CompletedProcess[str], *, code: int) -> str:
     assert (code, "") == (ran.returncode, ran.stdout)
     assert is_documented(line.removeprefix("cardwire: ")), line
     return line
+
+
+async def test_options_say_whose_story_is_told(tmp_path: Path) -> None:
+    """A person by each of three ids, a program by its name, an app, a time, and all that is given at once."""
+    ada = Operator(open_id=OpenId("ou_9"), user_id="ada", union_id="on_9")
+    now = time.time_ns() // 1_000_000
+    days = {"first": 9, "hers": 6, "theirs": 3}
+    at: dict[str, dict[str, Any]] = {
+        event: {"occurred_at": now - ago * DAY_MS, "received_at": now - ago * DAY_MS} for event, ago in days.items()
+    }
+    told: dict[tuple[str, ...], set[str]] = {
+        ("--operator", "ou_9"): {"hers"},
+        ("--operator", "ada"): {"hers"},
+        ("--operator", "on_9"): {"hers"},
+        ("--operator", "ou_1", "--from", "7d"): {"theirs"},
+        ("--operator", "cli"): {"req/cli/r-1"},
+        ("--app", "cli_other"): {"theirs"},
+        ("--from", "7d"): {"hers", "theirs"},
+        ("--from", "7d", "--to", "4d"): {"hers"},
+        ("--to", "7d"): {"first", "req/cli/r-1"},
+    }
+    async with world(files(tmp_path), _app(), workers=0) as running:
+        await running.append(
+            click("first", **at["first"]),
+            click("hers", operator=ada, **at["hers"]),
+            click("theirs", app_id=AppId("cli_other"), **at["theirs"]),
+            _writes(running, "r-1", to="oc_1"),
+        )
+        for given, events in told.items():
+            lines = _lines(await _replay(running.stack, tmp_path, *given, "--json"))
+            assert events == {one["event_id"] for one in lines if one["what"] in {"received", "requested"}}, given
 
 
 async def test_a_card_that_nobody_knows(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.core.folded import Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace, FoldedLetter
+from shared.core.folded import REQUEST, ROUTING, Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace, FoldedLetter
 from shared.feishu.limits import CARD_TOKEN_USES
-from worker.ledger.decided import REQUEST, ROUTING
 from worker.ledger.dump import Dump
 
 Key = tuple[str | int, ...]

@@ -17,6 +17,7 @@ from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, OnCard
 from shared.core.errors import HandlerError
 from shared.core.events import Asked, Heard, InteractionReceived, PlannedEffect, RequestReceived
+from shared.core.folded import ROUTING
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
 from shared.core.races import Counted, Lost, Won
@@ -28,7 +29,6 @@ from worker.deciding.intended import intended
 from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
 from worker.deciding.suspension import is_suspended
 from worker.deciding.verdict import Verdict
-from worker.ledger.decided import ROUTING
 from worker.policy import refuse_click
 
 _T = TypeVar("_T")

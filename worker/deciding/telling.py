@@ -14,12 +14,12 @@ from shared.core.events import (
     RequestReceived,
     TimerFired,
 )
+from shared.core.folded import REQUEST
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.observability.often import Line, often
 from worker.deciding.batch import Taken
 from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER
-from worker.ledger.decided import REQUEST
 from worker.ledger.port import DeadLetter, Write
 from worker.settings import CALLERS_HINT, UNKNOWN_HINT
 

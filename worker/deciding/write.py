@@ -9,6 +9,7 @@ import msgspec
 from shared.core.codec import Encoded, encode
 from shared.core.effects import AnsweredCard
 from shared.core.events import Asked, Decided, InteractionAnswered, InteractionReceived, PlannedEffect, RequestReceived
+from shared.core.folded import REQUEST, ROUTING
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
@@ -17,7 +18,6 @@ from worker.deciding.batch import Taken, parked
 from worker.deciding.plan import UNANSWERED_MS
 from worker.deciding.rights import rights
 from worker.deciding.verdict import Verdict
-from worker.ledger.decided import REQUEST, ROUTING
 from worker.ledger.port import (
     AppTicket,
     CardKey,

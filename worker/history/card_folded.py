@@ -1,8 +1,8 @@
 """
 A card's story as the ledger would tell it, made of what the log holds alone (pure).
 
-The rows are the fold's (`shared.core.fold`): what the log says of a card is said once, there. What only the ledger knows
-is left out: leases, paces, suspensions.
+The rows are the fold's (`shared.core.fold`), which says for all what the log means. What only the ledger knows is left
+out: leases, paces, suspensions.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -19,4 +19,4 @@ class Naming:
 
     def __call__(self, record: Record) -> bool:
         """Say whether a record names it, in whatever place."""
-        return record.value is not None and self.text in record.value
+        return self.text in record.value

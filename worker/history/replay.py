@@ -1,98 +1,33 @@
 """
 The recorded story of cards, chats, people, events or a time, joined from both topics; nothing is written.
 
-First the inputs are looked through for those that are meant, then everything that tells what became of them. Of a card
-whose app is known, only its own partition is read. What is found is put in order in a temporary database (see
-`worker.history.verifying.sorting`); memory holds the ids of the events that are told, and one card's moments.
+First the inputs are looked through for those that are meant, then everything that tells what became of them. What
+reaches a chat may come from anywhere, and only decisions and outcomes tell: where a chat is meant, they are looked
+through for it before. Of a card whose app is known, only its own partition is read. What is found is put in order in a
+temporary database (see `worker.history.verifying.sorting`); memory holds the ids of the events that are told, and one
+card's moments.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from shared.core.codec import decode
 from shared.core.errors import NewerThanUs, Undecodable
-from shared.core.events import (
-    Asked,
-    Decided,
-    Event,
-    InteractionReceived,
-    RequestReceived,
-    origin_of,
-)
+from shared.core.events import Asked, Decided, Event, Output, origin_of
 from shared.core.ids import AppId, EventId, MessageId, ordering_key
-from shared.core.json_text import EpochMs
 from shared.eventlog.partition import partition_of
 from shared.eventlog.port import EventLog, Record, Span, Topics
+from worker.history.chats import reaches
 from worker.history.moments import STAGES, Moment, moment_of
+from worker.history.naming import Naming
 from worker.history.verifying.sorting import Scratch
 from worker.history.walk import length, walk
+from worker.history.wish import Wish
 
 Progressed = Callable[[int], None]
 
 _APART: Final = "\0"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """
-    Whose story is meant; what is ``None`` asks nothing.
-
-    Attributes:
-        since: What came in not before this (ms), and `until` before that; with all that became of it later.
-        event_id: An event, with everything that came back of it.
-        request_id: What a callback's ``X-Request-Id`` was, or what a caller gave as the id of its request.
-        person: An open, user or union id.
-    """
-
-    since: EpochMs | None = None
-    until: EpochMs | None = None
-    app_id: str | None = None
-    message_id: str | None = None
-    chat_id: str | None = None
-    event_id: str | None = None
-    request_id: str | None = None
-    person: str | None = None
-
-    def means(self, asked: Asked) -> bool:
-        """Say whether an input is meant."""
-        return (
-            (self.since is None or asked.received_at >= self.since)
-            and (self.until is None or asked.received_at < self.until)
-            and self._is_of(asked)
-            and (self.chat_id is None or (not isinstance(asked, RequestReceived) and asked.chat_id == self.chat_id))
-            and (self.person is None or self.person in _people(asked))
-            and (self.request_id is None or self.request_id == _request_id(asked))
-        )
-
-    def means_what_became(self, decided: Decided) -> bool:
-        """Say whether a decision is meant whose input is not in the log any more."""
-        return (
-            (self.since is None or decided.decided_at >= self.since)
-            and (self.until is None or decided.decided_at < self.until)
-            and self._is_of(decided)
-            and self.chat_id is None
-            and (self.person is None or self.person == decided.open_id)
-            and (self.request_id is None or self.request_id == decided.request_id)
-        )
-
-    def _is_of(self, event: Event) -> bool:
-        return (
-            (self.app_id is None or event.app_id == self.app_id)
-            and (self.message_id is None or event.message_id == self.message_id)
-            and (self.event_id is None or self.event_id in {event.event_id, origin_of(event.event_id)})
-        )
-
-
-def _people(asked: Asked) -> set[str | None]:
-    if isinstance(asked, RequestReceived):
-        return {asked.caller}
-    return {asked.operator.open_id, asked.operator.user_id, asked.operator.union_id}
-
-
-def _request_id(asked: Asked) -> str | None:
-    return asked.request_id if isinstance(asked, InteractionReceived | RequestReceived) else None
 
 
 class Replay:
@@ -110,6 +45,7 @@ class Replay:
         self._scratch = Scratch()
         self._moments = self._scratch.filing("moments", Moment)
         self._chosen: dict[str, str] = {}
+        self._in_chat: set[str] = set()
         self.records = 0
         self.undecodable = 0
 
@@ -121,6 +57,18 @@ class Replay:
     def close(self) -> None:
         """Leave nothing behind."""
         self._scratch.close()
+
+    def foresee(self, records: Sequence[Record], chat_id: str) -> None:
+        """
+        Look through decisions and outcomes, before anything is taken, for those that are about a chat.
+
+        Raises:
+            NewerThanUs: One was written by a newer program.
+        """
+        for record in filter(Naming.of(chat_id), records):
+            event = _decoded(record)
+            if isinstance(event, Output) and reaches(event, chat_id):
+                self._in_chat.add(_key(event))
 
     def take(self, records: Sequence[Record], begin: int = 0) -> None:
         """
@@ -135,31 +83,30 @@ class Replay:
         found: list[tuple[str, int, Moment]] = []
         for record in records:
             self.records += 1
-            try:
-                event = decode(record.headers, record.value)
-            except NewerThanUs:
-                raise
-            except Undecodable:
+            event = _decoded(record)
+            if event is None:
                 self.undecodable += 1
-                continue
-            if (of := self._story(event, begin)) is not None:
+            elif (of := self._story(event, begin)) is not None:
                 told = moment_of(event, record.topic, (record.partition, record.offset), with_values=self._with_values)
                 found.append((of, told.at * len(STAGES) + STAGES[told.what], told))
         self._moments.file(found)
 
     def _story(self, event: Event, begin: int) -> str | None:
         """Return under which story an event is told: its card's, else that of the interaction with which it began."""
-        key = f"{event.app_id}{_APART}{event.event_id}"
+        key = _key(event)
         if key in self._chosen:
             return self._chosen[key]
-        is_meant = self._wish.means(event) if isinstance(event, Asked) else self._became(event, begin)
-        if is_meant:
+        if self._means(event, begin, in_chat=key in self._in_chat):
             self._chosen[key] = f"{event.app_id}{_APART}{event.message_id or origin_of(event.event_id)}"
         return self._chosen.get(key)
 
-    def _became(self, event: Event, begin: int) -> bool:
-        """Say whether a decision is meant whose input is not in the log any more."""
-        return isinstance(event, Decided) and event.offset < begin and self._wish.means_what_became(event)
+    def _means(self, event: Event, begin: int, *, in_chat: bool) -> bool:
+        """Say whether an input is meant, or a decision whose input is not in the log any more."""
+        if isinstance(event, Asked):
+            return self._wish.means(event, in_chat=in_chat)
+        if isinstance(event, Decided) and event.offset < begin:
+            return self._wish.means_what_became(event, in_chat=in_chat)
+        return False
 
     def stories(self) -> Iterator[Sequence[Moment]]:
         """Yield the moments of each card, or of each event without one, in order of time."""
@@ -167,6 +114,20 @@ class Replay:
             # Repetitions, of gateways and of the relay, tell nothing new.
             first = {(one.what, one.event_id, _number(one)): one for one in reversed(list(moments))}
             yield list(reversed(first.values()))
+
+
+def _key(event: Event) -> str:
+    return f"{event.app_id}{_APART}{event.event_id}"
+
+
+def _decoded(record: Record) -> Event | None:
+    """Return the event of a record, if anybody can read it."""
+    try:
+        return decode(record.headers, record.value)
+    except NewerThanUs:
+        raise
+    except Undecodable:
+        return None
 
 
 def _number(moment: Moment) -> tuple[object, ...]:
@@ -198,19 +159,31 @@ async def replay(
     outcomes = await event_log.spans(topics.outcomes)
     inputs = await event_log.spans(topics.interactions)
     over = {topics.interactions: _only_of(wish, inputs), topics.outcomes: _only_of(wish, outcomes)}
-    begun(sum(map(length, over.values())))
+    before = {} if wish.chat_id is None else over[topics.outcomes]
+    begun(sum(map(length, (before, *over.values()))))
     found = Replay(wish, with_values=with_values)
     try:
+        if wish.chat_id is not None:
+            async for piece in _pieces(event_log, topics.outcomes, before, progressed):
+                await asyncio.to_thread(found.foresee, piece, wish.chat_id)
         for topic, spans in over.items():
-            for partition, span in sorted(spans.items()):
-                begin = inputs[partition].begin if partition in inputs else 0
-                async for piece in walk(event_log, topic, partition, begin=span.begin, end=span.end):
-                    await asyncio.to_thread(found.take, piece, begin)
-                    progressed(len(piece))
+            async for piece in _pieces(event_log, topic, spans, progressed):
+                begin = inputs[piece[0].partition].begin if piece[0].partition in inputs else 0
+                await asyncio.to_thread(found.take, piece, begin)
     except BaseException:
         found.close()
         raise
     return found
+
+
+async def _pieces(
+    event_log: EventLog, topic: str, spans: Mapping[int, Span], progressed: Progressed
+) -> AsyncIterator[Sequence[Record]]:
+    """Yield a topic's records, partition by partition, each piece of one."""
+    for partition, span in sorted(spans.items()):
+        async for piece in walk(event_log, topic, partition, begin=span.begin, end=span.end):
+            yield piece
+            progressed(len(piece))
 
 
 def _only_of(wish: Wish, spans: Mapping[int, Span]) -> Mapping[int, Span]:

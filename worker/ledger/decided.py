@@ -6,7 +6,7 @@ A batch is read at one moment and written in one transaction; nothing here says 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from shared.core.events import ClaimResult, Eligibility
 from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
@@ -15,12 +15,6 @@ from shared.core.races import Standings
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from worker.ledger.leased import FaceRow, GivenRight
-
-ROUTING: Final = "(routing)"
-"""Stands for the handler's name where a predicate hung before one was found: predicates are suspended together."""
-
-REQUEST: Final = "(request)"
-"""Stands for the handler's name where there is none because a program asked."""
 
 
 class ClaimKey(NamedTuple):

@@ -6,9 +6,17 @@ from typing import Any, Final
 import msgspec
 
 from shared.core.effects import StoredEffect
-from shared.core.folded import FoldedCard, FoldedClaim, FoldedEffect, FoldedFace, FoldedLetter, FoldedToken
+from shared.core.folded import (
+    REQUEST,
+    ROUTING,
+    FoldedCard,
+    FoldedClaim,
+    FoldedEffect,
+    FoldedFace,
+    FoldedLetter,
+    FoldedToken,
+)
 from shared.feishu.limits import CARD_TOKEN_USES
-from worker.ledger.decided import REQUEST, ROUTING
 from worker.ledger.reads import bytes_of, text_of
 
 UNREAD: Final = b""
@@ -84,9 +92,8 @@ def letter_of(row: Any) -> FoldedLetter:
 
 def letter_values(letter: FoldedLetter) -> tuple[Any, ...]:
     """Return a dead letter's columns behind its key; it says nothing yet."""
-    handler = letter.handler or (REQUEST if letter.is_request else ROUTING)
     reason = letter.reason or "failed"
-    return (handler, reason, letter.message_id, letter.parks, letter.offset, letter.died_at, UNREAD)
+    return (letter.named, reason, letter.message_id, letter.parks, letter.offset, letter.died_at, UNREAD)
 
 
 def uses(token: FoldedToken) -> int:

@@ -6,13 +6,13 @@ from shared.core.ids import AppId, MessageId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
+from worker.history.card_history import CLICKS, CardHistory
 from worker.ledger import schema
 from worker.ledger.budgets import Budgets
 from worker.ledger.dump import Dump, dump
 from worker.ledger.engine import Database
 from worker.ledger.failures import FailedEffect, FailedInput, Failures
 from worker.ledger.histories import Histories
-from worker.history.card_history import CLICKS, CardHistory
 from worker.ledger.kept import Aged, Sweep, Swept
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox

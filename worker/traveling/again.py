@@ -14,6 +14,7 @@ import msgspec
 from shared.app.app import App
 from shared.core.codec import header
 from shared.core.events import COMMAND_LINE, Asked, Decided, RedriveRequested, RequestReceived
+from shared.core.folded import ROUTING
 from shared.core.ids import AppId
 from shared.eventlog.port import Record
 from worker.deciding.batch import Batch, Taken
@@ -22,7 +23,6 @@ from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER
 from worker.deciding.handlers import Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import MISSES
-from worker.ledger.decided import ROUTING
 from worker.ledger.port import CardKey, ClaimKey, FaceRow, Known, Redrivable, Suspension
 from worker.traveling.card import CardThen, row_of
 from worker.traveling.cards import Failed

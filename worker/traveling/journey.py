@@ -26,9 +26,9 @@ from shared.core.events import (
     RequestReceived,
     TimerFired,
 )
+from shared.core.folded import REQUEST
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Record
-from worker.ledger.decided import REQUEST
 from worker.ledger.port import CardKey, ClaimKey
 from worker.traveling.again import Again, Ours, is_of_the_world, kept_of
 from worker.traveling.card import CardThen, after, is_same

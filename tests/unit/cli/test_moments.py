@@ -168,11 +168,17 @@ def test_programs_are_told_the_same() -> None:
     assert {"waits_for": "back_off", "due": NOW + 9000}.items() <= one.facts.items()
 
 
-@pytest.mark.parametrize(("card_format", "clickable_days"), [("1.0", 30), ("2.0", 14), (None, 30)])
-def test_a_card_that_we_sent_has_an_end(card_format: str | None, clickable_days: int) -> None:
+@pytest.mark.parametrize(("card_format", "clickable_days"), [("1.0", 30), ("2.0", 14)])
+def test_a_card_that_we_sent_has_an_end(card_format: str, clickable_days: int) -> None:
     """Days of 24 hours after the platform made it (docs/reference/platform.md, "Validity")."""
     facts = card_facts(history(sent_at=NOW, card_format=card_format))
     assert (NOW + clickable_days * DAY, NOW + 14 * DAY) == (facts["clickable_until"], facts["updatable_until"])
+
+
+def test_an_end_that_depends_on_how_a_card_was_written_is_not_guessed() -> None:
+    """Where the log has lost what was sent: all cards can be updated for 14 days, and clicked for 14 or for 30."""
+    facts = card_facts(history(sent_at=NOW, card_format=None))
+    assert (None, NOW + 14 * DAY) == (facts["clickable_until"], facts["updatable_until"])
 
 
 def test_a_card_of_unknown_age_has_no_known_end() -> None:

@@ -11,6 +11,7 @@ from shared.core.codec import decode
 from shared.core.decision import Card, Decision
 from shared.core.effects import RenameChat, Requestable, SendText, UpdateCard
 from shared.core.events import Event, RequestReceived, request_event_id
+from shared.core.folded import REQUEST
 from shared.core.ids import ChatId, MessageId
 from shared.core.json_text import JsonText
 from tests.support.facts import APP, CARD, NOW, TENANT, TOPICS, click, records
@@ -19,7 +20,6 @@ from worker.deciding.batch import take
 from worker.deciding.decide import decide
 from worker.deciding.grant import NO_TENANT, UNKNOWN_APP, UNKNOWN_CALLER, is_against
 from worker.deciding.judge import LATE_MS
-from worker.ledger.decided import REQUEST
 from worker.ledger.port import CardKey, CardRow, ClaimKey, FaceRow, Known, Write
 
 OTHER = MessageId("om_2")

@@ -15,6 +15,7 @@ from shared.app.interaction import Interaction
 from shared.core.decision import Card, Decision
 from shared.core.effects import Effect, SendText
 from shared.core.events import Action, InteractionReceived
+from shared.core.folded import ROUTING
 from shared.core.ids import AppId
 from tests.support.facts import APP, NOW, TOPICS, click, mark, records
 from worker.deciding.batch import Batch, take
@@ -24,7 +25,6 @@ from worker.deciding.grant import UNKNOWN_APP
 from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck, Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
-from worker.ledger.decided import ROUTING
 from worker.ledger.port import Known, Suspension
 
 DEADLINE_S = 0.05

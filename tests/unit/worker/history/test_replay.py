@@ -5,15 +5,36 @@ from typing import Any
 
 import pytest
 
-from shared.core.events import Action, Operator
-from shared.core.ids import OpenId
+from shared.core.effects import (
+    RenameChat,
+    Reply,
+    Requestable,
+    SendCard,
+    SendEphemeral,
+    SendText,
+    StoredEffect,
+    UpdateCard,
+    UpdateChat,
+)
+from shared.core.events import (
+    COMMAND_LINE,
+    Action,
+    CardSeen,
+    Operator,
+    PlannedEffect,
+    RequestReceived,
+    request_event_id,
+)
+from shared.core.ids import ChatId, MessageId, OpenId, Target
 from shared.core.json_text import json_text
+from shared.core.targets import chat_of_message_target, chat_target, user_target
 from shared.eventlog.port import TOPICS
-from tests.support.facts import APP, CARD, CHAT
+from tests.support.facts import APP, CARD, CHAT, TENANT
 from tests.support.recorded import Recorded, honest, show
 from worker.history.gaps import gaps
 from worker.history.moments import Moment
-from worker.history.replay import Wish, replay
+from worker.history.replay import replay
+from worker.history.wish import Wish
 
 SECRET = "what-nobody-is-to-see"
 
@@ -73,6 +94,113 @@ async def test_a_span_of_time_is_that_of_what_came_in() -> None:
     stories = await told(recorded, Wish(since=since, until=until))
     assert {"older", "newer"} == _events(stories)
     assert 2 == sum(moment.what == "outcome" for story in stories for moment in story)
+
+
+THERE = ChatId("oc_there")
+
+
+def ask(recorded: Recorded, request_id: str, *effects: Requestable) -> RequestReceived:
+    """Record a request, a step after what was before it."""
+    recorded.at += 10_000
+    asked = RequestReceived(
+        event_id=request_event_id(COMMAND_LINE, request_id), app_id=APP, tenant_key=TENANT, caller=COMMAND_LINE,
+        request_id=request_id, effects=effects, occurred_at=recorded.at, received_at=recorded.at,
+    )  # fmt: skip
+    recorded.interactions.append(asked)
+    return asked
+
+
+def planned(effect: StoredEffect, target: Target) -> PlannedEffect:
+    """Return a plan of one effect."""
+    return PlannedEffect(index=1, target=target, order=0, effect=effect)
+
+
+@pytest.mark.parametrize(
+    ("effect", "is_told"),
+    [
+        (SendCard({}, to=THERE), True),
+        (SendText("done", to=THERE), True),
+        (RenameChat("done", chat_id=THERE), True),
+        (UpdateChat(name="done", chat_id=THERE), True),
+        (SendEphemeral({}, to="ou_1", chat_id=THERE), True),
+        (SendText("done", to=CHAT), False),
+        (SendText(f"done in {THERE}", to="ou_1"), False),
+        (UpdateCard({"said": THERE}), False),
+        (Reply(text=THERE, message_id="om_7"), False),
+    ],
+)
+async def test_a_chats_story_has_what_was_asked_for_in_it(effect: Requestable, *, is_told: bool) -> None:
+    """Also while nobody has decided it; what merely says the chat's name is not meant."""
+    recorded = honest()
+    asked = ask(recorded, "r-1", SendText("first", to="ou_1"), effect)
+    stories = await told(recorded, Wish(chat_id=THERE))
+    assert ({asked.event_id} if is_told else set()) == _events(stories)
+
+
+async def test_a_chats_story_has_what_cardwire_did_there() -> None:
+    """Whatever that came of, from its beginning to its end; the same of other chats is not told."""
+    recorded = honest()
+    sent = recorded.decide(ask(recorded, "sent"), planned(SendCard({}), chat_target(THERE)))
+    recorded.come(sent, 1, sent_message_id=MessageId("om_new"), sent_at=recorded.at, chat_id=THERE)
+    clicked = recorded.click("elsewhere", message_id="om_2", chat_id=ChatId("oc_2"))
+    recorded.come(recorded.decide(clicked, planned(RenameChat("done"), chat_target(THERE)), version=1), 1)
+    alone = recorded.decide(ask(recorded, "to-ada"), planned(SendText("done"), user_target("ou_1")))
+    recorded.come(alone, 1, sent_message_id=MessageId("om_5"), sent_at=recorded.at, chat_id=THERE)
+    found = recorded.click("found-there", message_id="om_3", chat_id=None)
+    moved = recorded.decide(found, planned(SendText("done"), chat_of_message_target(MessageId("om_3"))))
+    recorded.come(moved, 1, target=chat_target(THERE))
+    recorded.decide(recorded.click("lies-there", message_id="om_4", chat_id=None), seen=CardSeen(chat_id=THERE))
+    other = recorded.decide(ask(recorded, "other"), planned(SendText(THERE), chat_target(ChatId("oc_2"))))
+    recorded.come(other, 1, chat_id=ChatId("oc_2"))
+    stories = await told(recorded, Wish(chat_id=THERE))
+    assert {"req/cli/sent", "elsewhere", "req/cli/to-ada", "found-there", "lies-there"} == _events(stories)
+    (story,) = (one for one in stories if one[0].event_id == "elsewhere")
+    assert ["received", "answered", "decided", "outcome"] == [moment.what for moment in story]
+    (story,) = (one for one in stories if one[0].event_id == "req/cli/sent")
+    assert ["requested", "decided", "outcome"] == [moment.what for moment in story]
+
+
+async def test_a_chats_story_goes_by_the_other_wishes_too() -> None:
+    """What reaches the chat, and came in at that time, of that person."""
+    recorded = Recorded()
+    for event, who in (("early", "ou_1"), ("hers", "ou_2"), ("his", "ou_1")):
+        clicked = recorded.click(event, chat_id=ChatId("oc_2"), operator=Operator(open_id=OpenId(who)))
+        recorded.decide(clicked, planned(SendText("done"), chat_target(THERE)))
+    since = recorded.at - 15_000
+    assert {"hers", "his"} == _events(await told(recorded, Wish(chat_id=THERE, since=since)))
+    assert {"his"} == _events(await told(recorded, Wish(chat_id=THERE, since=since, person="ou_1")))
+    assert set() == _events(await told(recorded, Wish(chat_id=THERE, app_id="cli_other")))
+
+
+async def test_a_chats_story_has_what_was_done_there_when_what_asked_for_it_is_gone() -> None:
+    """Retention takes inputs and outcomes apart."""
+    recorded = Recorded()
+    for event, chat_id in (("there", THERE), ("elsewhere", CHAT)):
+        clicked = recorded.click(event, chat_id=ChatId("oc_2"))
+        recorded.come(recorded.decide(clicked, planned(SendText("done"), chat_target(chat_id))), 1, chat_id=chat_id)
+    event_log = await recorded.log()
+    for partition, span in (await event_log.spans(TOPICS.interactions)).items():
+        event_log.forget(TOPICS.interactions, partition, before=span.end)
+    found = await replay(event_log, TOPICS, Wish(chat_id=THERE))
+    (story,) = found.stories()
+    found.close()
+    assert [("there", "decided"), ("there", "outcome")] == [(one.event_id, one.what) for one in story]
+
+
+@pytest.mark.parametrize("given", ["ou_9", "ada", "on_9"])
+async def test_a_person_is_known_by_any_of_three_ids(given: str) -> None:
+    """Open, user and union id; nobody else's clicks are told."""
+    recorded = honest()
+    ada = Operator(open_id=OpenId("ou_9"), user_id="ada", union_id="on_9")
+    recorded.click("hers", operator=ada)
+    assert {"hers"} == _events(await told(recorded, Wish(person=given)))
+
+
+async def test_what_a_program_asked_for_is_told_by_its_name() -> None:
+    """As a person's clicks are by an id."""
+    recorded = honest()
+    asked = ask(recorded, "r-1", SendText("done", to=CHAT))
+    assert {asked.event_id} == _events(await told(recorded, Wish(person=COMMAND_LINE)))
 
 
 async def test_every_card_is_a_story_of_its_own() -> None:

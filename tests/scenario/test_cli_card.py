@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -195,9 +196,10 @@ async def test_of_a_card_that_cardwire_sent_the_log_tells_what_the_ledger_does(t
         await running.append(_sends(running, {"schema": "2.0", "body": {"elements": []}}, to=chat_id))
         await running.quiet()
         (sent,) = await running.outcomes()
-        message_id, late = str(sent.sent_message_id), (sent.sent_at or 0) + 15 * DAY_MS
-        ignored = click("e1", value={"action": "nobody-knows"}, message_id=message_id, chat_id=chat_id)
-        expired = click("e2", message_id=message_id, chat_id=chat_id, occurred_at=late)
+        message_id, at = str(sent.sent_message_id), sent.sent_at or 0
+        about: dict[str, Any] = {"message_id": message_id, "chat_id": chat_id}
+        ignored = click("e1", value={"action": "nobody-knows"}, occurred_at=at + 1, **about)
+        expired = click("e2", occurred_at=at + 15 * DAY_MS, **about)
         await running.append(ignored, mark(ignored), expired, mark(expired))
         await running.quiet()
         where = {"CARDWIRE_LOG": running.stack.log, "CARDWIRE_LEDGER": running.stack.ledger}
@@ -209,9 +211,8 @@ async def test_of_a_card_that_cardwire_sent_the_log_tells_what_the_ledger_does(t
     assert {**card, "source": "log", "now": 0} == {**same, "now": 0}
     assert [*map(_what, moments)] == [*map(_what, logged)]
     assert ["sent", "ignored", "refused"] == [one.get("result", one["what"]) for one in logged]
-    until = sent.sent_at or 0
-    assert (until, "2.0") == (same["sent_at"], same["card_format"])
-    assert (until + 14 * DAY_MS, until + 14 * DAY_MS) == (same["clickable_until"], same["updatable_until"])
+    assert (at, "2.0") == (same["sent_at"], same["card_format"])
+    assert (at + 14 * DAY_MS, at + 14 * DAY_MS) == (same["clickable_until"], same["updatable_until"])
     assert "can be clicked until" in for_people.stdout
     assert "not known" not in for_people.stdout
 

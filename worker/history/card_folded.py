@@ -5,7 +5,7 @@ The rows are the fold's (`shared.core.fold`), which says for all what the log me
 out: leases, paces, suspensions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -81,7 +81,7 @@ def history_of(
     face = card.folded.faces.get((app_id, message_id), _UNKNOWN)
     inputs = [_input(event_id, claim) for event_id, claim in _claims(card, message_id)]
     shown = inputs[-last:]
-    told = [one.event_id for one in shown]
+    told = {one.event_id: card.clicks.get(one.event_id) for one in shown}
     return CardHistory(
         app_id=app_id,
         message_id=message_id,
@@ -97,7 +97,7 @@ def history_of(
         letters=[_buried(key[1], letter) for key, letter in card.folded.letters.items() if key[1] in told],
         standings={},
         silent_until={},
-        tokens=list(_rights(card, app_id, told, now)),
+        tokens=[right for click in told.values() if click is not None for right in _rights(card, click, now)],
         races={} if decided is None else read_standings(decided.rules),
     )
 
@@ -145,7 +145,7 @@ def _input(event_id: EventId, claim: FoldedClaim) -> CardInput:
     )
 
 
-def _effects(card: _Card, told: Sequence[EventId]) -> Sequence[tuple[EffectKey, FoldedEffect]]:
+def _effects(card: _Card, told: Container[EventId]) -> Sequence[tuple[EffectKey, FoldedEffect]]:
     of = [(key, effect) for key, effect in card.folded.effects.items() if key[1] in told]
     return sorted(of, key=lambda one: (one[1].order, one[0]))
 
@@ -189,13 +189,12 @@ def _buried(event_id: EventId, letter: FoldedLetter) -> Buried:
     )
 
 
-def _rights(card: _Card, app_id: AppId, told: Sequence[EventId], now: EpochMs) -> Iterator[UsesLeft]:
-    """Yield what is left of the rights that something may need, and that have not lapsed."""
-    for click in (card.clicks[event_id] for event_id in told if event_id in card.clicks):
-        until = click.received_at + CARD_TOKEN_VALID_MS
-        given: dict[Right, str | None] = {"card": click.card_token, "preview": click.preview_token}
-        for kind, token in given.items():
-            left = card.folded.tokens.get(RightKey(app_id, click.event_id, kind))
-            if token is not None and left is not None and now < until:
-                uses_left = CARD_TOKEN_USES if left.uses_left is None else left.uses_left
-                yield UsesLeft(event_id=click.event_id, kind=kind, uses_left=uses_left, until=until)
+def _rights(card: _Card, click: InteractionReceived, now: EpochMs) -> Iterator[UsesLeft]:
+    """Yield what is left of a click's rights that something may need, until they lapse."""
+    until = click.received_at + CARD_TOKEN_VALID_MS
+    given: dict[Right, str | None] = {"card": click.card_token, "preview": click.preview_token}
+    for kind, token in given.items():
+        left = card.folded.tokens.get(RightKey(click.app_id, click.event_id, kind))
+        if token is not None and left is not None and now < until:
+            uses_left = CARD_TOKEN_USES if left.uses_left is None else left.uses_left
+            yield UsesLeft(event_id=click.event_id, kind=kind, uses_left=uses_left, until=until)

@@ -15,7 +15,8 @@ class Naming:
     @classmethod
     def of(cls, given: str) -> "Naming":
         """Return how records would name it; what is no text of UTF-8 is named by none."""
-        return cls(json.dumps(given, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        # Without its quotes: it may be a part of a target.
+        return cls(json.dumps(given, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass"))
 
     def __call__(self, record: Record) -> bool:
         """Say whether a record names it, in whatever place."""

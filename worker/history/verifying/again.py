@@ -42,7 +42,7 @@ def _heard(story: Story, edges: Edges) -> Iterator[Again]:
     for decision in story.first.values():
         if story.place_of(decision) is not None:
             edges.heard(decision.of_partition, decision.place)
-        else:
+        elif not story.copies(decision):
             unheard = Unheard(story.event_id, decision.of_partition, decision.place, decision.redrive)
             yield _key("unheard", story.app_id, ""), 0, unheard
 

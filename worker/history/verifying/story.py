@@ -132,17 +132,19 @@ class Story:
         """Where it was decided first, if that is known: a redriven one's own place."""
         return self.place_of(self.first[0]) if 0 in self.first else None
 
+    def copies(self, decision: Decision) -> Sequence[Input | Redrive]:
+        """Return the records that a decision may be of: its input's, or those of its redrive."""
+        return [one for one in self.redrives if one.n == decision.redrive] if decision.redrive else self.inputs
+
     def place_of(self, decision: Decision) -> Place | None:
         """
-        Return where the input of a decision lies in this log; ``None``: it does not, or not any more.
+        Return where the input of a decision lies in this log; ``None``: it does not, or not any more, or who knows.
 
-        A decision tells its input's place itself. In a log that was moved here it is another one, and never a later
-        one, because offsets are counted from 0 again: what lies behind the place that is told repeats the input.
+        A decision tells its input's place itself. In a log that was moved here it is another one, and an earlier one,
+        because offsets are counted from 0 again: what lies behind the place that is told repeats the input. Or the move
+        itself has repeated records before it, and then nobody can say.
         """
-        copies: Sequence[Input | Redrive] = (
-            [one for one in self.redrives if one.n == decision.redrive] if decision.redrive else self.inputs
-        )
-        told = decision.of_offset
+        copies, told = self.copies(decision), decision.of_offset
         exact = (one for one in copies if (one.partition, one.offset) == (decision.of_partition, told))
         earlier = (one for one in copies if one.offset <= told)
         found = next(exact, None) or next(earlier, None)

@@ -63,6 +63,14 @@ async def test_a_log_that_was_moved_has_no_violation() -> None:
     assert [] == (await judged(told))[0]
 
 
+@pytest.mark.parametrize("first", [1, 3, 7])
+async def test_a_log_that_was_moved_with_repetitions_has_no_violation(first: int) -> None:
+    """An import appends again what nobody acknowledged: all that lies behind has later places than decisions name."""
+    told = honest()
+    told.interactions = [*told.interactions[:first], *told.interactions[:first], *told.interactions[first:]]
+    assert [] == (await judged(told))[0]
+
+
 @pytest.mark.parametrize("end", [1, 9, 20, 33, 47])
 async def test_what_is_not_told_yet_is_no_violation(end: int) -> None:
     """While workers go on: decisions and outcomes that are still to come."""

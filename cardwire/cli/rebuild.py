@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import resource
-import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, Topics
 from shared.settings import LogSettings, load, section
 from worker.ledger.restored import Stage
+from worker.memory import peak_bytes
 from worker.rebuilding.rebuild import Rebuilt, Tell, rebuild, refuse_without_topics
 from worker.settings import ledger_url, settle_ms
 
@@ -119,7 +118,7 @@ def facts(rebuilt: Rebuilt) -> dict[str, Any]:
         },
         "seconds": round(rebuilt.seconds, 3),
         "records_per_second": round(records / rebuilt.seconds) if rebuilt.seconds else records,
-        "peak_rss_mb": _peak_mb(),
+        "peak_rss_mb": peak_bytes() >> 20,
     }
 
 
@@ -137,8 +136,3 @@ def _text(rebuilt: Rebuilt) -> str:
             "The ledger is whole: start the workers.",
         )
     )
-
-
-def _peak_mb() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / 1024 / (1024 if sys.platform == "darwin" else 1))  # macOS counts bytes, Linux KiB

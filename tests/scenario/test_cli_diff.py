@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tests.support.past import Recorder, append
 pytestmark = pytest.mark.slow
 
 DAY_MS: Final = 86_400_000
+MIB: Final = 1 << 20
 SECRET: Final = "what-somebody-typed"
 
 HANDLERS: Final = """
@@ -171,6 +173,7 @@ def test_100_000_events_are_decided_as_they_were_and_a_changed_branch_is_named(h
         ran.returncode, ran.stderr, summary["compared"], summary["differing"], summary["cards"]
     )  # fmt: skip
     assert [] == _lines(ran, "difference")
+    assert 50 * MIB < summary["peak_bytes"] < 1_000 * MIB
     changed = _diff(tmp_path, log, "--json", code=MORE)
     causes = [line for line in _lines(changed, "difference") if line["why"] != "follows"]
     concerned = {f"om_{card}" for card in range(2_500) if card % 50 == 7}
@@ -190,6 +193,7 @@ def test_a_difference_is_readable_and_shows_nothing_that_people_typed(small: str
     for words in (counted, "card     90", "card     /elements/0/content: text → text"):
         assert words in ran.stdout
     assert "different: 90 of 600 inputs are decided otherwise, and 450 follow" in ran.stdout
+    assert re.search(r"  100 cards, \d+\.\d s, [1-9]\d+ MiB of memory at most", ran.stdout)
     assert SECRET not in ran.stdout
     shown = _diff(tmp_path, small, "--show-values", "--examples", "1", code=code)
     assert f'"{SECRET}" → "{SECRET}!"' in shown.stdout

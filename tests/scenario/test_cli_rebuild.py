@@ -80,6 +80,7 @@ def whole(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ({"outcomes": RECORDS, "inputs": RECORDS}, False) == (said["records"], said["resumed"])
     assert {"claims": CLICKS, "cards": 50, "faces": 50, "effects": CLICKS}.items() <= said["rows"].items()
     assert {0} == set(said["not_restored"].values())
+    assert 20 < said["peak_rss_mb"] < 1_000
     return folder
 
 

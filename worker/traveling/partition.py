@@ -8,7 +8,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 import traceback
@@ -26,6 +25,7 @@ from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import Span, Topics
 from shared.settings import LogSettings
 from worker.history.walk import PIECE, walk
+from worker.memory import peak_bytes
 from worker.traveling.again import Again
 from worker.traveling.cards import MEMORY_BYTES, Cards
 from worker.traveling.crew import Broken, CrewLost, Done, Moved
@@ -122,12 +122,6 @@ def serve(connection: Connection, trip: Trip) -> None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
         connection.send(Broken(CrewLost(f"time travel broke ({type(error).__name__}, {where}): report it")))
-
-
-def peak_bytes() -> int:
-    """Return the most memory that this process has had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 async def _do(

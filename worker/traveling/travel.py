@@ -17,9 +17,10 @@ from shared.eventlog.port import Span, Topics
 from shared.settings import LogSettings
 from worker.history.half import no_topic
 from worker.history.walk import length
+from worker.memory import peak_bytes
 from worker.traveling.crew import Crew, crew
 from worker.traveling.findings import Findings, HandlerFindings, add, added
-from worker.traveling.partition import TOLD, Found, Look, Trip, Walk, opened, peak_bytes, serve
+from worker.traveling.partition import TOLD, Found, Look, Trip, Walk, opened, serve
 from worker.traveling.requests import Requests, asked_otherwise
 from worker.traveling.store import temporary
 

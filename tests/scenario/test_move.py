@@ -3,18 +3,24 @@
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.eventlog.port import Topics
 from shared.eventlog.sqlite.log import SqliteLog
 from tests.chaos.platform import Platform, session
 from tests.scenario.handlers import BLANK, COUNT, app_of_stories
 from tests.support.commands import PATIENCE_S, Started, environment, run, started
+from tests.support.event_logs import KafkaBackend
 from tests.support.proved import promises_broken_in
 from tests.support.transfers import bring, export
-from tests.support.world import files, world
+from tests.support.world import World, files, services, world
+from worker.history.verify import verify
+from worker.history.verifying.story import Violation
+from worker.transfer.exporting import Exported
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.postgres]
 
@@ -126,6 +132,46 @@ async def _done(*command: str, env: dict[str, str], cwd: Path) -> dict[str, Any]
     lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
     told: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     return told
+
+
+async def test_a_history_on_kafka_proves_itself_in_files(kafka: str, postgres_url: str, tmp_path: Path) -> None:
+    """All of it, and what is left when retention has taken its head, so that every offset is another one there."""
+    async with world(services(kafka, postgres_url), app_of_stories()) as running:
+        cards = [running.simulator.put_card(await running.chat(), BLANK) for _ in range(3)]
+        for number in range(4):
+            for card in cards:
+                await running.simulator.click(card, COUNT)
+                await running.simulator.click(card, {"action": "rename", "name": f"{number}"})
+                await running.simulator.click(card, {"action": "text", "text": f"{number}"})
+        await running.quiet()
+        whole = await _in_files(running, tmp_path, "whole")
+        assert (72, 36, 0) == (whole["inputs"], whole["decisions"], whole["begun_before_the_log"])
+        interactions, outcomes = running.topics.interactions, running.topics.outcomes
+        for topic, part in ((interactions, 2), (outcomes, 4)):
+            for number, span in (await running.event_log.spans(topic)).items():
+                await KafkaBackend(kafka).forget(topic, number, before=span.begin + (span.end - span.begin) // part)
+        rest = await _in_files(running, tmp_path, "rest")
+        assert 0 < rest["inputs"] < whole["inputs"]
+        assert 0 < rest["begun_before_the_log"] < rest["decisions"] < whole["decisions"]
+
+
+async def _in_files(running: World, folder: Path, name: str) -> Mapping[str, int]:
+    """Move a world's log into files, which prove themselves; return what was judged."""
+    found: list[Violation] = []
+    done = await export(running.event_log, running.topics, folder / name)
+    moved = SqliteLog(folder / f"{name}.db")
+    brought = await bring(moved, Topics(), folder / name)
+    again = await export(moved, Topics(), folder / f"{name}-again")
+    verified = await verify(moved, Topics(), found=found.append)
+    await moved.close()
+    assert [] == found
+    assert (done.manifest.records, 0) == (brought.new, brought.repeated)
+    assert _digests_of(done) == _digests_of(again)
+    return verified.counts
+
+
+def _digests_of(exported: Exported) -> list[list[str]]:
+    return [[part.sha256 for part in topic.partitions] for topic in exported.manifest.topics]
 
 
 async def test_a_log_that_had_lost_its_beginning_proves_itself_in_its_new_place(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from bench import calls, decide, fleet, hot, latency, limits, pump, rebuild, transfer, travel
+from bench import calls, decide, fleet, hot, latency, limits, pump, reading, rebuild, transfer, travel, verify
 from bench.figures import machine, table
 from bench.stacks import STACKS, Stack, stack
 from shared.observability import configure_logs
@@ -20,12 +20,11 @@ CARDS: Final = {"mixed": 500, "hot": 1}
 
 FULL: Final = {
     "rounds": 5, "events": 10_000, "effects": 3_000, "clicks": 600, "hot": 10_000, "records": 100_000,
-    "history": 1_000_000,
-    "rebuilt": 400_000,
+    "history": 1_000_000, "rebuilt": 400_000, "verified": 600_000,
 }  # fmt: skip
 QUICK: Final = {
     "rounds": 3, "events": 3_000, "effects": 500, "clicks": 50, "hot": 1_000, "records": 20_000, "history": 20_000,
-    "rebuilt": 20_000,
+    "rebuilt": 20_000, "verified": 20_000,
 }  # fmt: skip
 
 _T = TypeVar("_T")
@@ -97,13 +96,18 @@ def _calls(wanted: argparse.Namespace, place: Stack) -> Rows:  # noqa: ARG001 (i
 
 
 def _transfer(wanted: argparse.Namespace, place: Stack) -> Rows:
-    for row in transfer.lines(_run(transfer.measure(place, records=wanted.records))):
+    for row in reading.lines(_run(transfer.measure(place, records=wanted.records))):
         yield transfer.HEAD, row
+
+
+def _verify(wanted: argparse.Namespace, place: Stack) -> Rows:
+    for row in reading.lines(_run(verify.measure(place, records=wanted.verified))):
+        yield verify.HEAD, row
 
 
 def _diff(wanted: argparse.Namespace, place: Stack) -> Rows:
     cards = max(1, wanted.history // 20)
-    yield travel.HEAD, travel.line(place.name, travel.measure(place, interactions=wanted.history, cards=cards))
+    yield travel.HEAD, travel.line(place.log_name, travel.measure(place, interactions=wanted.history, cards=cards))
 
 
 def _rebuild(wanted: argparse.Namespace, place: Stack) -> Rows:
@@ -120,6 +124,7 @@ PARTS: Final[Mapping[str, Callable[[argparse.Namespace, Stack], Rows]]] = {
     "limits": _limits,
     "calls": _calls,
     "transfer": _transfer,
+    "verify": _verify,
     "diff": _diff,
     "rebuild": _rebuild,
 }
@@ -157,6 +162,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--records", type=int, help="moved from log to log; 100,000, quick: 20,000")
     parser.add_argument("--history", type=int, help="recorded interactions to travel through; 1,000,000, quick: 20,000")
     parser.add_argument("--rebuilt", type=int, help="records of both topics, rebuilt from; 400,000, quick: 20,000")
+    parser.add_argument("--verified", type=int, help="records of both topics, verified; 600,000, quick: 20,000")
     return parser
 
 

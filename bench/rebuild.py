@@ -4,9 +4,7 @@
 Each runs in a process of its own, so that the memory it took at most is its own; the log was made before.
 """
 
-import itertools
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -18,9 +16,8 @@ from typing import Any, Final
 import uvloop
 
 from bench.cpu import cpu_s
-from bench.recorded import recorded
+from bench.recorded import RECORDS_PER_CLICK, record
 from bench.stacks import Stack
-from bench.work import append, make
 from shared.core.fold import step
 from shared.core.folded import Folded
 from shared.eventlog.open import open_log
@@ -28,6 +25,7 @@ from shared.eventlog.port import EventLog, Topics
 from worker.history.walk import walk
 from worker.ledger.open import open_ledger
 from worker.ledger.restoring import open_restoring
+from worker.memory import peak_bytes
 from worker.rebuilding import outcomes
 from worker.rebuilding.rebuild import rebuild
 from worker.settings import SETTLE_MS
@@ -35,7 +33,6 @@ from worker.settings import SETTLE_MS
 HEAD: Final = ("rebuild", "records", "records/s (min / median / max)", "CPU µs/record, own + services", "peak RSS, MB")
 WAYS: Final = ("read raw", "fold in memory", "into the ledger")
 CARDS: Final = 500
-AT_ONCE: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +49,7 @@ class Ran:
 async def measure(place: Stack, *, events: int, rounds: int) -> Mapping[str, Sequence[Ran]]:
     """Make a log of so many records, of both topics together, and go through it, in each way so often."""
     url, prefix = place.new_log()
-    await _record(url, Topics.prefixed(prefix), events)
+    await record(url, Topics.prefixed(prefix), events // RECORDS_PER_CLICK, cards=CARDS)
     ran: dict[str, list[Ran]] = {way: [] for way in WAYS}
     for _ in range(rounds):
         for way in WAYS:
@@ -80,17 +77,6 @@ def _cells(ran: Sequence[Ran]) -> list[str]:
         f"{own:.0f} + {services:.0f}",
         f"{max(one.peak_mb for one in ran)}",
     ]
-
-
-async def _record(url: str, topics: Topics, events: int) -> None:
-    log = open_log(url, topics=topics)
-    try:
-        await make(log, topics)
-        records = recorded(events // 4, cards=CARDS, topics=topics)
-        while piece := list(itertools.islice(records, AT_ONCE)):
-            await append(log, piece)
-    finally:
-        await log.close()
 
 
 def _apart(place: Stack, way: str, url: str, prefix: str, ledger_url: str) -> Ran:
@@ -151,7 +137,7 @@ async def _main(way: str, url: str, prefix: str, ledger_url: str) -> None:
         "records": records,
         "seconds": time.perf_counter() - began,
         "own_s": time.process_time() - own,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mb": peak_bytes() >> 20,
     }
     print(json.dumps(told))
 

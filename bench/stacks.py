@@ -35,6 +35,11 @@ class Stack:
     database_pids: Sequence[int] = ()
     broker_pids: Sequence[int] = ()
 
+    @property
+    def log_name(self) -> str:
+        """What its logs are called in tables."""
+        return {"sqlite": "SQLite", "postgres": "Kafka"}[self.name]
+
 
 @contextmanager
 def stack(name: StackName) -> Iterator[Stack]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.stacks import Stack
-from bench.work import APP_ID, APPEND, app, append, events_of, make
+from bench.work import APP_ID, APPEND, PATIENCE_S, app, append, events_of, make
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Span, Topics
 from shared.settings import LogSettings, load
@@ -30,8 +30,8 @@ from worker.traveling.travel import Extent, extent, travel
 HANDLERS: Final = "bench.work:app"
 
 HEAD: Final = (
-    "diff", "interactions", "records", "time", "interactions/s", "raw reading, records/s", "ratio", "differences",
-    "cards", "most memory, all processes",
+    "diff", "interactions", "records, outcomes twice", "time", "interactions/s", "raw reading, records/s", "ratio",
+    "differences", "cards", "most memory, all processes",
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def fill(url: str, prefix: str, interactions: int, cards: int) -> None:
 
 
 async def _fill(url: str, topics: Topics, interactions: int, cards: int) -> None:
-    log = open_log(url, topics=topics)
+    log = open_log(url, topics=topics, append_timeout_s=PATIENCE_S)
     recorder = Recorder(apps={APP_ID: app}, topics=topics)
     try:
         await make(log, topics)

@@ -27,6 +27,9 @@ IN_FLIGHT: Final = 16
 
 APPEND: Final = 500
 READY_S: Final = 30.0
+PATIENCE_S: Final = 30.0
+"""How long an append may take that makes a log to be measured: the machine may be busy."""
+
 TRIES: Final = 5
 _STARTED_AT: Final = 1_750_000_000_000
 

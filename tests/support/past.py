@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from shared.app.app import App
 from shared.core.codec import encode
-from shared.core.events import Decided, Event, InteractionAnswered
+from shared.core.events import Decided, EffectOutcome, Event, InteractionAnswered, Output
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.eventlog.partition import partition_of
@@ -40,17 +40,19 @@ class Recorder:
         apps: The handlers at the time.
         faces: What the platform had told of cards.
         lag_ms: How long after an input it is decided.
+        performed: Told each decision, returns what becomes of effects by then; nothing, unless told otherwise.
     """
 
     apps: dict[AppId, App]
     topics: Topics = field(default_factory=Topics)
     faces: dict[CardKey, FaceRow] = field(default_factory=dict)
     lag_ms: EpochMs = 100
+    performed: Callable[[Decided], Iterable[EffectOutcome]] = lambda _: ()
     _cards: dict[CardKey, CardThen] = field(default_factory=dict)
     _ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def record(self, events: Iterable[Event]) -> tuple[list[NewRecord], list[NewRecord]]:
-        """Return the records of inputs, and those of the decisions about them."""
+        """Return the records of inputs, and those of the decisions about them and of what became of these."""
         asked: list[NewRecord] = []
         told: list[NewRecord] = []
         for event in events:
@@ -64,7 +66,8 @@ class Recorder:
             self._ends[place] += 1
             if not isinstance(event, InteractionAnswered):
                 decided = self._decided(event, record)
-                told += [] if decided is None else [NewRecord.of(self.topics.outcomes, encode(decided))]
+                outputs: list[Output] = [] if decided is None else [decided, *self.performed(decided)]
+                told += [NewRecord.of(self.topics.outcomes, encode(output)) for output in outputs]
         return asked, told
 
     def _decided(self, event: Event, record: Record) -> Decided | None:

@@ -1,6 +1,5 @@
 """How fast calls may be made: what to reserve of each API, whose turn is when, how far apart a target's calls are."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
@@ -109,7 +108,7 @@ class Throttle:
             case SendEphemeral():
                 return pace_ms(self._limits.per_chat_ephemeral)
             case RefreshPreview():
-                return math.ceil(PREVIEW_REFRESH_MS / self._limits.per_preview)
+                return pace_ms(self._limits.per_preview * 1_000 / PREVIEW_REFRESH_MS)
             case SendCard() | SendText() | Reply():
                 return pace_ms(self._limits.per_user if is_person(job.head.target) else self._limits.per_chat)
             case _ as unreachable:

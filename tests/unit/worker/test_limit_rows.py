@@ -140,9 +140,9 @@ PACES: Sequence[tuple[str, PlatformEffect, str, int]] = [
 @holds("Rate limits", "PREVIEW_REFRESH_MS")
 @pytest.mark.parametrize(("effect", "target", "least_ms"), [row[1:] for row in PACES], ids=[row[0] for row in PACES])
 def test_calls_to_one_target_are_so_far_apart(effect: PlatformEffect, target: str, least_ms: int) -> None:
-    """Never closer than the platform says, and not much further; half as far where it was doubled."""
-    assert least_ms <= paced(effect, target) <= least_ms * 1.1 + 1
-    assert least_ms / 2 <= paced(effect, target, times=2) <= least_ms * 0.55 + 1
+    """A twentieth further than the platform says, because calls arrive unevenly; half as far where it was doubled."""
+    assert least_ms * 1.05 <= paced(effect, target) <= least_ms * 1.1 + 1
+    assert least_ms * 0.525 <= paced(effect, target, times=2) <= least_ms * 0.55 + 1
 
 
 def card_of(size: int) -> JsonText:

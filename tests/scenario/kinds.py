@@ -1,4 +1,4 @@
-"""Every kind of effect that is a call of the platform, and how one sees that it was performed once."""
+"""Every kind of effect that takes a call, and how one sees that it was performed once."""
 
 import json
 from collections.abc import Callable
@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared.core.effects import (
+    Call,
+    CallApi,
     DeleteEphemeral,
     Effect,
+    FetchChat,
+    FetchMessage,
     RenameChat,
     Reply,
     SendCard,
@@ -24,6 +28,11 @@ from tests.support.world import World
 
 EXCLUSIVE: Final[dict[str, Any]] = {"config": {"update_multi": False}, "elements": [{"tag": "hr"}]}
 SHARED: Final[dict[str, Any]] = {"config": {"update_multi": True}, "elements": [{"tag": "hr"}]}
+
+BROUGHT: Final = "brought"
+"""What brings something back does it under this name, and a text is sent for it."""
+
+ENTITIES: Final = "/open-apis/cardkit/v1/cards"
 
 Seen = Callable[[World, str], object]
 
@@ -121,6 +130,14 @@ KINDS: Final = {
         card=whole(""),
     ),
     "UpdateElement": Kind(
+        effect=UpdateElement("answer", part("new")),
+        seen=text_shown,
+        expected="new",
+        steps=("begun",),
+        first=(UpdateElement("answer", part("old")),),
+        card=whole(""),
+    ),
+    "UpdateElement of a card whose entity must be asked for": Kind(
         effect=UpdateElement("answer", part("new")), seen=text_shown, expected="new", steps=("begun",), card=whole("")
     ),
     "StreamText": Kind(
@@ -132,7 +149,12 @@ KINDS: Final = {
         card=whole(""),
     ),
     "SetStreaming": Kind(
-        effect=SetStreaming(on=False), seen=is_streaming, expected=False, steps=("begun",), card=whole("")
+        effect=SetStreaming(on=False),
+        seen=is_streaming,
+        expected=False,
+        steps=("begun",),
+        first=(SetStreaming(on=True),),
+        card=whole(""),
     ),
     "RenameChat": Kind(effect=RenameChat("跟进中"), seen=name, expected="跟进中"),
     "UpdateChat": Kind(effect=UpdateChat("跟进中", "支付告警"), seen=name, expected="跟进中"),
@@ -141,4 +163,13 @@ KINDS: Final = {
     "Reply": Kind(effect=Reply("a"), seen=others, expected=1, steps=("begun",)),
     "SendEphemeral": Kind(effect=SendEphemeral(SHARED), seen=others, expected=1, at_least=True),
     "DeleteEphemeral": Kind(effect=DeleteEphemeral(), seen=is_gone, expected=True),
+    "FetchChat": Kind(effect=FetchChat(name=BROUGHT), seen=others, expected=1, steps=("begun",)),
+    "FetchMessage": Kind(effect=FetchMessage(name=BROUGHT), seen=others, expected=1, steps=("begun",)),
+    "CallApi": Kind(
+        effect=CallApi("POST", ENTITIES, body={"type": "card_json", "data": json.dumps(whole(""))}, name=BROUGHT),
+        seen=others,
+        expected=1,
+        steps=("begun",),
+    ),
+    "Call": Kind(effect=Call(BROUGHT), seen=others, expected=1, steps=("begun",)),
 }

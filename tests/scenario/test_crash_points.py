@@ -5,7 +5,8 @@ Whatever the step, people see in the end what they would have seen without it, o
 ephemeral card is the exception, for the platform has no key to tell a second call by: it is there at least once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,6 +14,7 @@ import pytest
 
 from shared.app.app import App
 from shared.app.interaction import Interaction
+from shared.app.subject import CallResult
 from shared.clock import ManualClock
 from shared.core.answers import Preview
 from shared.core.decision import Card, Decision
@@ -21,12 +23,13 @@ from shared.core.effects import (
     Effect,
     RefreshPreview,
     SendEphemeral,
+    SendText,
 )
 from shared.core.errors import LedgerUnavailable
 from shared.core.ids import AppId, MessageId, OpenId, TenantKey
 from shared.feishu.openapi import ApiReply, ApiRequest
 from simulator.callbacks import Person
-from tests.scenario.kinds import KINDS, SHARED, Kind
+from tests.scenario.kinds import BROUGHT, KINDS, SHARED, Kind
 from tests.support.world import World, clock_of_now, files, world
 from worker.performing.ports import LEASE_MS
 from worker.platform.client import HttpPlatform, Platform, Unreachable
@@ -105,6 +108,14 @@ def app_wanting(kind: Kind) -> App:
     def wanted(click: Interaction, card: Card | None) -> list[Effect]:
         return [kind.effect]
 
+    @app.call(BROUGHT)
+    async def bring(args: Any, *, idempotency_key: str) -> str:
+        return idempotency_key
+
+    @app.on_result(BROUGHT)
+    def brought(result: CallResult, card: Card | None) -> list[Effect]:
+        return [SendText("came")]
+
     return app
 
 
@@ -131,7 +142,7 @@ async def test_a_process_that_ends_at_any_step_leaves_one_deed(
     clock = clock_of_now()
     async with world(files(tmp_path), app_wanting(kind), clock=clock, workers=0) as running:
         message_id = await clicked_card(running, kind)
-        await dies(running, clock, message_id, step, when)
+        await dies(running, clock, step, when, lambda: running.simulator.click(message_id, {"action": "wanted"}))
         clock.advance(LEASE_S)
         async with running.worker():
             await running.quiet()
@@ -142,13 +153,15 @@ async def test_a_process_that_ends_at_any_step_leaves_one_deed(
         await running.check()
 
 
-async def dies(running: World, clock: ManualClock, message_id: str, step: str, when: When) -> None:
-    """Run a worker until it ends at this step of performing what a click wants."""
+async def dies(
+    running: World, clock: ManualClock, step: str, when: When, wanted: Callable[[], Awaitable[object]]
+) -> None:
+    """Run a worker until it ends at this step of performing what somebody's click, or look at a link, wants."""
     settings = WorkerSettings.load({**running.env, "LARK_DOMAIN": running.simulator.url})
     async with HttpPlatform.of(settings, clock) as platform:
         mortal = Mortal(running.ledger, platform, step, when)
         async with running.worker(ledger=mortal, platform=mortal):
-            await running.simulator.click(message_id, {"action": "wanted"})
+            await wanted()
             await running.until(lambda: mortal.is_gone)
 
 
@@ -208,6 +221,31 @@ async def test_a_refresh_whose_call_or_reply_is_lost_is_made_again(tmp_path: Pat
         assert {0} == {call.code for call in running.calls("im.v2.url_preview.batch_update")}
         last = max((await running.outcomes()), key=lambda outcome: (outcome.finished_at, outcome.k))
         assert ("succeeded", True) == (last.status, last.final)
+        await running.check()
+
+
+@pytest.mark.parametrize(
+    ("step", "when"),
+    [
+        ("lease", "after"), ("payloads", "after"), ("tokens", "after"), ("reserve", "after"), ("call", "before"),
+        ("call", "after"), ("settle", "before"), ("settle", "after"),
+    ],
+)  # fmt: skip
+async def test_a_process_that_ends_at_any_step_of_a_refresh_leaves_a_refreshed_link(
+    tmp_path: Path, step: str, when: When
+) -> None:
+    """Made again, if nobody knows that it was made: clients only ask once more, and not too soon."""
+    clock = clock_of_now()
+    async with world(files(tmp_path), app_of_a_link(), clock=clock, workers=0) as running:
+        message_id = running.simulator.put_card(await running.chat(), SHARED)
+        person = Person(open_id=OpenId("ou_ada"))
+        look = partial(running.simulator.deliverer.preview, "https://a.example/1", operator=person)
+        await dies(running, clock, step, when, lambda: look(message_id=message_id))
+        clock.advance(LEASE_S)
+        async with running.worker():
+            await running.quiet()
+        assert {0} == {call.code for call in running.calls("im.v2.url_preview.batch_update")}
+        assert "RefreshPreview succeeded" in [f"{one.kind} {one.status}" for one in await running.outcomes()]
         await running.check()
 
 

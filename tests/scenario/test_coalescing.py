@@ -41,9 +41,9 @@ async def test_what_gathers_while_no_call_may_be_made_is_counted_by_the_one_that
     clock = clock_of_now()
     async with world(either_ledger, app_of_stories(), clock=clock) as running:
         message_id = running.simulator.put_card(await running.chat(), BLANK)
-        closed_until = clock.now() + 10_000
-        await running.ledger.blocked(BudgetKey(facts.APP, TenantKey(""), PATCH), for_ms=10_000)
         for nth in range(5):
+            closed_until = clock.now() + 5_000
+            await running.ledger.blocked(BudgetKey(facts.APP, TenantKey(""), PATCH), for_ms=5_000)
             click = facts.click(f"e{nth}", value=COUNT, message_id=message_id, occurred_at=clock.now())
             await running.append(click, facts.mark(click, answered_at=clock.now()))
             later = clock.now() + 1_500

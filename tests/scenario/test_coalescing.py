@@ -41,6 +41,7 @@ async def test_what_gathers_while_no_call_may_be_made_is_counted_by_the_one_that
     clock = clock_of_now()
     async with world(either_ledger, app_of_stories(), clock=clock) as running:
         message_id = running.simulator.put_card(await running.chat(), BLANK)
+        closed_until = clock.now()
         for nth in range(5):
             closed_until = clock.now() + 5_000
             await running.ledger.blocked(BudgetKey(facts.APP, TenantKey(""), PATCH), for_ms=5_000)

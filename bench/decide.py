@@ -27,6 +27,7 @@ from worker.deciding.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
 from worker.ledger.port import Ledger, Write
 from worker.meter import Meter
+from worker.settings import SETTLE_MS
 
 PATIENCE_S: Final = 120.0
 
@@ -120,7 +121,7 @@ async def measure(stack: Stack, size: Size, *, cards: int) -> Pair:
 
 
 async def decide(
-    stack: Stack, log: EventLog, topics: Topics, ledger: Ledger, events: int
+    stack: Stack, log: EventLog, topics: Topics, ledger: Ledger, events: int, *, settle_ms: int = SETTLE_MS
 ) -> tuple[Round, list[tuple[Write, EpochMs]]]:
     """Decide what is in the log, and return how long it took and what was written."""
     measured = Spent(stack.database_pids)
@@ -147,6 +148,7 @@ async def decide(
         committed=committed,
         handlers=handlers,
         dead_letters_stop=SHARE,
+        settle_ms=settle_ms,
     )
     _forget()
     async with asyncio.timeout(PATIENCE_S):

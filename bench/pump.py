@@ -75,7 +75,7 @@ async def measure(stack: Stack, *, effects: int, rounds: int) -> Rounds:
         closing.push_async_callback(log.close)
         await make(log, topics)
         ledger_url = stack.new_ledger()
-        ledger = _Counting(Database(ledger_url, None), settle_ms=0)
+        ledger = _Counting(Database(ledger_url, None))
         closing.push_async_callback(ledger.close)
         await ledger.upgrade()
         await ledger.begin(PARTITIONS)
@@ -83,7 +83,7 @@ async def measure(stack: Stack, *, effects: int, rounds: int) -> Rounds:
         measured = Rounds()
         for number in range(rounds + 1):
             records = inputs(2 * effects, topic=topics.interactions, cards=effects, first=number * effects)
-            await decide(stack, log, topics, ledger, await fill(log, topics.interactions, records))
+            await decide(stack, log, topics, ledger, await fill(log, topics.interactions, records), settle_ms=0)
             await _tell(log, ledger)
             one = await _perform(stack, settings, log, ledger, effects)
             if number:

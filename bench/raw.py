@@ -15,7 +15,6 @@ import msgspec
 
 from shared.core.targets import message_target
 from worker.ledger.port import Write
-from worker.settings import SETTLE_MS
 
 _CLAIM: Final = (
     "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset",
@@ -55,7 +54,7 @@ TELL: Final = _insert("outbox", _RECORD)
 def rows(write: Write, at: int) -> Rows:
     """Return what a batch of ours wrote at a time (ms), as rows."""
     due = {(effect.app_id, effect.target): at + effect.due_in_ms for effect in write.effects}
-    due |= {(mark.app_id, message_target(mark.message_id)): at + SETTLE_MS for mark in write.marks}
+    due |= {(mark.app_id, message_target(mark.message_id)): at + mark.due_in_ms for mark in write.marks}
     return {
         MOVE: [(move.next, move.last_id, move.partition, move.expected) for move in write.moves],
         CLAIM: sorted((*_values(claim, _CLAIM), at) for claim in write.claims),
@@ -65,7 +64,7 @@ def rows(write: Write, at: int) -> Rows:
             (*_values(effect, _EFFECT), at, at + effect.due_in_ms, at if effect.marked else None, "pending", 0, 0)
             for effect in write.effects
         ],
-        MARK: sorted((at + SETTLE_MS, at, mark.app_id, mark.event_id) for mark in write.marks),
+        MARK: sorted((at + mark.due_in_ms, at, mark.app_id, mark.event_id) for mark in write.marks),
         TELL: [
             (each.topic, each.key, each.value, msgspec.msgpack.encode(each.headers), each.timestamp)
             for each in write.outbox

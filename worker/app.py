@@ -79,7 +79,7 @@ async def serve(
         if traces is None and (traces := open_traces(settings.observability.traces, "cardwire-worker")) is not None:
             stack.push_async_callback(traces.close)
         if ledger is None:
-            ledger = open_ledger(settings.ledger.reveal(), settle_ms=settings.settle_ms)
+            ledger = open_ledger(settings.ledger.reveal())
             stack.push_async_callback(ledger.close)
         if event_log is None:
             event_log = open_log(settings.log.url, topics=topics, kafka=settings.log.kafka)
@@ -185,10 +185,11 @@ def _consume(parts: _Parts, alarm: Alarm, relay: Relay) -> Consume:
         alarm.learn(at)
         for effect in write.effects:
             alarm.at(at + effect.due_in_ms)
-        if write.marks:
-            # A card that a click was answered with is on the screen: it is written down at once.
-            alarm.at(at if shows_cards else at + settings.settle_ms)
-            alarm.at(at + settings.settle_ms)
+        waits = {mark.due_in_ms for mark in write.marks}
+        if shows_cards:
+            waits |= {mark.card_due_in_ms for mark in write.marks}
+        for wait_ms in waits:
+            alarm.at(at + wait_ms)
         relay.nudge()
 
     return Consume(

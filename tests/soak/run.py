@@ -91,7 +91,7 @@ async def soak(
         closing.push_async_callback(log.close)
         await make(log, topics)
         database = Database(stack.ledger, None)
-        ledger = SqlLedger(database, settle_ms=0)
+        ledger = SqlLedger(database)
         closing.push_async_callback(ledger.close)
         await ledger.upgrade()
         await ledger.begin(PARTITIONS)

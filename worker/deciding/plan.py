@@ -13,6 +13,7 @@ from shared.core.effects import (
     Timing,
     UpdateCard,
 )
+from shared.core.eligibility import UNANSWERED_MS
 from shared.core.events import (
     CARD,
     CARD_ACTIONS,
@@ -35,9 +36,6 @@ from shared.core.targets import message_target
 from shared.feishu.answer import fits_in
 from shared.feishu.cards import is_exclusive
 from worker.deciding.aim import aim, audience, clicker, completed, eligibility
-
-UNANSWERED_MS: Final = 3_000
-"""Without a mark: the platform's own time limit for an answer (docs/reference/platform.md, "Deadlines")."""
 
 _MS: Final = timedelta(milliseconds=1)
 

@@ -7,15 +7,14 @@ from typing import Final
 import msgspec
 
 from shared.core.codec import Encoded, encode
-from shared.core.effects import AnsweredCard
+from shared.core.eligibility import marked_ms, wait_ms
 from shared.core.events import Asked, Decided, InteractionAnswered, InteractionReceived, PlannedEffect, RequestReceived
 from shared.core.folded import REQUEST, ROUTING
-from shared.core.ids import AppId
+from shared.core.ids import AppId, MessageId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord, Topics
 from worker.deciding.batch import Taken, parked
-from worker.deciding.plan import UNANSWERED_MS
 from worker.deciding.rights import rights
 from worker.deciding.verdict import Verdict
 from worker.ledger.port import (
@@ -94,7 +93,7 @@ def as_write(held: Held, positions: Mapping[int, int], topics: Topics, *, settle
         ],
         tokens=[token for claimed in held.claims.values() for token in rights(claimed.click, claimed.verdict.effects)],
         marks=[
-            Mark(app_id=mark.app_id, event_id=mark.event_id, message_id=mark.message_id, delivered=mark.delivered)
+            _mark(mark, mark.message_id, settle_ms)
             for key, mark in held.marked.items()
             if key not in held.claims and mark.message_id
         ],
@@ -159,11 +158,25 @@ def _claim_row(decided: Decided, *, answered: bool) -> ClaimRow:
     )
 
 
+def _mark(mark: InteractionAnswered, message_id: MessageId, settle_ms: int) -> Mark:
+    def wait(*, is_answered_card: bool) -> int:
+        return marked_ms(is_answered_card=is_answered_card, delivered=mark.delivered, settle_ms=settle_ms)
+
+    return Mark(
+        app_id=mark.app_id,
+        event_id=mark.event_id,
+        message_id=message_id,
+        delivered=mark.delivered,
+        due_in_ms=wait(is_answered_card=False),
+        card_due_in_ms=wait(is_answered_card=True),
+    )
+
+
 def _effect_row(
     claimed: Claimed, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs
 ) -> NewEffect:
     """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
-    click = claimed.click
+    click, delivered = claimed.click, None if mark is None else mark.delivered
     return NewEffect(
         app_id=click.app_id,
         event_id=click.event_id,
@@ -176,27 +189,15 @@ def _effect_row(
         coalesce=planned.coalesce,
         eligibility=planned.eligibility,
         order=planned.order,
-        due_in_ms=_wait_ms(planned, mark, settle_ms, now),
+        due_in_ms=wait_ms(planned, since=now, delivered=delivered, settle_ms=settle_ms),
         marked=mark is not None,
-        delivered=mark.delivered if mark is not None else None,
+        delivered=delivered,
         occurred_at=claimed.decided.counts_from(planned),
         received_at=click.received_at,
         payload=_JSON.encode(planned.effect),
         traceparent=claimed.taken.traceparent,
         redriven=claimed.decided.redrive > 0,
     )
-
-
-def _wait_ms(planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs) -> int:
-    if planned.due is not None:
-        # Of a card that changes by what came back: the time of the mark, or one by which nobody waits for the answer.
-        return max(0, planned.due - now + (settle_ms if planned.eligibility == "after_answer" else 0))
-    if planned.eligibility == "at_once":
-        return 0
-    if mark is None:
-        return UNANSWERED_MS
-    # What was delivered with the answer is on the screen already.
-    return 0 if mark.delivered and isinstance(planned.effect, AnsweredCard) else settle_ms
 
 
 def _dead_letter(claimed: Claimed) -> DeadLetter:

@@ -139,13 +139,16 @@ class Mark:
     A first or later answered mark of an event decided earlier; its card's target is woken.
 
     Attributes:
-        delivered: The answer reached somebody; a card that it held needs no settle gap, for it is there already.
+        delivered: The answer reached somebody.
+        due_in_ms: When what waits for it may start, from the commit on, and `card_due_in_ms`: the answered card.
     """
 
     app_id: AppId
     event_id: EventId
     message_id: MessageId
-    delivered: bool = True
+    delivered: bool
+    due_in_ms: int
+    card_due_in_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

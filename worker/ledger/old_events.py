@@ -5,7 +5,7 @@ A claim is what tells a duplicate, so it goes last: not while an effect of its i
 as a dead letter, or while a target would send one of its effects again. With the claim go its effects, and with the
 last claim about a card the card and its face; so a card that anybody touched lives as long as that is remembered.
 
-Locks are taken in the order of all: claims, cards, targets, effects, tokens, faces. A claim that somebody holds is
+Locks are taken in the ledger's order (`worker/ledger/port.py`), in all partitions. A claim that somebody holds is
 passed over. Two who sweep at once take turns (`worker.ledger.sweeps`): else each could leave a card to the other.
 """
 

@@ -3,10 +3,9 @@
 from shared.clock import Clock
 from worker.ledger.engine import Database
 from worker.ledger.sql_ledger import SqlLedger
-from worker.settings import SETTLE_MS
 
 
-def open_ledger(url: str, *, clock: Clock | None = None, settle_ms: int = SETTLE_MS) -> SqlLedger:
+def open_ledger(url: str, *, clock: Clock | None = None) -> SqlLedger:
     """
     Return the ledger at ``postgresql://…`` or ``sqlite:///path``; nothing is connected to or made yet.
 
@@ -14,9 +13,8 @@ def open_ledger(url: str, *, clock: Clock | None = None, settle_ms: int = SETTLE
 
     Args:
         clock: The ledger's time; the database's own unless given.
-        settle_ms: From an answered mark to the effects that waited for it.
 
     Raises:
         ConfigError: The URL names no database that can be used.
     """
-    return SqlLedger(Database(url, clock), settle_ms=settle_ms)
+    return SqlLedger(Database(url, clock))

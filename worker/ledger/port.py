@@ -13,10 +13,12 @@ none open while the platform or user code is called:
 *relay*   outbox rows are read, appended to the log, then deleted: at least once, in order.
 *sweep*   what is old is deleted, some rows at a time.
 
-Rows have one writer: `CardRow` belongs to write, `FaceRow` to settle. Lock order everywhere: positions, claims,
-cards, targets, effects, tokens, faces, outbox, and last what is rarely written; a pump locks its targets first and
-looks for remaining work in a second statement, so no wake-up is lost. Rows are touched in key order, so that workers do
-not deadlock; whoever changes an effect holds its target, so effects may be touched in any.
+Rows have one writer: `CardRow` belongs to write, `FaceRow` to settle.
+
+Lock order, of every transaction: roles, positions, claims, cards, targets, effects, card_tokens, faces, outbox,
+dead_letters, suspensions, apps. Rate limits (budgets) are reserved with no other lock held. Rows of one table are
+touched in key order, so that workers do not deadlock; whoever changes an effect holds its target, so effects may be
+touched in any. A pump looks for remaining work in a second statement, once its targets are locked: no wake-up is lost.
 
 All times are the ledger's clock (ms): the database's in production, so that workers need not agree on theirs.
 JSON is stored as bytes: PostgreSQL refuses NUL in text and jsonb.
@@ -162,8 +164,8 @@ class Ledger(Protocol):
         Commit a batch, whole, and return the ledger's time of it (ms).
 
         Effects become due at that time + ``due_in_ms``. Marks make the pending effects of their event that wait
-        for an answer due at that time + the settle gap, once, and an answered card that was delivered at that time;
-        marks of events without such effects do nothing.
+        for an answer due at that time + their ``due_in_ms``, and the answered card at that time + ``card_due_in_ms``,
+        once; marks of events without such effects do nothing.
 
         Raises:
             Fenced, ClaimRace, DataRefused: Nothing was changed.

@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Table, and_, delete, select, tuple_, update
 
+from shared.core.eligibility import wait_ms
 from shared.core.events import EffectOutcome
 from shared.core.folded import Folded, FoldedCard, FoldedEffect, FoldedToken, RightKey
 from shared.core.json_text import EpochMs
-from shared.feishu.limits import CALLBACK_DEADLINE_S, CARD_TOKEN_USES
+from shared.feishu.limits import CARD_TOKEN_USES
 from worker.ledger.restored import Changes, Touched
 from worker.ledger.restoring_rows import (
     CLAIM,
@@ -35,8 +36,6 @@ from worker.ledger.restoring_rows import (
 )
 from worker.ledger.sql import Dialect, Given, greatest, insert_given, keys, rows
 from worker.ledger.tables import card_tokens, cards, claims, dead_letters, effects, faces
-
-UNANSWERED_MS: Final = round(CALLBACK_DEADLINE_S * 1000)
 
 _JSON: Final = msgspec.json.Encoder()
 
@@ -150,10 +149,7 @@ class Folds:
         """Return when an effect is due, as far as its decision and its outcomes say: a mark may put it forward."""
         if one.outcome is not None:
             return one.decided_at if one.due is None else one.due
-        waits = one.eligibility == "after_answer"
-        if one.due is not None:
-            return max(one.decided_at, one.due + (self._settle_ms if waits else 0))
-        return one.decided_at + (UNANSWERED_MS if waits else 0)
+        return one.decided_at + wait_ms(one, since=one.decided_at, delivered=None, settle_ms=self._settle_ms)
 
 
 class _Upsert:

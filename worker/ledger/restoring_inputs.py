@@ -25,13 +25,14 @@ from sqlalchemy import (
 )
 
 from shared.core.effects import ANSWERED_CARD
+from shared.core.eligibility import marked_ms
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.folded import EventKey
 from shared.core.ids import AppId, DeliveryKey
-from worker.ledger.restored import Decision, Decisions, Found, Place
-from worker.ledger.sql import Dialect, Given, greatest, keys, rows
+from worker.ledger.restored import Decision, Decisions, Found, Heard, Place
+from worker.ledger.sql import Dialect, Given, keys, rows
 from worker.ledger.tables import PENDING, Key, card_tokens, claims, dead_letters, effects
-from worker.ledger.writes import RETURNING, app_values, first_answers, newest_of_apps
+from worker.ledger.writes import RETURNING, app_values, due_by_mark, first_answers, newest_of_apps
 
 _TIMING: Final = ("CancelReminder", "Remind")
 _ZERO: Final = literal_column("0", Integer())
@@ -51,7 +52,8 @@ class Inputs:
         of_event = and_(effects.c.app_id == event.app_id, effects.c.event_id == event.event_id)
         returning = select(effects.c.app_id, effects.c.event_id).join(self._events.table, of_event)
         self._returning = returning.where(effects.c.kind.in_(sorted(RETURNING))).distinct()
-        self._heard, self._hear = _heard(dialect, settle_ms)
+        self._settle_ms = settle_ms
+        self._heard, self._hear = _heard(dialect)
         self._answered, self._answer = first_answers(dialect)
         self._letters, self._fill = _letters(dialect)
         self._rights, self._give = _rights(dialect)
@@ -84,7 +86,7 @@ class Inputs:
     def add(self, connection: Connection, found: Found) -> None:
         """Write what a piece of inputs adds."""
         self._move(connection, found)
-        heard = [(*key, one.received_at, one.answered_at, one.delivered) for key, one in sorted(found.heard.items())]
+        heard = [(*key, *_told(one, self._settle_ms)) for key, one in sorted(found.heard.items())]
         self._heard.execute(connection, self._hear, heard)
         self._answered.execute(connection, self._answer, [(*key, at) for key, at in sorted(found.answered.items())])
         letters = [(*key, one.interaction, one.kind, one.offset) for key, one in sorted(found.letters.items())]
@@ -103,22 +105,29 @@ class Inputs:
                 self._homes.execute(connection, self._reorder[kinds], values)
 
 
-def _heard(dialect: Dialect, settle_ms: int) -> tuple[Given, Any]:
+def _told(heard: Heard, settle_ms: int) -> tuple[int | bool | None, ...]:
+    """Return what effects are told of their event, then when they are due by its mark: the answered card last."""
+    at, delivered = heard.answered_at, heard.delivered
+    if at is None or delivered is None:
+        return heard.received_at, None, None, None, None
+    dues = (at + marked_ms(is_answered_card=of, delivered=delivered, settle_ms=settle_ms) for of in (False, True))
+    return heard.received_at, at, delivered, *dues
+
+
+def _heard(dialect: Dialect) -> tuple[Given, Any]:
     """
     Return the statement that tells effects when their click was received and answered.
 
     A mark counts where it was seen: by an outcome, or by what still waits for it. Of one that is done and was not told
     of a mark, it came too late.
     """
-    given = rows(
-        dialect, app_id=Key, event_id=Key, received_at=BigInteger(), answered_at=BigInteger(), delivered=Boolean()
-    )
+    times = {name: BigInteger() for name in ("received_at", "answered_at")}
+    dues = {name: BigInteger() for name in ("due", "card_due")}
+    given = rows(dialect, app_id=Key, event_id=Key, **times, delivered=Boolean(), **dues)
     row, old = given.table.c, effects.c
     waits = and_(old.status == PENDING, old.eligibility == _word("after_answer"), old.marked_at.is_(None))
     counts = and_(row.answered_at.is_not(None), or_(waits, and_(old.marked_at.is_not(None), old.delivered.is_(None))))
-    there = and_(old.kind == _word(ANSWERED_CARD), row.delivered)
-    due = row.answered_at + case((there, _ZERO), else_=literal_column(str(int(settle_ms)), BigInteger()))
-    due = case((old.k == _ZERO, due), else_=greatest(old.due, due))
+    due = due_by_mark(case((old.kind == _word(ANSWERED_CARD), row.card_due), else_=row.due))
     changed = update(effects).where(old.app_id == row.app_id, old.event_id == row.event_id)
     return given, changed.values(
         received_at=func.coalesce(row.received_at, old.received_at),

@@ -48,10 +48,10 @@ from worker.ledger.writes import Writes
 class SqlLedger:
     """A `Ledger` in SQLite or PostgreSQL; see the port for what its methods promise."""
 
-    def __init__(self, database: Database, *, settle_ms: int) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._reads = Reads(database)
-        self._writes = Writes(database, settle_ms=settle_ms)
+        self._writes = Writes(database)
         self._leases = Leases(database)
         self._tokens = Tokens(database)
         self._settlements = Settlements(database)

@@ -3,7 +3,6 @@ What callbacks gave the right to: written with the decision, counted before each
 
 Only effects that began with its own event use a token, and they have one target, so whoever changes it holds that
 target.
-Locked after effects.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,8 +1,8 @@
 """
 A batch's decisions, in one transaction.
 
-Locks are taken in the ledger's order (`worker/ledger/port.py`): the targets of new effects and of marks by one
-statement, before the effects.
+Locks are taken in the ledger's order (`worker/ledger/port.py`): what a mark tells the claim of its click before what it
+tells effects, and the targets of new effects and of marks by one statement, before the effects.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ from shared.core.json_text import EpochMs
 from shared.core.races import standings_text
 from worker.ledger.engine import Database, in_transaction
 from worker.ledger.outbox import Telling
-from worker.ledger.port import AppTicket, ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
+from worker.ledger.port import AppTicket, ClaimKey, ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
 from worker.ledger.reads import bytes_of
 from worker.ledger.sql import Dialect, Given, greatest, insert_given, keys, rows
 from worker.ledger.tables import (
@@ -76,22 +76,18 @@ RETURNING: Final = kinds(Returning | Remind)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """An effect whose mark has come."""
+    """An effect whose mark has come: when it may start, from the commit on, and whether the answer was delivered."""
 
     target: TargetKey
-    kind: str
+    due_in_ms: int
     delivered: bool
-
-    def wait_ms(self, settle_ms: int) -> int:
-        """Return how long it goes on waiting: what was delivered with the answer is there already."""
-        return 0 if self.kind == ANSWERED_CARD and self.delivered else settle_ms
 
 
 class Writes:
     """The transaction of the deciding part."""
 
-    def __init__(self, database: Database, *, settle_ms: int) -> None:
-        self._database, self._settle_ms = database, settle_ms
+    def __init__(self, database: Database) -> None:
+        self._database = database
         dialect = database.dialect
         self._moves, self._move = _moves(dialect, database)
         self._claims, self._claim = _claims(dialect)
@@ -113,20 +109,15 @@ class Writes:
     def write(self, connection: Connection, write: Write) -> EpochMs:
         now = self._compare_and_set(connection, write)
         self._claim_inputs(connection, write, now)
-        self._cards.execute(connection, self._card, _card_values(write))
-        marked = self._events.fetch(
-            connection, self._of_events, sorted((one.app_id, one.event_id) for one in write.marks)
-        )
-        waiting = _waiting(marked, write.marks)
-        self._waking.run(connection, _due(write.effects, now, waiting.values(), self._settle_ms))
-        self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
-        values = [
-            (*key, now + one.wait_ms(self._settle_ms), now, one.delivered) for key, one in sorted(waiting.items())
-        ]
-        self._marks.execute(connection, self._mark, values)
-        # Of this partition alone, which nobody else writes: no other order of locks is crossed.
+        marked = self._events.fetch(connection, self._of_events, sorted((m.app_id, m.event_id) for m in write.marks))
         answered = {(row.app_id, row.event_id) for row in marked if row.kind in RETURNING}
         self._answers.execute(connection, self._answer, [(*key, now) for key in sorted(answered)])
+        self._cards.execute(connection, self._card, _card_values(write))
+        waiting = _waiting(marked, write.marks)
+        self._waking.run(connection, _due(write.effects, now, waiting.values()))
+        self._effects.execute(connection, self._effect, _effect_values(write.effects, now))
+        values = [(*key, now + one.due_in_ms, now, one.delivered) for key, one in sorted(waiting.items())]
+        self._marks.execute(connection, self._mark, values)
         self._tokens.write(connection, write.tokens)
         self._telling.run(connection, write.outbox)
         self._write_the_rare(connection, write, now)
@@ -219,27 +210,26 @@ def _effects(dialect: Dialect) -> tuple[Given, Any]:
 
 def _waiting(marked: Iterable[Any], marks: Sequence[Mark]) -> "Mapping[EffectKey, _Waiting]":
     """Return the effects that wait for one of these marks, of all effects of their events."""
-    delivered = {(mark.app_id, mark.event_id): mark.delivered for mark in marks}
-    return {
-        EffectKey(app_id, event_id, index): _Waiting(
-            target=TargetKey(app_id, target), kind=kind, delivered=delivered[app_id, event_id]
-        )
-        for app_id, event_id, index, target, kind, status, eligibility, marked_at in marked
-        if status == "pending" and eligibility == "after_answer" and marked_at is None
-    }
+    by_event = {ClaimKey(mark.app_id, mark.event_id): mark for mark in marks}
+    waiting = {}
+    for app_id, event_id, index, target, kind, status, eligibility, marked_at in marked:
+        if status == "pending" and eligibility == "after_answer" and marked_at is None:
+            mark = by_event[ClaimKey(app_id, event_id)]
+            waiting[EffectKey(app_id, event_id, index)] = _Waiting(
+                target=TargetKey(app_id, target),
+                due_in_ms=mark.card_due_in_ms if kind == ANSWERED_CARD else mark.due_in_ms,
+                delivered=mark.delivered,
+            )
+    return waiting
 
 
-def _due(
-    new: Iterable[NewEffect], now: EpochMs, marked: Iterable[_Waiting], settle_ms: int
-) -> Mapping[TargetKey, EpochMs]:
+def _due(new: Iterable[NewEffect], now: EpochMs, marked: Iterable[_Waiting]) -> Mapping[TargetKey, EpochMs]:
     """Return when each target has something to do next, as far as this batch knows."""
+    work = [(one.target, now + one.due_in_ms) for one in marked]
+    work += [(TargetKey(effect.app_id, effect.target), now + effect.due_in_ms) for effect in new]
     due: dict[TargetKey, EpochMs] = {}
-    for one in marked:
-        at = now + one.wait_ms(settle_ms)
-        due[one.target] = min(at, due.get(one.target, at))
-    for effect in new:
-        key = TargetKey(effect.app_id, effect.target)
-        due[key] = min(now + effect.due_in_ms, due.get(key, now + effect.due_in_ms))
+    for target, at in work:
+        due[target] = min(at, due.get(target, at))
     return due
 
 
@@ -275,9 +265,13 @@ def _mark(dialect: Dialect) -> tuple[Given, Any]:
     given = keys(dialect, app_id=Key, event_id=Key, index=Integer(), **mark)
     row = given.table.c
     same = and_(effects.c.app_id == row.app_id, effects.c.event_id == row.event_id, effects.c.index == row.index)
-    # One that was tried already, without a mark, goes on waiting for its next attempt.
-    due = case((effects.c.k == 0, row.due), else_=greatest(effects.c.due, row.due))
-    return given, update(effects).where(same).values(due=due, marked_at=row.marked_at, delivered=row.delivered)
+    told = {"due": due_by_mark(row.due), "marked_at": row.marked_at, "delivered": row.delivered}
+    return given, update(effects).where(same).values(told)
+
+
+def due_by_mark(due: Any) -> Any:
+    """Return when an effect is due whose mark says ``due``: one that was tried without it keeps its next attempt."""
+    return case((effects.c.k == _ZERO, due), else_=greatest(effects.c.due, due))
 
 
 def _redriven(dialect: Dialect, database: Database) -> tuple[Given, Any]:

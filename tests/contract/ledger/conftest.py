@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from shared.clock import Clock, ManualClock
-from tests.contract.ledger.words import SETTLE_MS, Opener
+from tests.contract.ledger.words import Opener
 from tests.support.postgres import Databases
 from worker.ledger.open import open_ledger
 from worker.ledger.sql_ledger import SqlLedger
@@ -67,7 +67,7 @@ async def opened() -> AsyncIterator[Opener]:
     ledgers: list[SqlLedger] = []
 
     def open_one(url: str, clock: Clock | None = None) -> SqlLedger:
-        ledgers.append(open_ledger(url, clock=clock, settle_ms=SETTLE_MS))
+        ledgers.append(open_ledger(url, clock=clock))
         return ledgers[-1]
 
     yield open_one

@@ -89,8 +89,15 @@ def waiting(event: str, index: int = 1, **columns: Any) -> NewEffect:
 
 
 def mark(event: str, message: str = CARD, *, delivered: bool = True) -> Mark:
-    """Return the answered mark of an event."""
-    return Mark(app_id=APP, event_id=EventId(event), message_id=MessageId(message), delivered=delivered)
+    """Return the answered mark of an event, with the waits that deciding gives it."""
+    return Mark(
+        app_id=APP,
+        event_id=EventId(event),
+        message_id=MessageId(message),
+        delivered=delivered,
+        due_in_ms=SETTLE_MS,
+        card_due_in_ms=0 if delivered else SETTLE_MS,
+    )
 
 
 def told(text: str) -> NewRecord:

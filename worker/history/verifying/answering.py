@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from shared.core.effects import ANSWERED_CARD
+from shared.core.eligibility import UNANSWERED_MS
 from worker.history.verifying.facts import Decision, Outcome, Place, Planned
 from worker.history.verifying.story import Known, Story, Violation
 
@@ -11,9 +12,6 @@ WAITED_FOR_THE_ANSWER: Final = "waited_for_the_answer"
 NOT_BEFORE_ITS_TIME: Final = "not_before_its_time"
 MARK_WAS_LOGGED: Final = "mark_was_logged"
 MARKED_WAS_LOGGED: Final = "marked_was_logged"
-
-UNANSWERED_MS: Final = 3_000
-"""How long an effect waits for a mark that does not come."""
 
 CLOCK_MS: Final = 100
 """A worker reads the ledger's clock now and then, and goes by its own in between: they part by no more than this."""

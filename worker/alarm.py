@@ -1,7 +1,6 @@
-"""When to look next: a heap of times, and a wait that ends at the earliest or when somebody has news."""
+"""When to look next: one time, the earliest, and a wait that ends at it or when somebody has news."""
 
 import asyncio
-import heapq
 
 from shared.clock import Clock
 from shared.core.json_text import EpochMs
@@ -11,42 +10,46 @@ SWEEP_S = 1.0
 
 
 class Alarm:
-    """Wakes one waiter. Times are the ledger's; the clocks' difference is learned from every answer it gives."""
+    """
+    Wakes one waiter. Times are the ledger's, counted on from its last answer by the clock that never goes back.
+
+    Only the earliest time is kept, whatever is asked for: whoever wakes looks, and is told what is due after that.
+    Who cannot look just then rings when it can, or finds it with the next sweep.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.ahead_ms = 0
-        self._times: list[EpochMs] = []
+        self._earliest: EpochMs | None = None
         self._sweep_at = clock.monotonic()
         self._news = asyncio.Event()
+        self.learn(clock.now())
 
     def learn(self, ledger_now: EpochMs) -> None:
         """Note what the ledger's clock shows at this moment."""
-        self.ahead_ms = ledger_now - self._clock.now()
+        self._learned, self._learned_at = ledger_now, self._clock.monotonic()
 
     def ledger_now(self) -> EpochMs:
-        """Return the ledger's time, as far as the last answer tells."""
-        return self._clock.now() + self.ahead_ms
+        """Return the ledger's time, as the last answer tells; a step of this machine's clock does not move it."""
+        return self._learned + round((self._clock.monotonic() - self._learned_at) * 1000)
 
     def at(self, due: EpochMs) -> None:
-        """Wake at this time."""
-        if not self._times or due < self._times[0]:
+        """Wake at this time, or before it."""
+        if self._earliest is None or due < self._earliest:
+            self._earliest = due
             self._news.set()
-        heapq.heappush(self._times, due)
 
     async def wait(self) -> None:
-        """Return when a time has come, or after the sweep's period."""
+        """Return when the earliest time has come, or after the sweep's period."""
         while (wait_s := self._wait_s()) > 0:
             await woken_within(self._clock, wait_s, self._news)
             self._news.clear()
-        now = self.ledger_now()
-        while self._times and self._times[0] <= now:
-            heapq.heappop(self._times)
+        if self._earliest is not None and self._earliest <= self.ledger_now():
+            self._earliest = None
         self._sweep_at = self._clock.monotonic() + SWEEP_S
 
     def _wait_s(self) -> float:
         sweep_s = self._sweep_at - self._clock.monotonic()
-        return min(sweep_s, (self._times[0] - self.ledger_now()) / 1000) if self._times else sweep_s
+        return sweep_s if self._earliest is None else min(sweep_s, (self._earliest - self.ledger_now()) / 1000)
 
 
 async def woken_within(clock: Clock, seconds: float, event: asyncio.Event) -> bool:

@@ -182,6 +182,7 @@ def _consume(parts: _Parts, alarm: Alarm, relay: Relay) -> Consume:
     shows_cards = any(app.shows_cards for app in parts.apps.values())
 
     def committed(write: Write, at: EpochMs) -> None:
+        # What was just stored is performed when it is due: no sweep is waited for.
         alarm.learn(at)
         for effect in write.effects:
             alarm.at(at + effect.due_in_ms)

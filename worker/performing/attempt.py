@@ -34,16 +34,16 @@ class Attempt:
     pace_ms: int
 
 
-async def attempt(job: Job, platform: Platform, clock: Clock, *, ahead_ms: int, pace_ms: int) -> Attempt:
+async def attempt(job: Job, platform: Platform, clock: Clock, *, started_at: EpochMs, pace_ms: int) -> Attempt:
     """
     Make a job's call.
 
     Args:
-        ahead_ms: How far the ledger's clock is ahead of ours.
+        clock: Says how long it takes.
+        started_at: The ledger's time now (ms).
         pace_ms: How far apart the starts of calls to this target are.
     """
     began = clock.monotonic()
-    started_at = clock.now() + ahead_ms
     performed: Done | Found | FoundEntity | Failure
     match job.ruling:
         case Go():
@@ -59,7 +59,7 @@ async def attempt(job: Job, platform: Platform, clock: Clock, *, ahead_ms: int, 
         job=job,
         performed=performed,
         started_at=started_at,
-        now=clock.now() + ahead_ms,
+        now=started_at + took_ms,
         pace_ms=max(0, pace_ms - took_ms),
     )
 

@@ -20,7 +20,7 @@ class Performing:
 
     Attributes:
         owner: By which name targets are leased.
-        clock: This process's; `alarm` knows how far the ledger's is ahead of it, and when to look next.
+        clock: This process's; `alarm` knows what the ledger's shows, and when to look next.
         chance: Draws evenly from [0, 1).
     """
 

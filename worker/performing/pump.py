@@ -198,9 +198,8 @@ class Pump:
         if needless is not None:
             self._put(job.not_made(needless))
             return
-        made = await attempt(
-            job, self._platform, self._clock, ahead_ms=self._alarm.ahead_ms, pace_ms=self._throttle.pace_ms(job)
-        )
+        pace_ms = self._throttle.pace_ms(job)
+        made = await attempt(job, self._platform, self._clock, started_at=self._alarm.ledger_now(), pace_ms=pace_ms)
         self._note(made)
         came_to = result(made, self._chance)
         self._put(came_to, api=job.api)

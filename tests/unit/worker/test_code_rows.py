@@ -59,7 +59,7 @@ async def came_to(platform: Answering, effect: PlatformEffect | None = None, **f
     older = Superseded(head=head("e0", index=1), by=f"{of.event_id}/1")
     turn = Turn(leased=leased, choice=Choice(call=of, superseded=(older,)), topics=Topics())
     job = Job(turn=turn, head=of, effect=wanted, ruling=Go(), api="im.v1.message.patch")
-    made = await attempt(job, platform, ManualClock(NOW), ahead_ms=0, pace_ms=0)
+    made = await attempt(job, platform, ManualClock(NOW), started_at=NOW, pace_ms=0)
     return result(made, lambda: 0.0)
 
 

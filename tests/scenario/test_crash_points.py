@@ -31,7 +31,7 @@ from shared.feishu.openapi import ApiReply, ApiRequest
 from simulator.callbacks import Person
 from tests.scenario.kinds import BROUGHT, KINDS, SHARED, Kind
 from tests.support.world import World, clock_of_now, files, world
-from worker.performing.ports import LEASE_MS
+from worker.performing.lease import LEASE_MS
 from worker.platform.client import HttpPlatform, Platform, Unreachable
 from worker.settings import WorkerSettings
 

@@ -22,7 +22,7 @@ from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_st
 from tests.support.world import Stack, World, clock_of_now, world
 from worker.app import RunningWorker
 from worker.ledger.port import Lease
-from worker.performing.ports import LEASE_MS
+from worker.performing.lease import LEASE_MS
 from worker.platform.client import HttpPlatform, Platform
 from worker.settings import WorkerSettings
 

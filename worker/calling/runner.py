@@ -11,14 +11,14 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from shared.app.calls import RegisteredCall
 from shared.core.effects.returning import ANSWER_BYTES
 from shared.core.errors import CallFailed, CardwireError
 from shared.core.json_text import JsonText, json_text, json_value
+from worker.calling.came import Broke, Came
 from worker.calling.thread import CallThread
 
 GRACE_S: Final = 2.0
@@ -32,37 +32,9 @@ CLOSE_S: Final = 1.0
 
 ERROR_CHARS: Final = 1_000
 
-Reason = Literal["raised", "timeout", "refused", "unfit"]
-"""
-Why a call brought nothing: it raised; it was over its time; it said so itself (`CallFailed`); it returned what is no
-JSON, or too much.
-"""
-
 
 class TooManyHang(CardwireError):
     """More threads hang in calls than a process should carry."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Came:
-    """What a call returned."""
-
-    value: JsonText = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broke:
-    """
-    Why a call brought nothing.
-
-    Attributes:
-        text: For whoever asked for the call; of an exception its type and place, and nothing that it said.
-        is_final: Calling again would not help.
-    """
-
-    reason: Reason
-    text: str = field(repr=False)
-    is_final: bool = False
 
 
 class Runner:

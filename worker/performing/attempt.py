@@ -10,8 +10,8 @@ from shared.core.events import CARD, EVERYBODY, NAME
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
 from worker.ledger.port import FaceRow
+from worker.performing.job import Job
 from worker.performing.perform import find_chat, find_entity, perform
-from worker.performing.prepare import Job
 from worker.performing.returning import brought
 from worker.platform.client import Platform
 from worker.platform.performed import Done, Failure, Found, FoundEntity, Unsure

@@ -16,17 +16,18 @@ from typing import Final
 import structlog
 
 from shared.app.app import App
+from shared.app.calls import RegisteredCall
 from shared.core.errors import LedgerUnavailable
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.feishu.openapi import idempotency_key
-from worker.calling.runner import Broke, Came, Runner, TooManyHang
+from worker.calling.came import Broke, Came
+from worker.calling.runner import Runner, TooManyHang
 from worker.ledger.port import Head
-from worker.performing.outcome import tell
-from worker.performing.ports import LEASE_MS, Performing
-from worker.performing.prepare import Errand
-from worker.performing.retry import HORIZON_MS, back_off_ms
-from worker.performing.returning import brought
+from worker.performing.errand_result import errand_result
+from worker.performing.job import Errand
+from worker.performing.lease import LEASE_MS, PROLONGED_EVERY_MS
+from worker.performing.ports import Performing
 from worker.performing.turn import Result
 from worker.performing.waiting import Waiting
 
@@ -38,9 +39,6 @@ HANG_MS: Final = 500
 
 FINISH_S: Final = 5.0
 """How long calls under way may take to end when the worker stops; the others are made again."""
-
-UNKNOWN: Final = "unknown_call"
-"""No handlers that this worker has register such a function: those of another version may."""
 
 log = structlog.get_logger("cardwire.worker")
 
@@ -95,9 +93,10 @@ class Errands:
         self._runner.close()
 
     async def _run(self, errand: Errand) -> None:
+        call = self._registered(errand)
         keeping = asyncio.create_task(self._keep(errand))
         try:
-            came = await self._call(errand)
+            came = None if call is None else await self._call(errand, call)
         except asyncio.CancelledError:
             self._put(errand.turn.settled(self._alarm.ledger_now()))
             raise
@@ -107,13 +106,15 @@ class Errands:
             came = Broke(reason="raised", text=f"{type(error).__name__} around {errand.effect.name}")
         finally:
             keeping.cancel()
-        self._put(self._result(errand, came, self._alarm.ledger_now()))
+        allowed = 0 if call is None else call.attempts
+        now = self._alarm.ledger_now()
+        self._put(errand_result(errand, came, allowed=allowed, now=now, chance=self._chance))
 
-    async def _call(self, errand: Errand) -> Came | Broke | None:
+    def _registered(self, errand: Errand) -> RegisteredCall | None:
         app = self._apps.get(errand.head.app_id)
-        call = None if app is None else app.registered_call(errand.effect.name)
-        if call is None:
-            return None
+        return None if app is None else app.registered_call(errand.effect.name)
+
+    async def _call(self, errand: Errand, call: RegisteredCall) -> Came | Broke:
         key = idempotency_key(errand.head.app_id, errand.head.event_id, errand.head.index)
         came = await self._runner.call(call, errand.effect.args, key)
         if isinstance(came, Broke):
@@ -125,47 +126,12 @@ class Errands:
         """Prolong the lease, as long as it is ours and the call lasts."""
         leased = errand.turn.leased
         while True:
-            await self._clock.sleep(LEASE_MS / 3000)
+            await self._clock.sleep(PROLONGED_EVERY_MS / 1000)
             try:
                 if not await self._ledger.prolong(self._owner, leased.key, leased.leased_at, ttl_ms=LEASE_MS):
                     return  # Somebody else has it, and what this call brings is dropped when it is settled.
             except LedgerUnavailable:
                 continue
-
-    def _result(self, errand: Errand, came: Came | Broke | None, now: EpochMs) -> Result:
-        match came:
-            case Came(value=value):
-                told = tell(errand.head, "succeeded", now=now, topics=errand.turn.topics, attempts=_tried(errand))
-                records = brought(errand.head, errand.effect, now=now, topics=errand.turn.topics, value=value)
-                return errand.turn.settled(now, (errand.head, told), records=records)
-            case Broke(reason=reason, text=text):
-                return self._failed(errand, reason, text, now, is_final=came.is_final or self._is_last(errand))
-            case None:
-                text = f"no function is registered as {errand.effect.name}"
-                return self._failed(errand, UNKNOWN, text, now, counts=False)
-
-    def _failed(
-        self, errand: Errand, reason: str, text: str, now: EpochMs, *, is_final: bool = False, counts: bool = True
-    ) -> Result:
-        head, topics = errand.head, errand.turn.topics
-        retry_in_ms = back_off_ms(head.k + 1, self._chance)
-        is_over = is_final or now + retry_in_ms > head.wanted_at + HORIZON_MS
-        told = tell(
-            head,
-            "failed",
-            now=now,
-            topics=topics,
-            retry_in_ms=None if is_over else retry_in_ms,
-            attempts=_tried(errand) if counts else head.attempts,
-            reason=reason,
-        )
-        records = brought(head, errand.effect, now=now, topics=topics, error=text) if is_over else []
-        return errand.turn.settled(now, (head, told), records=records)
-
-    def _is_last(self, errand: Errand) -> bool:
-        app = self._apps.get(errand.head.app_id)
-        call = None if app is None else app.registered_call(errand.effect.name)
-        return call is not None and _tried(errand) >= call.attempts
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -181,10 +147,6 @@ class Errands:
             while keys := self._waiting.call_up(len(self._under_way), self._clock.monotonic()):
                 await self._ledger.resume(keys)
                 self._alarm.at(self._alarm.ledger_now())
-
-
-def _tried(errand: Errand) -> int:
-    return errand.head.attempts + 1
 
 
 def _named(head: Head) -> dict[str, str | int]:

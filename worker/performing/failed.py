@@ -9,18 +9,14 @@ from shared.eventlog.port import NewRecord
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, may_have_happened, told_means, uses_left
+from worker.performing.job import Job
 from worker.performing.perform import SEQUENCE
-from worker.performing.prepare import Job
 from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, came_too_long, counts, last_attempt_at
 from worker.performing.succession import succession
 from worker.performing.turn import Result
-from worker.platform.client import DEADLINE_S
+from worker.platform.deadlines import CALL_MS
 from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 from worker.policy import Go
-
-AGAIN_MS: Final = round(DEADLINE_S * 1000) + 1_000
-"""When an ambiguous call can no longer arrive behind a newer one, the newest state is sent once more."""
-
 
 _REASONS: Final = {300309: "streaming_off", 200510: "streaming_off", 200850: "streaming_off", TOO_OLD: "expired"}
 """What a refusal means, where that says more than that the platform refused."""
@@ -142,14 +138,15 @@ def repetition_failed(attempt: Attempt, failure: Failure) -> Result:
     return attempt.job.turn.settled(
         attempt.now,
         called=may_have_happened(attempt),
-        pace_ms=attempt.pace_ms if refused else AGAIN_MS,
+        pace_ms=attempt.pace_ms if refused else CALL_MS,
         resend="clear" if refused else _resend(attempt),
         block_ms=api_pause_ms(failure),
     )
 
 
 def _resend(attempt: Attempt) -> Literal["keep"] | int:
-    return AGAIN_MS if is_state(attempt.job) and may_have_happened(attempt) else "keep"
+    """Return when to send the newest state once more: when an ambiguous call can arrive behind a newer one no more."""
+    return CALL_MS if is_state(attempt.job) and may_have_happened(attempt) else "keep"
 
 
 def _error(failure: Failure) -> tuple[PlatformError | None, str | None]:

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from shared.clock import Clock
 from worker.alarm import Alarm
 from worker.ledger.port import Ledger
 from worker.meter import Meter
-
-LEASE_MS: Final = 15_000
-"""Longer than the longest wait for a rate limit and the longest call together, with room for a settlement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """A leased target's turn, before any call: what is superseded, refused, moved or put off needs none (pure)."""
 
-from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
 import msgspec
@@ -12,9 +11,6 @@ from shared.core.effects import (
     PlatformEffect,
     RefreshPreview,
     Remind,
-    Reply,
-    SendCard,
-    SendText,
     SetStreaming,
     StoredEffect,
     StreamText,
@@ -25,9 +21,11 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import chat_target
 from shared.feishu.card_calls import find_entity
 from shared.feishu.openapi import get_message
-from worker.ledger.port import Beginning, Begun, GivenRight, Head, RightKey
+from worker.ledger.port import GivenRight, Head
 from worker.performing.answered import answered, left_behind
 from worker.performing.horizon import is_over, out_of_time
+from worker.performing.job import Errand, Job
+from worker.performing.lease import allows_a_call
 from worker.performing.reminding import reminded
 from worker.performing.request import request_of
 from worker.performing.succession import succession
@@ -37,80 +35,6 @@ from worker.platform.breaker import Breaker, may_call, put_off_ms
 from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before
 
 _EFFECT: Final = msgspec.json.Decoder(StoredEffect)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """
-    A call to make.
-
-    Attributes:
-        ruling: `Go`, or first `FindChat` or `FindEntity`.
-        api: What the platform counts the call as.
-        means: What the call needs besides; its right as it was before this call.
-        begun: What the call was given when it was recorded as begun.
-        wait_s: How long to wait for the rate limit.
-    """
-
-    turn: Turn
-    head: Head
-    effect: PlatformEffect
-    ruling: Go | FindChat | FindEntity
-    api: str
-    means: Means = NOTHING
-    begun: Begun | None = None
-    wait_s: float = 0.0
-
-    @property
-    def sends(self) -> bool:
-        """Whether the call makes a message: one that must not be made twice."""
-        return isinstance(self.ruling, Go) and isinstance(self.effect, SendCard | SendText | Reply)
-
-    @property
-    def beginning(self) -> Beginning | None:
-        """What is recorded before the call, if anything: a send, a use of a right, the sequence of an operation."""
-        head = self.head
-        if self.counted is not None:
-            return Beginning(key=head.key, token=self.counted)
-        if self.means.card_id is not None and head.message_id is not None:
-            return Beginning(key=head.key, entity=(head.app_id, head.message_id))
-        return Beginning(key=head.key) if self.sends else None
-
-    @property
-    def counted(self) -> RightKey | None:
-        """The right of which a use is counted."""
-        way = self.means.way
-        return way.right.key if way is not None and way.right is not None else None
-
-    @property
-    def right(self) -> GivenRight | None:
-        """The right that the call needs, as it was before this call."""
-        way = self.means.way
-        return self.means.right if way is None else way.right
-
-    def given(self, begun: Begun | None) -> "Job":
-        """Return the job with what its call was given when it was begun."""
-        sequence = begun.sequence if begun is not None else None
-        return replace(self, begun=begun, means=replace(self.means, sequence=sequence or 0))
-
-    def not_made(self, result: Result) -> Result:
-        """
-        Return the result of a call that was not made after all.
-
-        A use that was counted for it was none. What it was begun by is taken back, or a send that never left would be
-        given up an hour later as one that may have been made; an earlier call's beginning stays.
-        """
-        unbegun = self.head.key if self.beginning is not None and self.head.begun_at is None else None
-        return replace(result, settlement=replace(result.settlement, refund=self.counted, unbegun=unbegun))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """A function of the user's to call: not the platform's business."""
-
-    turn: Turn
-    head: Head
-    effect: Call
 
 
 def prepare(
@@ -172,6 +96,19 @@ def ruled(
             return turn.put_off(now, moved=chat_target(chat_id))
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def needless(job: Job, now: EpochMs) -> Result | None:
+    """
+    Return what a job comes to without its call, if things have changed while it waited for the rate limit.
+
+    Args:
+        now: The ledger's time, right before the call (ms).
+    """
+    if not allows_a_call(job.turn.leased.leased_at, now):
+        return job.turn.put_off(now)  # Frozen meanwhile: the lease may end before a call would.
+    ruling = ruled(job.turn, job.head, job.effect, now, job.right)
+    return None if isinstance(ruling, Job) else ruling  # The card may be too old now.
 
 
 def _against(turn: Turn, head: Head, effect: PlatformEffect, ruling: Refuse | Unknown, now: EpochMs) -> Result:

@@ -25,19 +25,18 @@ from worker.ledger.port import EffectKey, GivenRight, RightKey
 from worker.performing.attempt import Attempt, attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
+from worker.performing.job import Errand, Job
+from worker.performing.lease import LEASE_MS
 from worker.performing.outages import Outages
-from worker.performing.ports import LEASE_MS, Performing
-from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
+from worker.performing.ports import Performing
+from worker.performing.prepare import needless, no_way, prepare
 from worker.performing.reporting import Reporting
 from worker.performing.result import result
 from worker.performing.throttle import AHEAD_MS, Throttle
 from worker.performing.turn import Result, Turn
 from worker.performing.way import right_for
-from worker.platform.client import DEADLINE_S, Platform
+from worker.platform.client import Platform
 from worker.relay import Relay
-
-CALL_MS: Final = round(DEADLINE_S * 1000) + 1_000
-"""How long a call may take, and its settlement."""
 
 NOT_UNDERSTOOD_MS: Final = 60_000
 AWAY_S: Final = 0.5
@@ -194,12 +193,12 @@ class Pump:
     async def _perform(self, job: Job) -> None:
         self._meter.budget_wait(job.api, job.wait_s)
         await self._clock.sleep(job.wait_s)
-        needless = self._needless(job, self._alarm.ledger_now())
-        if needless is not None:
-            self._put(job.not_made(needless))
+        now = self._alarm.ledger_now()
+        instead = needless(job, now) or self._silenced(job, now)
+        if instead is not None:
+            self._put(job.not_made(instead))
             return
-        pace_ms = self._throttle.pace_ms(job)
-        made = await attempt(job, self._platform, self._clock, started_at=self._alarm.ledger_now(), pace_ms=pace_ms)
+        made = await attempt(job, self._platform, self._clock, started_at=now, pace_ms=self._throttle.pace_ms(job))
         self._note(made)
         came_to = result(made, self._chance)
         self._put(came_to, api=job.api)
@@ -208,13 +207,7 @@ class Pump:
             self._throttle.silence(budget, made.now + came_to.block_ms)
             await self._ledger.blocked(budget, for_ms=came_to.block_ms)
 
-    def _needless(self, job: Job, now: EpochMs) -> Result | None:
-        """Return what a job comes to without a call, if things have changed while it waited for the rate limit."""
-        if now > job.turn.leased.leased_at + LEASE_MS - CALL_MS:
-            return job.turn.settled(now)  # Frozen meanwhile: the lease may end before a call would.
-        ruling = ruled(job.turn, job.head, job.effect, now, job.right)
-        if not isinstance(ruling, Job):
-            return ruling  # The card may be too old now.
+    def _silenced(self, job: Job, now: EpochMs) -> Result | None:
         if (silenced := self._throttle.silenced(job, now)) is not None:
             self._meter.put_off("silence")
         return silenced

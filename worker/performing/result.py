@@ -9,7 +9,7 @@ from shared.core.targets import card_of_unknown_chat, chat_target, message_targe
 from worker.ledger.port import Applied, FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, told_means, uses_left
 from worker.performing.failed import failed, repetition_failed
-from worker.performing.prepare import Job
+from worker.performing.job import Job
 from worker.performing.retry import counts
 from worker.performing.returning import TOO_LARGE, too_large
 from worker.performing.superseding import applied_newness, name_newness

@@ -16,8 +16,9 @@ from typing import Final, Literal, assert_never
 
 from shared.core.effects import Asking, PlatformEffect, UpdateCard
 from shared.core.json_text import EpochMs
-from shared.feishu.limits import DAY_MS, UPDATABLE_DAYS
+from shared.feishu.limits import DAY_MS
 from shared.feishu.openapi import PlatformError
+from shared.feishu.validity import updatable_until
 from worker.ledger.port import FaceRow, Head
 from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 
@@ -121,7 +122,7 @@ def last_attempt_at(effect: PlatformEffect, *, head: Head, face: FaceRow | None)
     horizon = head.wanted_at + HORIZON_MS
     if not isinstance(effect, UpdateCard) or face is None or face.sent_at is None:
         return horizon
-    return min(horizon, face.sent_at + UPDATABLE_DAYS[face.card_format or "1.0"] * DAY_MS - 1)
+    return min(horizon, updatable_until(face.sent_at, face.card_format or "1.0") - 1)
 
 
 def api_pause_ms(failure: Failure) -> int | None:

@@ -25,7 +25,7 @@ from shared.core.targets import is_person
 from shared.feishu.limits import PREVIEW_REFRESH_MS, Limits
 from worker.budget import at_once, pace_ms, rate_of
 from worker.ledger.port import BudgetKey, Rate
-from worker.performing.prepare import Job
+from worker.performing.job import Job
 from worker.performing.turn import Result
 from worker.policy import FindChat, FindEntity
 

@@ -19,18 +19,14 @@ from shared.core.ids import AppId, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.openapi import ApiReply, ApiRequest
 from shared.settings import PlatformSettings
+from worker.platform.deadlines import CONNECT_S, DEADLINE_S
 from worker.platform.exchange import Progress, Way, noting_sent
 from worker.platform.granting import Granting, refuses_token
 from worker.platform.tickets import NoTickets, Tickets
 from worker.platform.tokens import Tokens, Unauthorized, Unreachable
 from worker.settings import UNKNOWN_HINT, WorkerSettings
 
-__all__ = ["DEADLINE_S", "HttpPlatform", "Platform", "Unauthorized", "Unreachable"]
-
-DEADLINE_S: Final = 5.0
-"""A call with everything that it needs, token included. Half a lease, so that its outcome is stored in time."""
-
-CONNECT_S: Final = 2.0
+__all__ = ["HttpPlatform", "Platform", "Unauthorized", "Unreachable"]
 
 KEEPALIVE_S: Final = 15.0
 

@@ -14,7 +14,8 @@ from shared.eventlog.port import Topics
 from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
 from worker.performing.answered import CLOCKS_MS
 from worker.performing.choose import choose
-from worker.performing.prepare import Errand, Job, prepare
+from worker.performing.job import Errand, Job
+from worker.performing.prepare import prepare
 from worker.performing.request import digest_of
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import CLOSED

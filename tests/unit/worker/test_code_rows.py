@@ -22,7 +22,7 @@ from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import Leased, TargetKey
 from worker.performing.attempt import attempt
 from worker.performing.choose import Choice
-from worker.performing.prepare import Job
+from worker.performing.job import Job
 from worker.performing.result import result
 from worker.performing.superseding import Superseded
 from worker.performing.turn import Result, Turn

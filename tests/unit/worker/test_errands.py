@@ -19,13 +19,15 @@ from shared.feishu.limits import DAY_MS, Limits
 from shared.observability.metrics import CALLS_UNDER_WAY, PUT_OFF, STUCK_CALLS
 from tests.unit.worker.test_answered import APP, CARD, NOW, head
 from worker.alarm import Alarm
-from worker.calling.runner import Broke, Came, Runner, TooManyHang
+from worker.calling.came import Broke, Came
+from worker.calling.runner import Runner, TooManyHang
 from worker.ledger.port import EffectKey, Lease, Leased, Ledger, TargetKey
 from worker.meter import Meter
 from worker.performing.choose import choose
 from worker.performing.errands import CALLS, Errands
-from worker.performing.ports import LEASE_MS, Performing
-from worker.performing.prepare import Errand
+from worker.performing.job import Errand
+from worker.performing.lease import LEASE_MS
+from worker.performing.ports import Performing
 from worker.performing.pump import Pump
 from worker.performing.reporting import Reporting
 from worker.performing.settle import Settler

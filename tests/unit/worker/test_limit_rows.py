@@ -43,7 +43,7 @@ from tests.unit.worker.test_way import token
 from worker.budget import Tats, rate_of, reserve
 from worker.ledger.port import FaceRow, Leased, TargetKey
 from worker.performing.choose import Choice
-from worker.performing.prepare import Job
+from worker.performing.job import Job
 from worker.performing.retry import last_attempt_at
 from worker.performing.throttle import Throttle
 from worker.performing.turn import Turn

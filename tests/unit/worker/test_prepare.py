@@ -1,4 +1,4 @@
-"""A call that was not made after all: what is taken back of what was noted before it."""
+"""A call that is not made after all: why, and what is taken back of what was noted before it."""
 
 from dataclasses import replace
 
@@ -11,15 +11,18 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import chat_of_message_target, chat_target, message_target
 from shared.eventlog.port import Topics
 from shared.feishu.openapi import PlatformError
-from tests.unit.worker.test_answered import NOW, head
+from tests.unit.worker.test_answered import DAY_MS, NOW, head
 from worker.ledger.port import EffectKey, FaceRow, Leased, TargetKey
 from worker.performing.attempt import Attempt
 from worker.performing.choose import Choice, choose
-from worker.performing.prepare import Errand, Job, no_way, prepare, ruled
+from worker.performing.job import Errand, Job
+from worker.performing.lease import LEASE_MS
+from worker.performing.prepare import needless, no_way, prepare, ruled
 from worker.performing.result import result
 from worker.performing.retry import HORIZON_MS
 from worker.performing.turn import Result, Turn
 from worker.platform.breaker import CLOSED, Open
+from worker.platform.deadlines import CALL_MS
 from worker.platform.performed import Found, Rejected
 from worker.policy import FindChat, Go
 
@@ -210,3 +213,23 @@ def test_what_was_wanted_again_by_hand_has_a_day_from_then() -> None:
         topics=Topics(),
     )
     assert isinstance(prepare(turn, msgspec.json.encode(SendText("hello")), CLOSED, NOW, settle_ms=300), Job)
+
+
+def test_a_call_that_could_outlast_its_lease_is_not_made() -> None:
+    """A process that was frozen before it: somebody else may have the target by the time of its answer."""
+    of, latest = job(UpdateCard("{}"), begun_at=None), NOW + LEASE_MS - CALL_MS
+    assert needless(of, latest) is None
+    came_to = needless(of, latest + 1)
+    assert came_to is not None
+    assert ([], False, 0) == (list(came_to.outcomes), came_to.settlement.called, came_to.settlement.pace_ms)
+
+
+def test_a_card_that_grew_too_old_while_its_update_waited_is_not_updated() -> None:
+    """The rate limit may put a call off by two seconds, and the border is the platform's to the second."""
+    card = job(UpdateCard("{}"), begun_at=None)
+    face = FaceRow(app_id=card.head.app_id, message_id=MessageId("om_1"), sent_at=NOW - 14 * DAY_MS, card_format="2.0")
+    of = replace(card, turn=replace(card.turn, leased=replace(card.turn.leased, face=face)))
+    assert needless(of, NOW - 1) is None
+    came_to = needless(of, NOW)
+    assert came_to is not None
+    assert [("refused", "expired")] == [(outcome.status, outcome.reason) for _, outcome in came_to.outcomes]

@@ -10,7 +10,8 @@ import pytest
 
 from shared.app.calls import RegisteredCall, make_call
 from shared.core.json_text import JsonText
-from worker.calling.runner import Broke, Came, Runner
+from worker.calling.came import Broke, Came
+from worker.calling.runner import Runner
 from worker.calling.thread import CallThread
 
 

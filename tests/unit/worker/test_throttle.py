@@ -13,7 +13,7 @@ from shared.feishu.limits import Limits
 from tests.unit.worker.test_answered import NOW, head
 from worker.ledger.port import BudgetKey, Leased, TargetKey
 from worker.performing.choose import Choice
-from worker.performing.prepare import Job
+from worker.performing.job import Job
 from worker.performing.throttle import Throttle
 from worker.performing.turn import Turn
 from worker.policy import Go

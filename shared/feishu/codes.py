@@ -16,6 +16,18 @@ Verdict = Literal["retry", "refresh_token", "rate_limit", "target_final", "confi
 is not at fault; an operator must act (a scope, a secret, a bot switched off), after which the same call succeeds.
 """
 
+Sense = Literal["too_old", "done_before", "busy", "sequence", "streaming_off", "whole_api", "credentials", "bad_ticket"]
+"""
+What some codes say beyond their verdict, so that whoever acts on it need not know the number.
+
+``too_old``: the card is past its days. ``done_before``: what was asked for was done already. ``busy``, ``sequence``: an
+entity was not touched, because a click on it waits for its answer, or because somebody used a higher sequence.
+``streaming_off``: texts do not stream any more. ``whole_api``: the limit of an API, as opposed to one of a chat or a
+message: our own, or the platform's, under which all of its callers send together and which full and half hours reach.
+``credentials``: to whoever asks for an access token: a wrong id or secret, or none. ``bad_ticket``: to the same: the
+``app_ticket`` is none, or no longer one.
+"""
+
 Source = Literal["generic", "rates", "send", "patch", "get", "reply", "token", "ephemeral", "cardkit", "chat"]
 """Sections of docs/reference/platform.md: "Generic codes", "Rate limits", "Send a message", …"""
 
@@ -35,15 +47,18 @@ SECTIONS: Final[Mapping[Source, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One code: what follows from it, what it means, and where that is documented."""
+    """One code: what follows from it, what it means, where that is documented, and what else it says, if anything."""
 
     verdict: Verdict
     meaning: str
     source: Source
+    sense: Sense | None = None
 
 
-def _rows(verdict: Verdict, source: Source, meanings: Mapping[int, str]) -> dict[int, Row]:
-    return {code: Row(verdict=verdict, meaning=meaning, source=source) for code, meaning in meanings.items()}
+def _rows(verdict: Verdict, source: Source, meanings: Mapping[int, str], sense: Sense | None = None) -> dict[int, Row]:
+    return {
+        code: Row(verdict=verdict, meaning=meaning, source=source, sense=sense) for code, meaning in meanings.items()
+    }
 
 
 CODES: Final[Mapping[int, Row]] = {
@@ -68,11 +83,13 @@ CODES: Final[Mapping[int, Row]] = {
     }),
     **_rows("rate_limit", "rates", {
         99991400: "request frequency limit",
-    }),
+    }, "whole_api"),
     **_rows("rate_limit", "generic", {
         11232: "sends of the service limited",
-        11233: "sends to the chat limited",
         11247: "internal send limit",
+    }, "whole_api"),
+    **_rows("rate_limit", "generic", {
+        11233: "sends to the chat limited",
     }),
     **_rows("rate_limit", "patch", {
         230020: "frequency limit of the operation",
@@ -81,15 +98,19 @@ CODES: Final[Mapping[int, Row]] = {
         232019: "rate limit of the group",
     }),
     **_rows("configuration", "generic", {
-        10005: "app or tenant not authorized",
         10012: "no app access token can be issued",
-        10013: "no tenant access token can be issued",
+    }, "bad_ticket"),
+    **_rows("configuration", "generic", {
         10014: "app not usable, or wrong secret",
         10015: "wrong app secret",
+        99991543: "app id or secret does not exist",
+    }, "credentials"),
+    **_rows("configuration", "generic", {
+        10005: "app or tenant not authorized",
+        10013: "no tenant access token can be issued",
         99991201: "no such address",
         99991401: "our address is not in the app's list",
         99991403: "the month's quota is used up",
-        99991543: "app id or secret does not exist",
         99991662: "app disabled",
         99991672: "the app lacks a scope",
         99991673: "app not usable in this tenant",
@@ -105,9 +126,11 @@ CODES: Final[Mapping[int, Row]] = {
         232034: "app not installed or not active in the tenant",
     }),
     **_rows("target_final", "generic", {
+        10003: "bad parameter",
+    }, "credentials"),
+    **_rows("target_final", "generic", {
         9499: "bad request",
         10002: "the bot is not in the chat",
-        10003: "bad parameter",
         99991668: "this call does not take our kind of token",
         99991677: "user token expired",
         99992351: "no such open id",
@@ -148,8 +171,10 @@ CODES: Final[Mapping[int, Row]] = {
         230099: "the card's JSON was not taken: its ErrCode says why",
     }),
     **_rows("target_final", "patch", {
-        230011: "the message was recalled",
         230031: "older than 14 days",
+    }, "too_old"),
+    **_rows("target_final", "patch", {
+        230011: "the message was recalled",
         230110: "the message was deleted",
         232009: "the group was dissolved",
     }),
@@ -173,19 +198,28 @@ CODES: Final[Mapping[int, Row]] = {
     }),
     **_rows("target_final", "ephemeral", {
         18051: "deleted already",
-    }),
+    }, "done_before"),
     **_rows("retry", "cardkit", {
         200810: "somebody is using the card just now",
-        300120: "internal error",
+    }, "busy"),
+    **_rows("retry", "cardkit", {
         300317: "the sequence is not higher than the last one",
+    }, "sequence"),
+    **_rows("retry", "cardkit", {
+        300120: "internal error",
     }),
     **_rows("target_final", "cardkit", {
-        200220: "the card could not be made",
+        200770: "this uuid was used already",
+    }, "done_before"),
+    **_rows("target_final", "cardkit", {
         200510: "streaming has timed out",
+        200850: "streaming has timed out",
+        300309: "streaming is off",
+    }, "streaming_off"),
+    **_rows("target_final", "cardkit", {
+        200220: "the card could not be made",
         200740: "no such entity",
         200750: "the entity is too old",
-        200770: "this uuid was used already",
-        200850: "streaming has timed out",
         200860: "the card is too large",
         300121: "the operation failed",
         300122: "the operation failed",
@@ -194,7 +228,6 @@ CODES: Final[Mapping[int, Row]] = {
         300303: "not a card of JSON 2.0",
         300305: "more than 200 elements",
         300307: "empty",
-        300309: "streaming is off",
         300310: "not an element with text",
         300311: "the card of another app",
         300312: "an element cannot change its tag",
@@ -222,6 +255,12 @@ def meaning(code: int | None) -> str | None:
     """Return what a code means, in our words; ``None`` if there is none, or the table does not know it."""
     row = None if code is None else CODES.get(code)
     return None if row is None else row.meaning
+
+
+def sense(code: int | None) -> Sense | None:
+    """Return what a code says beyond its verdict; ``None`` if nothing, or the table does not know it."""
+    row = None if code is None else CODES.get(code)
+    return None if row is None else row.sense
 
 
 def verdict(code: int | None, http_status: int) -> Verdict:

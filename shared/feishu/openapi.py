@@ -20,7 +20,7 @@ from shared.core.json_text import EpochMs, JsonText, json_text
 from shared.core.targets import chat_target, user_target
 from shared.feishu.api_names import api_of
 from shared.feishu.cards import everybodys
-from shared.feishu.codes import Verdict, verdict
+from shared.feishu.codes import Sense, Verdict, sense, verdict
 from shared.feishu.normalize import platform_time
 
 ReceiveIdType = Literal["chat_id", "open_id", "union_id", "email", "user_id"]
@@ -96,6 +96,11 @@ class PlatformError:
     log_id: str | None = None
     too_long: bool = False
     inner: int | None = None
+
+    @property
+    def sense(self) -> Sense | None:
+        """What the code says beyond the verdict, if anything."""
+        return sense(self.code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,15 @@
 """A call that failed, and what is stored of it (pure, chance aside)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, assert_never
 
 from shared.core.effects import OnCard
-from shared.core.events import TOO_OLD
 from shared.eventlog.port import NewRecord
+from shared.feishu.codes import Sense
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import FaceRow
 from worker.performing.attempt import Attempt, handed_back, is_state, may_have_happened, told_means, uses_left
 from worker.performing.job import Job
-from worker.performing.perform import SEQUENCE
 from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, came_too_long, counts, last_attempt_at
 from worker.performing.succession import succession
 from worker.performing.turn import Result
@@ -18,8 +17,8 @@ from worker.platform.deadlines import CALL_MS
 from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 from worker.policy import Go
 
-_REASONS: Final = {300309: "streaming_off", 200510: "streaming_off", 200850: "streaming_off", TOO_OLD: "expired"}
-"""What a refusal means, where that says more than that the platform refused."""
+_REASONS: Final[Mapping[Sense | None, str]] = {"streaming_off": "streaming_off", "too_old": "expired"}
+"""Why an effect failed, where the refusal says more than that the platform refused."""
 
 
 def failed(attempt: Attempt, failure: Failure, chance: Callable[[], float]) -> Result:
@@ -78,7 +77,7 @@ def _given_up(attempt: Attempt, failure: Failure, outran: FaceRow | Literal[Fals
 def _told_on(attempt: Attempt, reason: str, error: PlatformError | None) -> Sequence[NewRecord]:
     """Return what goes into the log when nothing more is tried: to whom it should come back, or a card instead."""
     job = attempt.job
-    if error is not None and error.code == TOO_OLD:
+    if error is not None and error.sense == "too_old":
         face = job.turn.leased.face
         return succession(job.effect, job.head, face=face, now=attempt.now, topics=job.turn.topics)
     return handed_back(attempt, error=_in_words(reason, error))
@@ -86,7 +85,9 @@ def _told_on(attempt: Attempt, reason: str, error: PlatformError | None) -> Sequ
 
 def _too_old(job: Job, error: PlatformError | None) -> FaceRow | None:
     """Return that a card is past its time, if the platform said so: its age may be unknown to us."""
-    if error is None or error.code != TOO_OLD or not isinstance(job.effect, OnCard) or job.head.message_id is None:
+    if error is None or error.sense != "too_old":
+        return None
+    if not isinstance(job.effect, OnCard) or job.head.message_id is None:
         return None
     return FaceRow(app_id=job.head.app_id, message_id=job.head.message_id, expired=True)
 
@@ -105,7 +106,7 @@ def _outran(attempt: Attempt, failure: Failure) -> FaceRow | Literal[False] | No
     """
     job, head = attempt.job, attempt.job.head
     sequence = job.begun.sequence if job.begun is not None else None
-    is_that = isinstance(failure, Rejected) and failure.error.code == SEQUENCE
+    is_that = isinstance(failure, Rejected) and failure.error.sense == "sequence"
     if not is_that or sequence is None or head.message_id is None:
         return None
     seconds = attempt.now // 1000
@@ -116,7 +117,7 @@ def _final_reason(given_up: GiveUp, error: PlatformError | None) -> str:
     if error is None:
         return given_up.reason
     inner = "" if error.inner is None else f" (ErrCode {error.inner})"
-    return _REASONS.get(error.code or 0, f"{given_up.reason}{inner}")
+    return _REASONS.get(error.sense, f"{given_up.reason}{inner}")
 
 
 def _was_no_use(failure: Failure) -> bool:

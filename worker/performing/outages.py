@@ -18,9 +18,6 @@ from worker.platform.breaker import CLOSED, Breaker, Closed, after_call, retry_a
 from worker.platform.performed import Done, Failure, Found, FoundEntity, NoToken, Rejected, Unreached, Unsure
 from worker.settings import UNKNOWN_HINT
 
-CREDENTIALS: Final = frozenset({10003, 10014, 10015, 99991543})
-"""What is answered to whoever asks for an access token with a wrong id or secret, or without one."""
-
 CREDENTIALS_HINT: Final = (
     "LARK_APP_SECRET: the platform gives no access token: expected id (LARK_APP_ID) and secret of one released app, as "
     "the developer console shows them, for example LARK_APP_SECRET=s-from-the-console"
@@ -98,7 +95,7 @@ def _hint(failure: Failure) -> str | None:
     """Return what to mend, in the words of every other mistake in the settings."""
     if not isinstance(failure, NoToken):
         return None
-    if failure.error.code in CREDENTIALS:
+    if failure.error.sense == "credentials":
         return CREDENTIALS_HINT
     if failure.error.verdict != "configuration":
         return None

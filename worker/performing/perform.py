@@ -6,7 +6,7 @@ update or a name shows the same again; a send carries the ``uuid`` of its effect
 makes one message of any number of calls (docs/reference/platform.md, "Idempotency").
 """
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from shared.core.effects import (
     DeleteEphemeral,
@@ -39,16 +39,6 @@ from worker.platform.performed import (
     Unsure,
 )
 
-DELETED: Final = 18051
-"""An ephemeral card that was to be deleted is no more: a repeated call, or another program's."""
-
-UUID_USED: Final = 200770
-"""An operation on an entity was made already: its answer had been lost."""
-
-BUSY: Final = 200810
-SEQUENCE: Final = 300317
-"""An operation on an entity was not made: a click on it waits for its answer, or somebody used a higher sequence."""
-
 
 async def perform(platform: Platform, effect: PlatformEffect, head: Head, means: Means = NOTHING) -> Performed:
     """
@@ -61,15 +51,21 @@ async def perform(platform: Platform, effect: PlatformEffect, head: Head, means:
     match await _call(platform, head.app_id, head.tenant_key, request_of(effect, head, means)):
         case (ApiReply() as reply, Success() as success):
             return done(effect, head, reply, success)
-        case Rejected(error=PlatformError(code=int(code)) as error) if _was_done_before(effect, means, code):
+        case Rejected(error=error) if _was_done_before(effect, means, error):
             before = ApiReply(status=error.http_status, body=b"")
             return done(effect, head, before, Success(data={}, log_id=error.log_id))
         case failure:
             return failure
 
 
-def _was_done_before(effect: PlatformEffect, means: Means, code: int) -> bool:
-    return code == UUID_USED if means.card_id is not None else code == DELETED and isinstance(effect, DeleteEphemeral)
+def _was_done_before(effect: PlatformEffect, means: Means, error: PlatformError) -> bool:
+    """
+    Say whether a refusal is no failure.
+
+    An operation on an entity was made already, its answer had been lost; or an ephemeral card that was to be deleted is
+    no more: a repeated call, or another program's.
+    """
+    return error.sense == "done_before" and (means.card_id is not None or isinstance(effect, DeleteEphemeral))
 
 
 async def find_entity(
@@ -110,7 +106,7 @@ async def _call(
 
 def _refused(error: PlatformError) -> Failure:
     match error.verdict:
-        case "retry" if error.code in {BUSY, SEQUENCE}:
+        case "retry" if error.sense in {"busy", "sequence"}:
             return Rejected(error=error)
         case "retry":
             return Unsure(error=error)

@@ -36,12 +36,6 @@ MAX_ATTEMPTS: Final = 8
 RATE_MS: Final = 1_000
 """How long to leave a rate limit alone where the platform does not say: its shorter window."""
 
-API_CODES: Final = frozenset({99991400, 11232, 11247})
-"""
-Limits of the whole API, as opposed to those of one chat or one message: our own, and the platform's, under which all of
-its callers send together and which full and half hours reach (docs/reference/platform.md, "Rate limits").
-"""
-
 HTTP_REDIRECT: Final = 300
 HTTP_CLIENT_ERROR: Final = 400
 HTTP_TOO_MANY: Final = 429
@@ -153,7 +147,7 @@ def _asked_for_ms(failure: Failure) -> int:
 
 
 def _is_of_the_api(error: PlatformError) -> bool:
-    return error.code in API_CODES or error.http_status == HTTP_TOO_MANY or error.retry_after_ms is not None
+    return error.sense == "whole_api" or error.http_status == HTTP_TOO_MANY or error.retry_after_ms is not None
 
 
 def _is_final(error: PlatformError) -> bool:

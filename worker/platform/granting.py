@@ -42,8 +42,6 @@ NO_TICKET: Final = "no_app_ticket"
 NO_TENANT: Final = "no_tenant"
 """Why a store app has no token: the call is made in nobody's name."""
 
-BAD_TICKET: Final = 10012
-
 _APPS_OWN: Final = TenantKey("")
 """Stands for the tenant of an app access token, which is of none."""
 
@@ -68,7 +66,7 @@ class Granting:
         self._told, self._ask, self._tickets, self._clock = told, ask, tickets, clock
         self._of_apps = Tokens(self._of_app, clock)
         self._refused: dict[Whose, tuple[float, Unauthorized]] = {}
-        self._bad: dict[AppId, tuple[float, Secret]] = {}
+        self._bad: dict[AppId, tuple[float, Secret, PlatformError]] = {}
 
     async def fetch(self, app_id: AppId, tenant_key: TenantKey) -> Token | Unauthorized | Unreachable:
         """Return a fresh token for calls in an organisation, or why there is none."""
@@ -116,22 +114,25 @@ class Granting:
         if told is None:
             return Unauthorized(_nothing("configuration"))
         ticket = await self._tickets.newest(app_id)
-        if ticket is None or self._is_known_bad(app_id, ticket):
-            return await self._without_ticket(told, app_id, _nothing("retry", BAD_TICKET if ticket else None))
+        if ticket is None:
+            return await self._without_ticket(told, app_id, _nothing("retry"))
+        if (known := self._known_bad(app_id, ticket)) is not None:
+            return await self._without_ticket(told, app_id, known)
         request = app_token(app_id, told.app_secret.reveal(), ticket.reveal())
         reply = await self._ask(told, request)
         match reply if isinstance(reply, Unreachable) else read_token(reply, "app_access_token"):
-            case PlatformError(code=code) as refused if code == BAD_TICKET:
-                self._bad[app_id] = (self._clock.monotonic() + REMEMBERED_S, ticket)
+            case PlatformError(sense="bad_ticket") as refused:
+                self._bad[app_id] = (self._clock.monotonic() + REMEMBERED_S, ticket, refused)
                 return await self._without_ticket(told, app_id, refused)
             case PlatformError() as error:
                 return Unauthorized(error)
             case other:
                 return other
 
-    def _is_known_bad(self, app_id: AppId, ticket: Secret) -> bool:
-        until, bad = self._bad.get(app_id, (0.0, None))
-        return bad == ticket and self._clock.monotonic() < until
+    def _known_bad(self, app_id: AppId, ticket: Secret) -> PlatformError | None:
+        """Return how the platform refused this very ticket a moment ago, if it did."""
+        until, bad, refused = self._bad.get(app_id, (0.0, None, None))
+        return refused if bad == ticket and self._clock.monotonic() < until else None
 
     async def _without_ticket(
         self, told: PlatformSettings, app_id: AppId, error: PlatformError
@@ -173,5 +174,5 @@ def _granted(reply: ApiReply | Unreachable, *, of_app: bool = True) -> Token | U
             return got
 
 
-def _nothing(verdict: Literal["retry", "configuration"], code: int | None = None) -> PlatformError:
-    return PlatformError(code=code, http_status=0, verdict=verdict)
+def _nothing(verdict: Literal["retry", "configuration"]) -> PlatformError:
+    return PlatformError(code=None, http_status=0, verdict=verdict)

@@ -1,8 +1,13 @@
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from shared.feishu.codes import CODES, SECTIONS, Source, Verdict, verdict
+from shared.core.events import TOO_OLD
+from shared.feishu.codes import CODES, SECTIONS, Sense, Source, Verdict, sense, verdict
+from shared.feishu.openapi import PlatformError
 
 EXPECTED: dict[Verdict, set[int]] = {
     "retry": {1500, 2200, 4006, 5000, 10101, 10500, 18121, 200810, 230049, 300120, 300317},
@@ -23,6 +28,18 @@ EXPECTED: dict[Verdict, set[int]] = {
         300311, 300312, 300313, 300314, 300315,
     },
 }  # fmt: skip
+SENSES: dict[Sense, set[int]] = {
+    "too_old": {TOO_OLD},
+    "done_before": {18051, 200770},
+    "busy": {200810},
+    "sequence": {300317},
+    "streaming_off": {200510, 200850, 300309},
+    "whole_api": {99991400, 11232, 11247},
+    "credentials": {10003, 10014, 10015, 99991543},
+    "bad_ticket": {10012},
+}
+TABLE, OF_THE_FOLD = "shared/feishu/codes.py", "shared/core/events/outcomes.py"
+ROOT = Path(__file__).parents[3]
 ROWS = [(code, expected) for expected, codes in EXPECTED.items() for code in sorted(codes)]
 
 
@@ -41,6 +58,36 @@ def test_every_row_names_its_source() -> None:
     """A table without sources is a rumour."""
     assert set(SECTIONS) == set(get_args(Source)) == {row.source for row in CODES.values()}
     assert [] == [code for code, row in CODES.items() if not row.meaning]
+
+
+@pytest.mark.parametrize("expected", get_args(Sense))
+def test_what_some_codes_say_besides_is_said_by_them_alone(expected: Sense) -> None:
+    """Whoever acts on it asks for that, and need not know a number."""
+    assert SENSES[expected] == {code for code, row in CODES.items() if row.sense == expected}
+    errors = [PlatformError(code=code, http_status=400, verdict="retry") for code in SENSES[expected]]
+    assert {expected} == {error.sense for error in errors}
+
+
+@pytest.mark.parametrize("code", [None, 0, 4242, 230002])
+def test_other_codes_say_nothing_besides(code: int | None) -> None:
+    """Known or not."""
+    assert sense(code) is None
+
+
+def codes_written_in(package: str) -> Iterator[tuple[str, str]]:
+    """Yield the files of a package that name a code of the table, with the code."""
+    for file in sorted((ROOT / package).rglob("*.py")):
+        with file.open("rb") as lines:
+            numbers = {token.string for token in tokenize.tokenize(lines.readline) if token.type == tokenize.NUMBER}
+        codes = {number for number in numbers if len(number) >= len("10002") and number.isdecimal()}
+        yield from ((str(file.relative_to(ROOT)), code) for code in sorted(codes) if int(code) in CODES)
+
+
+def test_no_other_module_knows_a_code() -> None:
+    """But the fold, which reads the codes of stored outcomes: a new code is a row here and nothing else."""
+    assert [(OF_THE_FOLD, str(TOO_OLD))] == [
+        found for package in ("gateway", "worker", "shared") for found in codes_written_in(package) if found[0] != TABLE
+    ]
 
 
 @pytest.mark.parametrize("code", [None, 0, 230031, 4242])

@@ -17,11 +17,12 @@ from shared.core.secret import Secret
 from shared.feishu.limits import TOKEN_LIFE_S
 from shared.feishu.openapi import ApiReply, ApiRequest, Token
 from shared.settings import PlatformSettings
-from worker.platform.granting import BAD_TICKET, NO_TENANT, NO_TICKET, REMEMBERED_S, Granting
+from worker.platform.granting import NO_TENANT, NO_TICKET, REMEMBERED_S, Granting
 from worker.platform.tokens import Got, Unauthorized, Unreachable
 
 APP, HOME, ABROAD = AppId("cli_store"), TenantKey("t1"), TenantKey("t2")
 STORE = PlatformSettings(app_secret=Secret("s-planted"), app_type="store", domain="https://platform.example")
+BAD_TICKET = 10012
 SECRETS = ("s-planted", "ticket-planted", "a-planted", "t-planted")
 
 

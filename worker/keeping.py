@@ -1,18 +1,18 @@
 """
-How long the ledger keeps what, and in which order it goes (pure).
+How long the ledger keeps what, and in which order it goes: settings, and what they rest on.
 
 What was decided is known for longer than anything can bring it again: the log's records, and dead letters that
 somebody redrives. docs/reference/retention.md has all stores in one table, held to these constants by a test.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.eventlog.port import RETENTION_MS
 from shared.settings import setting
 from shared.settings.kinds import whole
-from worker.ledger.port import Ledger, Place, Store, Sweep, Swept
+from worker.ledger.port import Store
 
 DAY_MS: Final = 86_400_000
 LOG_DAYS: Final = RETENTION_MS // DAY_MS
@@ -79,23 +79,3 @@ class Keeping:
                 return self.dead_letters_days * DAY_MS
             case _:
                 return self.days * DAY_MS
-
-
-async def sweeps(ledger: Ledger, keeping: Keeping, *, dry: bool = False) -> AsyncIterator[tuple[Store, Swept]]:
-    """
-    Sweep all stores, and give what each transaction did; whoever takes the next one has had time in between.
-
-    Args:
-        dry: Delete nothing.
-
-    Raises:
-        LedgerUnavailable: What was given is done; beginning again goes on with the rest.
-    """
-    for store in ORDER:
-        after: Place | None = None
-        while True:
-            sweep = Sweep(store=store, older_than_ms=keeping.of(store), after=after, limit=ROWS, dry=dry)
-            swept = await ledger.sweep(sweep)
-            yield store, swept
-            if (after := swept.last) is None:
-                break

@@ -10,7 +10,7 @@ minute, and whoever gets it begins with what is left.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import structlog
@@ -18,9 +18,9 @@ import structlog
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
 from worker.alarm import woken_within
-from worker.keeping import Keeping, sweeps
+from worker.keeping import ORDER, ROWS, Keeping
 from worker.ledger.kept import ROLE
-from worker.ledger.port import Ledger
+from worker.ledger.port import Ledger, Place, Store, Sweep, Swept
 from worker.meter import Meter
 
 HOUR_S: Final = 3_600.0
@@ -99,3 +99,23 @@ class Retention:
 
     async def _hold(self, for_ms: int) -> bool:
         return await self._ledger.hold(ROLE, self._owner, ttl_ms=for_ms)
+
+
+async def sweeps(ledger: Ledger, keeping: Keeping, *, dry: bool = False) -> AsyncIterator[tuple[Store, Swept]]:
+    """
+    Sweep all stores, and give what each transaction did; whoever takes the next one has had time in between.
+
+    Args:
+        dry: Delete nothing.
+
+    Raises:
+        LedgerUnavailable: What was given is done; beginning again goes on with the rest.
+    """
+    for store in ORDER:
+        after: Place | None = None
+        while True:
+            sweep = Sweep(store=store, older_than_ms=keeping.of(store), after=after, limit=ROWS, dry=dry)
+            swept = await ledger.sweep(sweep)
+            yield store, swept
+            if (after := swept.last) is None:
+                break

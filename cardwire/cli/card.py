@@ -15,7 +15,8 @@ from cardwire.cli.card_sources import Asked, Known, look_up
 from cardwire.cli.moments import Moment, What, card_facts, moments
 from cardwire.cli.recorded import change_facts, change_in_words
 from cardwire.cli.refusals import only_our_lines
-from cardwire.cli.terminal import console, plain, time_text
+from cardwire.cli.terminal import console
+from cardwire.cli.texts import plain, time_text
 from shared.core.json_text import EpochMs
 from shared.core.races import Standing
 

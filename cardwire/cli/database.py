@@ -17,7 +17,7 @@ from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
 from shared.core.secret import Secret
 from shared.settings import load, section
-from worker.keeping import ORDER, Keeping, sweeps
+from worker.keeping import ORDER, Keeping
 from worker.ledger.port import Store
 from worker.settings import ledger_url
 
@@ -88,6 +88,8 @@ def prune(env: Mapping[str, str], *, dry_run: bool, as_json: bool) -> None:
 
 
 async def _prune(settings: PruneSettings, on_way: Callable[[Store, int], None], *, dry_run: bool) -> dict[str, int]:
+    from worker.retention import sweeps
+
     gone: Counter[str] = Counter()
     async with opened(settings.ledger.reveal()) as ledger:
         async for store, swept in sweeps(ledger, settings.keeping, dry=dry_run):

@@ -8,7 +8,8 @@ import msgspec
 import typer
 from rich.text import Text
 
-from cardwire.cli.terminal import console, plain, time_text
+from cardwire.cli.terminal import console
+from cardwire.cli.texts import plain, time_text
 from worker.traveling.compare import Change
 from worker.traveling.findings import Difference, Findings, HandlerFindings
 from worker.traveling.travel import Traveled

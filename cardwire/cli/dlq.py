@@ -19,7 +19,8 @@ from rich.text import Text
 from cardwire.cli.ids import expect
 from cardwire.cli.kept import Kept, kept
 from cardwire.cli.letters import EXAMPLE, KINDS, Letter, Wish, facts, near, out_of_turn
-from cardwire.cli.terminal import console, plain, time_text
+from cardwire.cli.terminal import console
+from cardwire.cli.texts import plain, time_text
 from shared.core.errors import CardwireError, ConfigError
 
 SECRETS: Final = frozenset({"card_token", "preview_token", "app_ticket", "token"})

@@ -14,7 +14,8 @@ from cardwire.cli.database import DatabaseSettings
 from cardwire.cli.ledgers import opened
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
-from cardwire.cli.terminal import console, plain, time_text
+from cardwire.cli.terminal import console
+from cardwire.cli.texts import plain, time_text
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.feishu.codes import meaning

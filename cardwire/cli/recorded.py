@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from cardwire.cli.terminal import time_text
+from cardwire.cli.texts import time_text
 from shared.core.json_diff import ABSENT, Change, text_diff
 from shared.core.json_text import JsonText
 from worker.history.moments import Moment, What

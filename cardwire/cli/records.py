@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
-from cardwire.cli.terminal import plain, time_text
+from cardwire.cli.texts import plain, time_text
 from shared.core.codec import PREFIX, RECORD_TYPES, decode, header
 from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import (

@@ -25,7 +25,8 @@ from cardwire.cli.letters import begun, time_of
 from cardwire.cli.recorded import COLUMNS, change_facts, change_in_words, changes, in_words, rows, value_in_words
 from cardwire.cli.refusals import only_our_lines
 from cardwire.cli.run import with_files
-from cardwire.cli.terminal import console, plain, time_text
+from cardwire.cli.terminal import console
+from cardwire.cli.texts import plain, time_text
 from cardwire.cli.verify import NoLog
 from shared.core.errors import CardwireError, ConfigError
 from shared.eventlog.open import open_log

@@ -17,7 +17,7 @@ from cardwire.cli.ids import expect
 from cardwire.cli.letters import time_of
 from cardwire.cli.log import opened
 from cardwire.cli.records import cloud_event, line
-from cardwire.cli.terminal import plain
+from cardwire.cli.texts import plain
 from shared.clock import SystemClock
 from shared.core.codec import PREFIX, RECORD_TYPES, header
 from shared.core.errors import ConfigError

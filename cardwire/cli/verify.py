@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from cardwire.cli.refusals import OUTSIDE, only_our_lines, told_in_lines
 from cardwire.cli.run import with_files
-from cardwire.cli.terminal import plain
+from cardwire.cli.texts import plain
 from shared.core.errors import CardwireError
 from shared.eventlog.open import open_log
 from shared.eventlog.port import Topics

@@ -72,7 +72,7 @@ def decided_by_two(taken: Sequence[Taken], app: App, steps: Sequence[Step]) -> R
         position, known = seen[worker] = rows.read() if looks else seen[worker]
         batch = taken[position : position + count]
         if batch:
-            rows.store(decide(_batch(batch), known, {APP: app}, Direct()).write({0: position}, TOPICS))
+            rows.store(decide(_batch(batch), known, {APP: app}, Direct()).write({0: position}, TOPICS, settle_ms=300))
     return rows
 
 

@@ -39,7 +39,6 @@ from worker.ledger.port import (
     Suspension,
     Write,
 )
-from worker.settings import SETTLE_MS
 
 TOLD_BYTES: Final = MAX_RECORD_BYTES - 20_000
 """How large a `Decided` may be; its headers, with the ids of the platform's, need the rest."""
@@ -236,7 +235,7 @@ class Draft:
 
     # the write
 
-    def write(self, positions: Mapping[int, int], topics: Topics, *, settle_ms: int = SETTLE_MS) -> Write:
+    def write(self, positions: Mapping[int, int], topics: Topics, *, settle_ms: int) -> Write:
         """Return the draft as one transaction, given the positions that the batch was read from."""
         held = Held(
             now=self.now,

@@ -1,4 +1,4 @@
-"""What a database's refusal means to the worker (pure): the data's fault, or the database's."""
+"""What a database's refusal means to the worker: the data's fault, or the database's."""
 
 import sqlite3
 import ssl

@@ -1,4 +1,4 @@
-"""A call that failed, and what is stored of it (pure, chance aside)."""
+"""A call that failed, and what is stored of it (pure)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, assert_never
@@ -8,7 +8,7 @@ from shared.eventlog.port import NewRecord
 from shared.feishu.codes import Sense
 from shared.feishu.openapi import PlatformError
 from worker.ledger.port import FaceRow
-from worker.performing.attempt import Attempt, handed_back, is_state, may_have_happened, told_means, uses_left
+from worker.performing.attempted import Attempt, handed_back, is_state, may_have_happened, told_means, uses_left
 from worker.performing.job import Job
 from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, came_too_long, counts, last_attempt_at
 from worker.performing.succession import succession
@@ -22,7 +22,12 @@ _REASONS: Final[Mapping[Sense | None, str]] = {"streaming_off": "streaming_off",
 
 
 def failed(attempt: Attempt, failure: Failure, chance: Callable[[], float]) -> Result:
-    """Return what is stored of an effect whose call failed: another attempt, or that there is none."""
+    """
+    Return what is stored of an effect whose call failed: another attempt, or that there is none.
+
+    Args:
+        chance: Draws evenly from [0, 1).
+    """
     job, head = attempt.job, attempt.job.head
     attempts = head.attempts + counts(failure)
     outran = _outran(attempt, failure)

@@ -22,7 +22,8 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.eventlog.port import Topics
 from worker.ledger.port import EffectKey, GivenRight, RightKey
-from worker.performing.attempt import Attempt, attempt
+from worker.performing.attempt import attempt
+from worker.performing.attempted import Attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.errands import Errands
 from worker.performing.job import Errand, Job

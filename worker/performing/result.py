@@ -1,4 +1,4 @@
-"""What a call came to, as it is stored (pure, chance aside)."""
+"""What a call came to, as it is stored (pure)."""
 
 from collections.abc import Callable
 from typing import Literal, assert_never
@@ -7,7 +7,7 @@ from shared.core.effects import Reply, SendCard, UpdateChat
 from shared.core.events import sends_a_successor
 from shared.core.targets import card_of_unknown_chat, chat_target, message_target
 from worker.ledger.port import Applied, FaceRow
-from worker.performing.attempt import Attempt, handed_back, is_state, told_means, uses_left
+from worker.performing.attempted import Attempt, handed_back, is_state, told_means, uses_left
 from worker.performing.failed import failed, repetition_failed
 from worker.performing.job import Job
 from worker.performing.retry import counts
@@ -19,7 +19,12 @@ from worker.policy import FindChat
 
 
 def result(attempt: Attempt, chance: Callable[[], float]) -> Result:
-    """Return what is stored of a call (pure, chance aside)."""
+    """
+    Return what is stored of a call.
+
+    Args:
+        chance: Draws evenly from [0, 1).
+    """
     match attempt.performed:
         case Done() as done:
             return _done(attempt, done)

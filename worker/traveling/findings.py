@@ -1,5 +1,5 @@
 """
-What time travel has found: for each handler how many inputs it decided otherwise, and examples (pure values).
+What time travel has found: for each handler how many inputs it decided otherwise, and examples (pure).
 
 Findings of partitions are added up: a card lies in one partition, so no card is counted twice.
 """

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from cardwire.cli.terminal import console, plain, time_text
+from cardwire.cli.terminal import console
+from cardwire.cli.texts import plain, time_text
 
 
 def test_every_command_prints_by_it() -> None:

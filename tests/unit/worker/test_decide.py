@@ -74,7 +74,7 @@ def drafted(events: Sequence[Event], *, known: Known | None = None, app: App | N
 
 def written(events: Sequence[Event], *, known: Known | None = None, app: App | None = None) -> Write:
     """Decide events and return the write."""
-    return drafted(events, known=known, app=app).write({0: 0}, TOPICS)
+    return drafted(events, known=known, app=app).write({0: 0}, TOPICS, settle_ms=300)
 
 
 def decisions(write: Write) -> list[Decided]:
@@ -205,7 +205,7 @@ def test_missed_deadlines_suspend_a_handler_and_a_success_forgives_them() -> Non
         return []
 
     hanging = drafted([click("hang1"), click("hang2"), click("hang3"), click("e4")], app=app)
-    write = hanging.write({0: 0}, TOPICS)
+    write = hanging.write({0: 0}, TOPICS, settle_ms=300)
     assert [("failed", "deadline")] * 3 + [("failed", "suspended")] == [(d.result, d.reason) for d in decisions(write)]
     (standing,) = write.suspensions
     assert Suspension(handler="slow", misses=3, until=NOW + 60_000, pause_ms=60_000) == standing
@@ -306,7 +306,7 @@ def test_when_the_time_is_used_up_the_rest_follows_in_the_next_batch() -> None:
     batch = take({0: records([click("e1"), click("e2"), click("e3")])})
     draft = decide(batch, Known(now=NOW), {APP: counting()}, Direct(most=2))
     assert 2 == draft.taken
-    assert 2 == draft.write({0: 0}, TOPICS).moves[0].next
+    assert 2 == draft.write({0: 0}, TOPICS, settle_ms=300).moves[0].next
 
 
 def test_an_undecodable_record_is_parked_with_its_bytes_and_reason() -> None:
@@ -316,7 +316,7 @@ def test_an_undecodable_record_is_parked_with_its_bytes_and_reason() -> None:
         topic=good.topic, partition=0, offset=7, key="k", value=b"\xff", headers=good.headers, timestamp=good.timestamp
     )
     draft = decide(take({0: [bad]}), Known(now=NOW), {APP: counting()}, Direct())
-    (parked,) = draft.write({0: 7}, TOPICS).outbox
+    (parked,) = draft.write({0: 7}, TOPICS, settle_ms=300).outbox
     assert isinstance(parked, NewRecord)
     assert (TOPICS.dead, b"\xff", b"7") == (parked.topic, parked.value, dict(parked.headers)["dlq_offset"])
 
@@ -364,7 +364,7 @@ def test_a_position_moves_past_an_id_that_no_database_takes() -> None:
     (taken,) = take({0: [odd]}).taken
     draft.park(taken, "refused")
     draft.passed(taken)
-    write = draft.write({0: 0}, TOPICS)
+    write = draft.write({0: 0}, TOPICS, settle_ms=300)
     assert "\x00" not in (write.moves[0].last_id or "")
     assert "\x00" not in write.outbox[0].key
     assert odd.value == write.outbox[0].value

@@ -50,7 +50,7 @@ def written(*events: Event, known: Known | None = None, app: App | None = None, 
     """Decide events as one batch."""
     apps = {APP: app or counting()}
     return decide(take({0: records(events)}), known or Known(now=NOW), apps, Direct(), callers=callers).write(
-        {0: 0}, TOPICS
+        {0: 0}, TOPICS, settle_ms=300
     )
 
 
@@ -93,7 +93,7 @@ def test_a_request_of_a_store_app_without_an_organisation_is_refused() -> None:
     draft = decide(
         take({0: records(asking)}), Known(now=NOW), {APP: counting()}, Direct(), callers=CALLERS, stores={APP}
     )
-    told = decisions(draft.write({0: 0}, TOPICS))
+    told = decisions(draft.write({0: 0}, TOPICS, settle_ms=300))
     assert [("refused", NO_TENANT), ("decided", None)] == [(each.result, each.reason) for each in told]
 
 

@@ -52,7 +52,7 @@ class Hanging:
 
 def results(draft: Draft) -> list[tuple[str, str]]:
     """Return event ids and results, in order."""
-    return [(claim.event_id, claim.result) for claim in draft.write({0: 0}, TOPICS).claims]
+    return [(claim.event_id, claim.result) for claim in draft.write({0: 0}, TOPICS, settle_ms=300).claims]
 
 
 async def test_a_hanging_handler_costs_its_own_event_and_nothing_else() -> None:
@@ -136,7 +136,7 @@ async def decided(
     batch, became = take({0: records(events)}), list[tuple[str, str | None]]()
     while batch.taken:
         draft = await threads.run(partial(decide, batch, known, apps))
-        write = draft.write({0: 0}, TOPICS)
+        write = draft.write({0: 0}, TOPICS, settle_ms=300)
         suspensions = {standing.handler: standing for standing in write.suspensions}
         known = replace(known, suspensions={**known.suspensions, **suspensions})
         became += [(claim.result, claim.reason) for claim in write.claims]
@@ -204,7 +204,7 @@ async def test_clicks_of_an_app_that_nobody_told_of_are_kept_as_dead_letters() -
     draft = decide(
         take({0: records([click("e1", app_id=AppId("cli_other"))])}), Known(now=NOW), {APP: world.app}, _never
     )
-    write = draft.write({0: 0}, TOPICS)
+    write = draft.write({0: 0}, TOPICS, settle_ms=300)
     (letter,) = write.dead_letters
     assert ("cli_other", "e1", UNKNOWN_APP) == (letter.app_id, letter.event_id, letter.reason)
     assert [("failed", UNKNOWN_APP)] == [(claim.result, claim.reason) for claim in write.claims]
@@ -229,7 +229,7 @@ async def test_a_click_that_hung_in_a_predicate_is_a_dead_letter_of_the_routing(
     try:
         batch = take({0: records([typed("hang")])})
         draft = await world.threads.run(lambda call: decide(batch, world.known, {APP: world.app}, call))
-        (letter,) = draft.write({0: 0}, TOPICS).dead_letters
+        (letter,) = draft.write({0: 0}, TOPICS, settle_ms=300).dead_letters
         assert ("hang", ROUTING, "deadline") == (letter.event_id, letter.handler, letter.reason)
     finally:
         world.go_on.set()

@@ -13,7 +13,7 @@ from shared.eventlog.port import Topics
 from shared.feishu.openapi import PlatformError
 from tests.unit.worker.test_answered import DAY_MS, NOW, head
 from worker.ledger.port import EffectKey, FaceRow, Leased, TargetKey
-from worker.performing.attempt import Attempt
+from worker.performing.attempted import Attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.job import Errand, Job
 from worker.performing.lease import LEASE_MS

@@ -60,7 +60,9 @@ def app_that_works(**on_error: Any) -> App:
 def written(events: Sequence[Event], *, known: Known | None = None, app: App | None = None, offset: int = 0) -> Write:
     """Decide events that begin at an offset of partition 0, and return the write."""
     batch = take({0: records(events, offset=offset)})
-    return decide(batch, known or Known(now=NOW), {APP: app or app_that_works()}, Direct()).write({0: 0}, TOPICS)
+    return decide(batch, known or Known(now=NOW), {APP: app or app_that_works()}, Direct()).write(
+        {0: 0}, TOPICS, settle_ms=300
+    )
 
 
 def returned(**fields: Any) -> CallReturned:
@@ -252,7 +254,7 @@ def test_a_redrive_that_names_another_card_than_its_input_is_refused_and_told(
     """The ledger was not asked for the input's card, which would begin anew: it stays a dead letter, with one line."""
     batch = take({0: records([redrive("e1", 1, message_id=message_id)])})
     draft = decide(batch, dead(click("e1")), {APP: app_that_works()}, Direct())
-    write = draft.write({0: 0}, TOPICS)
+    write = draft.write({0: 0}, TOPICS, settle_ms=300)
     assert ([], [], [], []) == (list(write.claims), list(write.cards), list(write.outbox), list(write.revived))
     Telling().misled(draft.misled)
     (line,) = capsys.readouterr().out.splitlines()

@@ -215,7 +215,7 @@ def _faces(folded: Folded, known: FoldedEffect, outcome: EffectOutcome) -> None:
     if outcome.message_id is None:
         return
     card = (outcome.app_id, outcome.message_id)
-    if outcome.code == TOO_OLD and isinstance(effect, OnCard | AnsweredCard):
+    if outcome.code in TOO_OLD and isinstance(effect, OnCard | AnsweredCard):
         _merge(folded, card, FoldedFace(expired=True))
     if outcome.card_id:
         _merge(folded, card, FoldedFace(card_id=outcome.card_id, sequence=outcome.sequence))

@@ -209,6 +209,9 @@ CODES: Final[Mapping[int, Row]] = {
         300120: "internal error",
     }),
     **_rows("target_final", "cardkit", {
+        200750: "the entity is too old",
+    }, "too_old"),
+    **_rows("target_final", "cardkit", {
         200770: "this uuid was used already",
     }, "done_before"),
     **_rows("target_final", "cardkit", {
@@ -219,7 +222,6 @@ CODES: Final[Mapping[int, Row]] = {
     **_rows("target_final", "cardkit", {
         200220: "the card could not be made",
         200740: "no such entity",
-        200750: "the entity is too old",
         200860: "the card is too large",
         300121: "the operation failed",
         300122: "the operation failed",

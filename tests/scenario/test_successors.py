@@ -8,11 +8,12 @@ import pytest
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.decision import Card, Decision
-from shared.core.effects import UpdateCard
+from shared.core.effects import UpdateCard, UpdateElement
 from shared.feishu.limits import DAY_MS
 from tests.scenario.handlers import BLANK, PATCH
 from tests.support.world import Stack, World, clock_of_now, world
 
+WHOLE = "cardkit.v1.card.update"
 OLD_S = 15 * DAY_MS // 1000
 NEW: dict[str, Any] = {"config": {"update_multi": True}, "elements": [{"tag": "markdown", "content": "new"}]}
 
@@ -24,9 +25,14 @@ def app_of_heirs() -> App:
     @app.on_action("update")
     def update(click: Interaction, card: Card | None) -> list[UpdateCard]:
         shows = {**NEW, "elements": [{"tag": "markdown", "content": click.value.get("says", "new")}]}
-        return [UpdateCard(shows, on_expired=click.value["on_expired"])]
+        return [UpdateCard(click.value.get("card", shows), on_expired=click.value["on_expired"])]
 
     return app
+
+
+def said(text: str) -> dict[str, Any]:
+    """Return a card of JSON 2.0 that says this."""
+    return {"schema": "2.0", "body": {"elements": [{"tag": "markdown", "element_id": "text", "content": text}]}}
 
 
 def messages(running: World, chat_id: str) -> list[str]:
@@ -71,6 +77,34 @@ async def test_a_card_past_its_time_is_sent_anew_once(either_ledger: Stack, on_e
         assert '"newer"' in shown(running, new)
         faces = {row["message_id"]: row for row in (await running.ledger.dump()).faces}
         assert (new, True) == (faces[old]["successor"], bool(faces[old]["expired"]))
+        told = {(outcome.kind, outcome.status, outcome.reason) for outcome in await running.outcomes()}
+        assert {("UpdateCard", "failed", "expired"), ("UpdateCard", "refused", "expired")} < told
+        running.simulator.platform.judge.violations.clear()  # The one update that told us.
+        await running.check()
+
+
+async def test_an_entity_past_its_time_is_sent_anew_once(either_ledger: Stack) -> None:
+    """It may be older than its message, and then the platform says so by another code."""
+    app = app_of_heirs()
+
+    @app.on_action("part")
+    def part(click: Interaction, card: Card | None) -> list[UpdateElement]:
+        return [UpdateElement("text", {"tag": "markdown", "content": "part"})]
+
+    async with world(either_ledger, app, clock=clock_of_now()) as running:
+        chat_id = await running.chat()
+        message_id = running.simulator.put_card(chat_id, said("old"))
+        await running.simulator.click(message_id, {"action": "part"})
+        await running.quiet()
+        (entity,) = running.simulator.platform.entities.values()
+        entity.created_at -= OLD_S * 1000
+        for text in ("new", "newer"):
+            value = {"action": "update", "on_expired": "successor", "card": said(text)}
+            await running.simulator.click(message_id, value)
+            await running.quiet()
+        assert [200750] == [call.code for call in running.calls(WHOLE)]
+        old, new = messages(running, chat_id)
+        assert (old, True) == (message_id, '"newer"' in shown(running, new))
         told = {(outcome.kind, outcome.status, outcome.reason) for outcome in await running.outcomes()}
         assert {("UpdateCard", "failed", "expired"), ("UpdateCard", "refused", "expired")} < told
         running.simulator.platform.judge.violations.clear()  # The one update that told us.

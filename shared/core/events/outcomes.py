@@ -17,8 +17,11 @@ no longer be told or safely repeated.
 
 OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = get_args(OutcomeStatus)
 
-TOO_OLD: Final = 230031
-"""The platform's code for a card past its time (docs/reference/platform.md, "Update a card by its message")."""
+TOO_OLD: Final = frozenset({230031, 200750})
+"""
+The platform's codes for a card past its time: by its message, and as an entity (docs/reference/platform.md, "Update a
+card by its message" and "Cards as entities").
+"""
 
 REDRIVEN: Final = "redriven"
 """Why an effect that had been given up is pending again: somebody wants it tried once more, from `finished_at` on."""

@@ -29,7 +29,13 @@ from worker.performing.turn import Result, Turn
 from worker.policy import Go
 
 SECOND_MS = 1_000
-NAMED = {230031: "expired", 200510: "streaming_off", 200850: "streaming_off", 300309: "streaming_off"}
+NAMED = {
+    230031: "expired",
+    200750: "expired",
+    200510: "streaming_off",
+    200850: "streaming_off",
+    300309: "streaming_off",
+}
 """Refusals that are told by a reason of their own, because somebody may act on it."""
 
 REFUSED_FOR_NOW = {200810, 300317}
@@ -135,6 +141,13 @@ async def test_the_code_of_full_hours_holds_up_all_sends_for_a_second() -> None:
     came = await came_to(Answering(11232), SendText("hi", to="oc_1"), target="chat:oc_1")
     assert SECOND_MS == came.block_ms
     assert "11232" in _sections()["Rate limits"]
+
+
+@pytest.mark.parametrize("code", [230031, 200750])
+async def test_a_card_that_is_called_too_old_is_remembered_as_that_and_followed(code: int) -> None:
+    """By its message or as an entity: no later update is tried, and what is wanted in its place is asked for."""
+    came = await came_to(Answering(code), UpdateCard({"elements": []}, on_expired="successor"))
+    assert (True, True) == (came.settlement.face is not None and came.settlement.face.expired, came.followed)
 
 
 @pytest.mark.parametrize("code", [0, 230020, 230031])

@@ -18,7 +18,7 @@ from bench.figures import Round, Spent, spread
 from bench.stacks import Stack
 from bench.work import APP_ID, app, fill, inputs, make
 from shared.core.ids import AppId, TenantKey
-from shared.eventlog.open import open_log
+from shared.eventlog.open import OpenedLog, open_log
 from shared.eventlog.port import PARTITIONS, EventLog, Topics
 from shared.feishu.openapi import ApiReply, ApiRequest
 from worker.app import serve
@@ -99,7 +99,7 @@ async def _tell(log: EventLog, ledger: SqlLedger) -> None:
         await ledger.relayed([number for number, _ in rows])
 
 
-async def _perform(stack: Stack, settings: WorkerSettings, log: EventLog, ledger: _Counting, effects: int) -> Round:
+async def _perform(stack: Stack, settings: WorkerSettings, log: OpenedLog, ledger: _Counting, effects: int) -> Round:
     ledger.expect(effects)
     platform = NullPlatform()
     measured = Spent([*stack.database_pids, *stack.broker_pids])

@@ -17,8 +17,8 @@ from shared.clock import Clock, SystemClock
 from shared.core.callers import NOBODY
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
-from shared.eventlog.open import open_log
-from shared.eventlog.port import EventLog, Topics
+from shared.eventlog.open import OpenedLog, open_log
+from shared.eventlog.port import Topics
 from shared.observability.traces import Traces, open_traces
 from shared.reread import rereading
 from worker.alarm import Alarm
@@ -54,7 +54,7 @@ async def serve(
     handlers: Handlers,
     *,
     reread: Callable[[], WorkerSettings] | None = None,
-    event_log: EventLog | None = None,
+    event_log: OpenedLog | None = None,
     ledger: Ledger | None = None,
     platform: Platform | None = None,
     clock: Clock | None = None,
@@ -133,7 +133,7 @@ class _Parts:
 
     settings: WorkerSettings
     apps: Mapping[AppId, App]
-    event_log: EventLog
+    event_log: OpenedLog
     ledger: Ledger
     platform: Platform
     topics: Topics
@@ -173,7 +173,15 @@ def _stages(parts: _Parts) -> Stages:
             clock=clock,
             meter=meter,
         ),
-        retention=Retention(ledger=parts.ledger, keeping=parts.settings.keeping, owner=owner, clock=clock, meter=meter),
+        retention=Retention(
+            ledger=parts.ledger,
+            event_log=parts.event_log,
+            topics=parts.topics,
+            keeping=parts.settings.keeping,
+            owner=owner,
+            clock=clock,
+            meter=meter,
+        ),
     )
 
 

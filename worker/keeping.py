@@ -5,11 +5,11 @@ What was decided is known for longer than anything can bring it again: the log's
 somebody redrives. docs/reference/retention.md has all stores in one table, held to these constants by a test.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.eventlog.port import RETENTION_MS
+from shared.eventlog.port import RETENTION_MS, Topics
 from shared.settings import setting
 from shared.settings.kinds import whole
 from worker.ledger.port import Store
@@ -79,3 +79,8 @@ class Keeping:
                 return self.dead_letters_days * DAY_MS
             case _:
                 return self.days * DAY_MS
+
+
+def in_log(topics: Topics) -> Mapping[str, str]:
+    """Return each topic by what it is called beside the ledger's tables."""
+    return {"log_interactions": topics.interactions, "log_outcomes": topics.outcomes, "log_dead": topics.dead}

@@ -171,12 +171,12 @@ class Meter:
         self.metrics.count(RELAYED, by=rows)
 
     def swept(self, rows: Mapping[str, int]) -> None:
-        """Count rows that went for their age, by table."""
+        """Count rows and records that went for their age, by table and topic."""
         for table, number in rows.items():
             self.metrics.count(RETENTION_ROWS, table, by=number)
 
     def retained(self, oldest_s: Mapping[str, float], *, at: float) -> None:
-        """Note that the ledger was swept to its end, and how old the oldest row of each table is."""
+        """Note that ledger and log were swept to their end, and how old the oldest row of each table is."""
         self.metrics.set(RETENTION_LAST, at)
         self.metrics.replace(RETENTION_OLDEST, {(table,): seconds for table, seconds in oldest_s.items()})
 

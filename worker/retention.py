@@ -1,8 +1,9 @@
 """
-What is old goes, once an hour and a little at a time.
+What is old goes, once an hour and a little at a time: of the ledger, and of a SQLite log.
 
 One worker of the fleet does it: it has the role while it sweeps, and keeps it for the rest of the hour, so that nobody
-begins anew. Between two short transactions it leaves the database to those who decide and perform.
+begins anew. Between two short transactions it leaves the database to those who decide and perform. A SQLite log also
+lets go what is old behind its commits; but in a topic that nobody writes to, only this does.
 
 Guarantees: whatever a crash leaves is found again by its age. One that is killed in the middle loses the role within a
 minute, and whoever gets it begins with what is left.
@@ -16,9 +17,11 @@ from typing import Final
 import structlog
 
 from shared.clock import Clock
-from shared.core.errors import LedgerUnavailable
+from shared.core.errors import LedgerUnavailable, LogUnavailable
+from shared.eventlog.open import OpenedLog
+from shared.eventlog.port import Topics
 from worker.alarm import woken_within
-from worker.keeping import ORDER, ROWS, Keeping
+from worker.keeping import ORDER, ROWS, Keeping, in_log
 from worker.ledger.kept import ROLE
 from worker.ledger.port import Ledger, Place, Store, Sweep, Swept
 from worker.meter import Meter
@@ -38,10 +41,21 @@ log = structlog.get_logger("cardwire.worker")
 
 
 class Retention:
-    """Sweeps the ledger."""
+    """Sweeps the ledger and the log."""
 
-    def __init__(self, *, ledger: Ledger, keeping: Keeping, owner: str, clock: Clock, meter: Meter) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        event_log: OpenedLog,
+        topics: Topics,
+        keeping: Keeping,
+        owner: str,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
         self._ledger, self._keeping, self._owner = ledger, keeping, owner
+        self._log, self._topics = event_log, topics
         self._clock, self._meter = clock, meter
         self._stopping = asyncio.Event()
         self._next_at = 0.0
@@ -52,11 +66,11 @@ class Retention:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Sweep every hour until stopped; an absent ledger is waited for."""
+        """Sweep every hour until stopped; an absent ledger, or log, is waited for."""
         while not await woken_within(self._clock, LOOK_S, self._stopping):
             try:
                 await self.look()
-            except LedgerUnavailable as error:
+            except (LedgerUnavailable, LogUnavailable) as error:
                 if not self._waiting:
                     log.warning("retention_waiting", error=type(error).__name__, reason=str(error))
                 self._waiting = True
@@ -78,16 +92,16 @@ class Retention:
         self._next_at = self._clock.monotonic() + HOUR_S
 
     async def _sweep(self, begun: float) -> Mapping[str, int] | None:
-        """Return how many rows went, by table; ``None``: somebody else goes on."""
+        """Return how many rows and records went, by table and topic; ``None``: somebody else goes on."""
         gone: Counter[str] = Counter()
         held_at = since = begun
-        async for _, swept in sweeps(self._ledger, self._keeping):
-            gone.update(swept.rows)
-            self._meter.swept(swept.rows)
+        async for rows, is_last in self._steps():
+            gone.update(rows)
+            self._meter.swept(rows)
             if self._stopping.is_set():
                 await self._hold(0)
                 return None
-            if swept.last is not None:
+            if not is_last:
                 took = self._clock.monotonic() - since
                 await self._clock.sleep(min(max(PAUSE_S, took), LONGEST_PAUSE_S))
             if self._clock.monotonic() - held_at > ROLE_MS / 3000:
@@ -95,7 +109,14 @@ class Retention:
                     return None
                 held_at = self._clock.monotonic()
             since = self._clock.monotonic()
-        return {table: number for table, number in gone.items() if number}
+        return {store: number for store, number in gone.items() if number}
+
+    async def _steps(self) -> AsyncIterator[tuple[Mapping[str, int], bool]]:
+        """Give what each transaction deleted, and whether it came to its store's end."""
+        async for _, swept in sweeps(self._ledger, self._keeping):
+            yield swept.rows, swept.last is None
+        async for name, gone in prunes(self._log, self._topics):
+            yield {name: gone}, False
 
     async def _hold(self, for_ms: int) -> bool:
         return await self._ledger.hold(ROLE, self._owner, ttl_ms=for_ms)
@@ -118,4 +139,21 @@ async def sweeps(ledger: Ledger, keeping: Keeping, *, dry: bool = False) -> Asyn
             swept = await ledger.sweep(sweep)
             yield store, swept
             if (after := swept.last) is None:
+                break
+
+
+async def prunes(event_log: OpenedLog, topics: Topics, *, dry: bool = False) -> AsyncIterator[tuple[str, int]]:
+    """
+    Have a log let go what is old, until nothing goes, and give of each transaction a topic's name and how many went.
+
+    Args:
+        dry: Delete nothing.
+
+    Raises:
+        LogUnavailable: What was given is done; beginning again goes on with the rest.
+    """
+    for name, topic in in_log(topics).items():
+        while gone := await event_log.prune(topic, dry=dry):
+            yield name, gone
+            if dry:
                 break

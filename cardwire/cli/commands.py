@@ -390,7 +390,7 @@ def db_prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete what is old in the ledger, as a worker does every hour; beside running workers or without them."""
+    """Delete what is old in ledger and SQLite log, as a worker does every hour; beside workers or without them."""
     from cardwire.cli.database import prune
 
     prune(environment({}), dry_run=dry_run, as_json=as_json)

@@ -26,7 +26,7 @@ _EXPECTED: Final = (
 
 
 class OpenedLog(EventLog, Protocol):
-    """An `EventLog` that also says what of its topics is not as it should be."""
+    """An `EventLog` that also says what of its topics is not as it should be, and lets go what is old in them."""
 
     async def differences(self, topics: Sequence[str]) -> Sequence[str]:
         """
@@ -34,6 +34,19 @@ class OpenedLog(EventLog, Protocol):
 
         Raises:
             LogUnavailable: The log cannot be asked.
+        """
+
+    async def prune(self, topic: str, *, dry: bool = False) -> int:
+        """
+        Delete the oldest records of a topic if they are past their time, a few at a time, and return how many went.
+
+        Where nobody has to ask for it, as on Kafka, nothing goes. A topic that is not there is not made.
+
+        Args:
+            dry: Delete nothing; return how many records are past their time.
+
+        Raises:
+            LogUnavailable: The log cannot be written; they may be there still.
         """
 
 

@@ -14,7 +14,7 @@ from shared.core.decision import Card
 from shared.core.effects import Remind, UpdateCard
 from shared.core.events import InteractionReceived
 from shared.eventlog.open import open_log
-from shared.eventlog.port import Topics
+from shared.eventlog.port import NewRecord, Topics
 from tests.scenario.handlers import BLANK, app_of_stories
 from tests.support import facts
 from tests.support.old_ledgers import rows_of
@@ -26,6 +26,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DAYS: Final = 60
 SETTLED: Final = 49
 """From here on as much goes as comes: what was decided on the first days is gone, and their reminders with it."""
+
+WRONG: Final = 10
+"""On so many days, the first, a record comes that nobody can read: later nobody writes to the topic where these lie."""
 
 SWEEPS: Final = 6
 """A day: each commits for its role alone, and a disk takes its time."""
@@ -84,6 +87,9 @@ class Calendar:
             self.click(f"other{day}", today, action="what nobody handles"),
         ]
         self.clicks[day] = clicks[0]
+        if day < WRONG:
+            wrong = NewRecord(topic=self.running.topics.interactions, key="k", value=b"?", headers=(), timestamp=0)
+            await self.running.event_log.append([wrong])
         await self.running.append(*clicks, *map(facts.mark, clicks))
         await self.running.until(lambda: self._is_done(day), patience_s=60)
 
@@ -104,7 +110,8 @@ class Calendar:
         """Note how many rows there are."""
         ledger = {name: len(rows) for name, rows in (await rows_of(self.running.stack.ledger)).items()}
         log = {}
-        for topic in (self.running.topics.interactions, self.running.topics.outcomes):
+        topics = self.running.topics
+        for topic in (topics.interactions, topics.outcomes, topics.dead):
             spans = (await self.running.event_log.spans(topic)).values()
             log[topic] = sum(span.end - span.begin for span in spans)
         self.rows.append({**ledger, **log})
@@ -132,6 +139,7 @@ async def test_in_sixty_days_nothing_grows_for_ever(either_ledger: Stack) -> Non
     assert last["claims"] < 10 * (KEEP_DAYS + 5)
     assert last["card_tokens"] <= 16
     assert last[Topics().interactions] < 16 * (LOG_DAYS + 3)
+    assert (WRONG, 0) == (max(rows[Topics().dead] for rows in calendar.rows), last[Topics().dead])
 
 
 async def _is_known(calendar: Calendar, day: int) -> None:

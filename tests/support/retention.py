@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.spill.rejected import MOST_WAITING
 from shared.eventlog.port import RETENTION_MS
+from shared.eventlog.sqlite.writing import PRUNE_RECORDS
 from shared.feishu.limits import CARD_TOKEN_VALID_MS, DAY_MS
 from worker.keeping import DEAD_LETTER_DAYS, KEEP_DAYS, LOG_DAYS, MARGIN_DAYS, ROWS, TOKENS_MS
 from worker.performing.throttle import AHEAD_MS
@@ -24,7 +25,7 @@ LOG_ROWS: Final = (
     (
         "SQLite: `log.db` and beside it `log.<topic>.db`",
         f"{_LOG}, counted from the append",
-        "whichever process appends, behind its commits and a few at a time: a topic that nobody writes to keeps what it has",
+        "the worker that sweeps the ledger, every hour, of all three topics; and whichever process appends, behind its commits and a few at a time",
     ),
     (
         "`CARDWIRE_SPILL`: a gateway's spill",
@@ -34,7 +35,7 @@ LOG_ROWS: Final = (
     (
         "`CARDWIRE_SPILL`: `spill_rejected.db`, what the brokers refused for good",
         _LOG,
-        f"as a SQLite log; on a full disk up to {MOST_WAITING >> 20} MiB wait in memory for room",
+        f"the gateway that puts the next one there: while there is none, it keeps what it has; on a full disk up to {MOST_WAITING >> 20} MiB wait in memory for room",
     ),
 )
 
@@ -80,13 +81,14 @@ def retention_page() -> str:
         "",
         f"Every {round(HOUR_S / 60)} minutes one worker of the fleet deletes what is past its time, oldest first, in transactions of",
         f"{ROWS} rows or fewer with a pause behind each, so that deciding and performing go on between them. It goes by the ledger's clock.",
+        f"Behind the ledger's rows go the records of a SQLite log, by its own clock, {PRUNE_RECORDS} or fewer at a time.",
         "A row that somebody is using is passed over until the next hour. If that worker is killed, another one goes on within two",
         "minutes. What it did is one log line, `retention_ran`, and [three metrics](metrics.md#worker) (`cardwire_retention_…`).",
         "",
         "By hand, beside running workers or without them:",
         "",
         "```sh",
-        "cardwire db prune --dry-run   # how many rows of which table",
+        "cardwire db prune --dry-run   # how many rows of which table, and records of which topic of a SQLite log",
         "cardwire db prune",
         "```",
         "",

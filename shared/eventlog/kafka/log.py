@@ -135,6 +135,10 @@ class KafkaLog:
         """
         return await our_topics.check(self._bootstrap, self._options, topics, partitions=self._partitions)
 
+    async def prune(self, topic: str, *, dry: bool = False) -> int:  # noqa: ARG002
+        """Return that nothing went: the brokers delete what is old."""
+        return 0
+
     async def _served(self, topics: Sequence[str]) -> None:
         """Wait until the brokers that lead the partitions of new topics know it, as the controller does at once."""
         deadline = time.monotonic() + self._options.read_timeout_s

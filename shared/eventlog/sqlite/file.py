@@ -182,10 +182,17 @@ def data_version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def forget(connection: sqlite3.Connection, partition: int, *, before: int) -> None:
-    """Delete the records of a partition before an offset; its next offset stays what it is."""
+def forget(connection: sqlite3.Connection, partition: int, *, before: int) -> int:
+    """Delete the records of a partition before an offset, whose next offset stays what it is; return how many."""
     with _writing(connection):
-        connection.execute('DELETE FROM records WHERE partition = ? AND "offset" < ?', (partition, before))
+        gone = connection.execute('DELETE FROM records WHERE partition = ? AND "offset" < ?', (partition, before))
+    return gone.rowcount
+
+
+def expired(connection: sqlite3.Connection, *, before: EpochMs) -> int:
+    """Return how many records were appended before a time."""
+    number: int = connection.execute("SELECT count(*) FROM records WHERE appended < ?", (before,)).fetchone()[0]
+    return number
 
 
 def size(connection: sqlite3.Connection) -> Size:
@@ -197,11 +204,11 @@ def size(connection: sqlite3.Connection) -> Size:
 def prune(connection: sqlite3.Connection, *, before: EpochMs, limit: int) -> int:
     """Delete the oldest records if they were appended before a time, at most ``limit``; return how many."""
     oldest = connection.execute(_OLDEST, (limit,)).fetchall()
-    expired = [arrival for arrival, appended in oldest if appended < before]
-    if expired:
+    old = [arrival for arrival, appended in oldest if appended < before]
+    if old:
         with _writing(connection):
-            connection.execute("DELETE FROM records WHERE arrival <= ?", (expired[-1],))
-    return len(expired)
+            connection.execute("DELETE FROM records WHERE arrival <= ?", (old[-1],))
+    return len(old)
 
 
 @contextlib.contextmanager

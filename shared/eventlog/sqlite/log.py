@@ -3,7 +3,7 @@ The embedded log (see the port for its guarantees).
 
 ``sqlite:///dir/log.db`` is the interactions topic; the other topics lie beside it as ``log.<topic>.db``. One thread
 writes (`Writer`), another answers `read` and `spans`, each consumer has its own. Files are made by whichever process
-comes first; records older than the retention are deleted a few at a time, after commits.
+comes first; records older than the retention are deleted a few at a time, after commits and by `SqliteLog.prune`.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -161,6 +162,20 @@ class SqliteLog:
         self._check_open()
         await self._written([self._writer.forget(topic, partition, before=before)])
 
+    async def prune(self, topic: str, *, dry: bool = False) -> int:
+        """
+        See `OpenedLog`.
+
+        Raises:
+            LogUnavailable: They may be there still.
+        """
+        if dry:
+            return await self._ask(topic, partial(file.expired, before=self._writer.kept_since()), 0)
+        self._check_open()
+        if not self._file(topic).exists():
+            return 0
+        return await self._written([self._writer.prune(topic)])
+
     async def reader(self) -> str | None:
         """Return the process whose consumer, of whatever group, reads the interactions topic now, if there is one."""
         return await asyncio.to_thread(lambda: reader_of(consumer_locks(self._path)))
@@ -186,15 +201,17 @@ class SqliteLog:
         if self._closed:
             raise LogUnavailable("the SQLite log is closed")
 
-    async def _written(self, jobs: "Sequence[asyncio.Future[None]]") -> None:
+    async def _written(self, jobs: "Sequence[asyncio.Future[int]]") -> int:
+        """Return how many records were deleted, when everything is done."""
         if not jobs:
-            return
+            return 0
         done, waiting = await asyncio.wait(jobs, timeout=self._append_timeout_s)
         errors = [error for job in done if (error := job.exception()) is not None]
         if errors:
             raise errors[0]
         if waiting:
             raise LogUnavailable(f"the SQLite log {self._path} did not write within {self._append_timeout_s} s")
+        return sum(job.result() for job in done)
 
     async def _ask(self, topic: str, question: Callable[[sqlite3.Connection], _Answer], nothing: _Answer) -> _Answer:
         """Return the answer of a topic's file, or ``nothing`` if there is none, from the reading thread."""

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from shared.clock import Clock
@@ -36,6 +37,7 @@ _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 """No room for a page, or for the index of the write-ahead log."""
 
 Connect = Callable[[str], sqlite3.Connection]
+Delete = Callable[[sqlite3.Connection], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,13 +47,14 @@ class Job:
 
     Attributes:
         records: To append; none means: say whether the topic can be written.
-        forget: Instead of that: a partition, and the offset before which its records are deleted.
+        delete: Instead of that: deletes records in a transaction of its own, and returns how many.
+        done: Says how many records were deleted.
     """
 
     topic: str
     records: Sequence[NewRecord] = ()
-    forget: tuple[int, int] | None = None
-    done: "asyncio.Future[None]"
+    delete: Delete | None = None
+    done: "asyncio.Future[int]"
 
 
 class LogFull(LogUnavailable):
@@ -77,14 +80,21 @@ class Writer:
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def write(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[None]":
+    def write(self, topic: str, records: Sequence[NewRecord]) -> "asyncio.Future[int]":
         """Return a future that is done when the records are on the disk, or fails with `LogUnavailable`."""
         return self._hand_over(Job(topic=topic, records=records, done=asyncio.get_running_loop().create_future()))
 
-    def forget(self, topic: str, partition: int, *, before: int) -> "asyncio.Future[None]":
+    def forget(self, topic: str, partition: int, *, before: int) -> "asyncio.Future[int]":
         """Return a future that is done when the records before an offset are deleted, or fails likewise."""
-        future = asyncio.get_running_loop().create_future()
-        return self._hand_over(Job(topic=topic, forget=(partition, before), done=future))
+        return self._delete(topic, partial(file.forget, partition=partition, before=before))
+
+    def prune(self, topic: str) -> "asyncio.Future[int]":
+        """Return a future of how many records were deleted for their age: the oldest, at most `PRUNE_RECORDS`."""
+        return self._delete(topic, partial(file.prune, before=self.kept_since(), limit=PRUNE_RECORDS))
+
+    def kept_since(self) -> EpochMs:
+        """Return when the oldest records were appended that are kept."""
+        return self._clock.now() - self._retention_ms
 
     def close(self, timeout_s: float) -> None:
         """Commit what is queued and end the thread; blocks. Nothing may be handed over afterwards."""
@@ -92,7 +102,11 @@ class Writer:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    def _hand_over(self, job: Job) -> "asyncio.Future[None]":
+    def _delete(self, topic: str, delete: Delete) -> "asyncio.Future[int]":
+        future = asyncio.get_running_loop().create_future()
+        return self._hand_over(Job(topic=topic, delete=delete, done=future))
+
+    def _hand_over(self, job: Job) -> "asyncio.Future[int]":
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="sqlite-log-writer", daemon=True)
             self._thread.start()
@@ -104,12 +118,12 @@ class Writer:
         while (job := self._queue.get()) is not None:
             jobs, ended = self._gather(job)
             for topic in dict.fromkeys(each.topic for each in jobs):
-                appends = [each for each in jobs if each.topic == topic and each.forget is None]
+                appends = [each for each in jobs if each.topic == topic and each.delete is None]
                 if appends:
                     self._commit(topic, appends)
             for each in jobs:
-                if each.forget is not None:
-                    self._forget(each, *each.forget)
+                if each.delete is not None:
+                    self._deleted(each, each.delete)
             if ended:
                 break
         for connection in self._connections.values():
@@ -141,22 +155,22 @@ class Writer:
             self._drop(topic)
             _finish(jobs, unavailable(topic, error))
             return
-        _finish(jobs, None)
+        _finish(jobs, 0)
         for listener in tuple(self.listeners):
             listener()
         self._prune(topic, connection)
 
-    def _forget(self, job: Job, partition: int, before: int) -> None:
+    def _deleted(self, job: Job, delete: Delete) -> None:
         """In a transaction of its own: where there is no room to delete, that is no append's fault."""
         try:
             connection = self._connection(job.topic)
             self._disk.check()
-            file.forget(connection, partition, before=before)
+            gone = delete(connection)
         except (sqlite3.Error, OSError, LogUnavailable) as error:
             self._drop(job.topic)
             _finish([job], unavailable(job.topic, error))
             return
-        _finish([job], None)
+        _finish([job], gone)
 
     def _connection(self, topic: str) -> sqlite3.Connection:
         if topic not in self._connections:
@@ -176,7 +190,7 @@ class Writer:
             return
         self._pruned[topic] = now
         try:
-            gone = file.prune(connection, before=now - self._retention_ms, limit=PRUNE_RECORDS)
+            gone = file.prune(connection, before=self.kept_since(), limit=PRUNE_RECORDS)
         except sqlite3.Error:  # the next round will do it
             self._drop(topic)
             return
@@ -203,26 +217,26 @@ def _is_full(error: Exception) -> bool:
             return False
 
 
-def _seen(done: "asyncio.Future[None]") -> None:
+def _seen(done: "asyncio.Future[int]") -> None:
     """Take note of an error, so that one whose caller has given up is not reported as forgotten."""
     if not done.cancelled():
         done.exception()
 
 
-def _finish(jobs: Iterable[Job], error: LogUnavailable | None) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+def _finish(jobs: Iterable[Job], end: int | LogUnavailable) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[int]]] = {}
     for job in jobs:
         by_loop.setdefault(job.done.get_loop(), []).append(job.done)
     for loop, futures in by_loop.items():
         with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, futures, error)
+            loop.call_soon_threadsafe(_settle, futures, end)
 
 
-def _settle(futures: Iterable["asyncio.Future[None]"], error: LogUnavailable | None) -> None:
+def _settle(futures: Iterable["asyncio.Future[int]"], end: int | LogUnavailable) -> None:
     for future in futures:
         if future.done():
             continue
-        if error is None:
-            future.set_result(None)
+        if isinstance(end, int):
+            future.set_result(end)
         else:
-            future.set_exception(type(error)(*error.args))  # each caller's own: raising it writes into it
+            future.set_exception(type(end)(*end.args))  # each caller's own: raising it writes into it

@@ -28,6 +28,16 @@ async def test_differences_name_the_missing_topics(backend: Backend, log: Opened
     assert line.startswith(f"{backend.topics.dead}: missing")
 
 
+async def test_pruning_leaves_what_is_young_and_makes_no_topic(backend: Backend, log: OpenedLog) -> None:
+    """Nothing goes before its time, whoever deletes what is old."""
+    await log.create([backend.topics.interactions])
+    await log.append([record(1, topic=backend.topics.interactions)])
+    for topic in (backend.topics.interactions, backend.topics.dead):
+        assert [0, 0] == [await log.prune(topic, dry=dry) for dry in (True, False)]
+    assert [1] == numbers_of(await everything(log, backend.topics.interactions))
+    assert {} == await log.spans(backend.topics.dead)
+
+
 @pytest.mark.features(makes_topics=False)
 async def test_where_topics_are_made_by_hand_a_missing_one_is_refused(backend: Backend) -> None:
     """Appending to it and consuming it fail in time and say which command makes it."""

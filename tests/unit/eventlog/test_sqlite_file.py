@@ -164,6 +164,29 @@ async def test_a_log_that_grows_fast_shrinks_as_fast(path: Path) -> None:
     await log.close()
 
 
+async def test_a_topic_that_nobody_writes_to_is_pruned_when_somebody_asks(path: Path) -> None:
+    """Commits let old records go; where none come, `prune` does, a little at a time, and a dry one only counts."""
+    clock = ManualClock()
+    log = SqliteLog(path, clock=clock)
+    await log.append([record(number, topic=TOPICS.dead) for number in range(600)])
+    clock.advance(RETENTION_MS / 1000 - 60)
+    await log.append([record(600, topic=TOPICS.dead)])
+    assert 0 == await log.prune(TOPICS.dead)
+    clock.advance(61)
+    assert [600, 600] == [await log.prune(TOPICS.dead, dry=True) for _ in range(2)]
+    assert [500, 100, 0] == [await log.prune(TOPICS.dead) for _ in range(3)]
+    assert [Span(begin=600, end=601)] == [span for span in (await log.spans(TOPICS.dead)).values() if span.end]
+    await log.close()
+
+
+async def test_pruning_makes_no_file(path: Path) -> None:
+    """Who only looks after a log that is not there leaves no trace of it."""
+    log = SqliteLog(path)
+    assert (0, 0) == (await log.prune(TOPIC), await log.prune(TOPIC, dry=True))
+    await log.close()
+    assert not path.parent.exists()
+
+
 async def test_a_killed_consumer_leaves_the_door_open(path: Path) -> None:
     """The lock of a consumer that was killed is gone with its process."""
     program = (

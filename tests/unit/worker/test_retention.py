@@ -1,13 +1,16 @@
 """One worker of the fleet sweeps, once an hour, and another one goes on where it was killed (worker/retention.py)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from structlog.testing import capture_logs
 
 from shared.clock import ManualClock
-from shared.core.errors import LedgerUnavailable
+from shared.core.errors import LedgerUnavailable, LogUnavailable
+from shared.eventlog.open import OpenedLog
+from shared.eventlog.port import TOPICS
 from worker.keeping import ORDER, Keeping
 from worker.ledger.port import Aged, Ledger, Sweep, Swept
 from worker.meter import Meter
@@ -49,19 +52,40 @@ class OldLedger:
         return Aged(now=self.clock.now(), oldest={"claims": self.clock.now() - 3_600_000})
 
 
+class OldLog:
+    """A log with so many old records, two of which go with each transaction."""
+
+    def __init__(self, ledger: OldLedger, **old: int) -> None:
+        self.ledger, self.old = ledger, Counter(old)
+        self.away = False
+        self.pruned: list[str] = []
+
+    async def prune(self, topic: str, *, dry: bool = False) -> int:
+        """Delete two records."""
+        if self.away:
+            raise LogUnavailable("the SQLite log of t: database is locked")
+        self.pruned.append(self.ledger.owner)
+        gone = min(2, self.old[topic])
+        self.old[topic] -= gone
+        return gone
+
+
 class Fleet:
-    """Workers that look after one ledger."""
+    """Workers that look after one ledger and one log."""
 
     def __init__(self, *, old: int = 3) -> None:
         self.clock = ManualClock()
         self.ledger = OldLedger(self.clock, old=old)
+        self.log = OldLog(self.ledger)
         self.meter = Meter()
         self.running: list[tuple[Retention, asyncio.Task[None]]] = []
 
     def start(self, owner: str) -> Retention:
         """Start a worker."""
-        given: Any = {"keeping": Keeping(), "clock": self.clock, "meter": self.meter}
-        retention = Retention(ledger=cast("Ledger", self.ledger), owner=owner, **given)
+        given: Any = {"keeping": Keeping(), "clock": self.clock, "meter": self.meter, "topics": TOPICS}
+        retention = Retention(
+            ledger=cast("Ledger", self.ledger), event_log=cast("OpenedLog", self.log), owner=owner, **given
+        )
         self.running.append((retention, asyncio.create_task(retention.run())))
         return retention
 
@@ -187,3 +211,38 @@ async def test_an_absent_ledger_is_told_of_once() -> None:
 
     _, lines = await told(away)
     assert ["retention_waiting", "retention_ran"] == [line["event"] for line in lines]
+
+
+async def test_what_is_old_in_the_log_goes_though_nobody_writes_to_it() -> None:
+    """Of all three topics, until nothing goes, by the one that has the role; line and number tell how much."""
+
+    async def an_hour(fleet: Fleet) -> None:
+        fleet.log.old.update({TOPICS.interactions: 1, TOPICS.outcomes: 4, TOPICS.dead: 5})
+        fleet.start("one")
+        fleet.start("two")
+        await fleet.passes(HOUR_S)
+
+    fleet, (line,) = await told(an_hour, old=0)
+    assert {TOPICS.interactions: 0, TOPICS.outcomes: 0, TOPICS.dead: 0} == fleet.log.old
+    assert (1, 10, 1, 4, 5) == (
+        len(set(fleet.log.pruned)),
+        *(line[name] for name in ("rows", "log_interactions", "log_outcomes", "log_dead")),
+    )
+    assert b'cardwire_retention_rows_total{table="log_dead"} 5.0' in fleet.meter.metrics.exposition()
+
+
+async def test_an_absent_log_is_told_of_once() -> None:
+    """The ledger is swept all the same, and the log when it is back."""
+
+    async def away(fleet: Fleet) -> None:
+        fleet.log.away = True
+        fleet.log.old[TOPICS.dead] = 1
+        fleet.start("one")
+        await fleet.passes(10 * LOOK_S)
+        assert 0 == fleet.ledger.old
+        fleet.log.away = False
+        await fleet.passes(2 * LOOK_S)
+
+    fleet, lines = await told(away)
+    assert ["retention_waiting", "retention_ran"] == [line["event"] for line in lines]
+    assert 0 == fleet.log.old[TOPICS.dead]

@@ -48,7 +48,7 @@ def export(env: Mapping[str, str], folder: str, *, as_json: bool) -> None:
 
 def bring(env: Mapping[str, str], folder: str, *, as_json: bool) -> None:
     """
-    Bring a folder's records into the log, compare both, and name the next step if any of them was new.
+    Bring a folder's records into the log, compare both, and name the next step.
 
     Raises:
         NotAnExport: The folder is none of an exported log.
@@ -64,10 +64,11 @@ def bring(env: Mapping[str, str], folder: str, *, as_json: bool) -> None:
                "counts and digests are equal")  # fmt: skip
     if done.repeated:
         typer.echo(f"{done.repeated:,} are there twice, with the same ids: workers decide them once")
-    if not done.new:  # it was done before, and the ledger may long be at work
-        return
-    typer.echo("the log keeps them as if they had been recorded now: their 33 days begin anew")
-    typer.echo(f"next: {NEXT}")
+    if done.new:
+        typer.echo("the log keeps them as if they had been recorded now: their 33 days begin anew")
+        typer.echo(f"next: {NEXT}")
+    else:  # an earlier run brought them, perhaps one that was broken off before it could say so
+        typer.echo(f"next: {NEXT}, unless a ledger was rebuilt from this log since they came")
 
 
 async def _export(env: Mapping[str, str], folder: Path, *, as_json: bool) -> Exported:

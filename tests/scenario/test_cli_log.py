@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.clock import SystemClock
 from shared.core.codec import encode
 from shared.core.events import Action
 from shared.core.json_text import json_text
@@ -23,7 +24,8 @@ from shared.eventlog.port import TOPICS, NewRecord
 from tests.support.commands import COMMAND, PATIENCE_S, run, started
 from tests.support.documents import is_documented
 from tests.support.facts import click, mark
-from tests.support.transfers import digest_of, held, story
+from tests.support.transfers import Heard, digest_of, held, story
+from worker.transfer.importing import import_log
 
 pytestmark = pytest.mark.slow
 
@@ -63,8 +65,6 @@ def test_a_log_is_exported_and_imported(tmp_path: Path) -> None:
     exported = run("log", "export", "out", env=_env(tmp_path), cwd=tmp_path)
     imported = run("log", "import", "out", env=_env(tmp_path, "new"), cwd=tmp_path)
     again = run("log", "import", "out", "--json", env=_env(tmp_path, "new"), cwd=tmp_path)
-    for_people = run("log", "import", "out", env=_env(tmp_path, "new"), cwd=tmp_path)
-    assert "251 records of out are in the log, 0 of them new: counts and digests are equal\n" == for_people.stdout
     assert [(0, "")] * 3 == [(each.returncode, each.stderr) for each in (exported, imported, again)]
     assert exported.stdout.startswith("251 records are in out, 251 of them new\n")
     assert [
@@ -79,6 +79,46 @@ def test_a_log_is_exported_and_imported(tmp_path: Path) -> None:
     records = {part["partition"]: part["records"] for part in told["topics"][0]["partitions"]}
     assert len(inputs) == sum(records.values())
     assert digest_of([]) in {part["sha256"] for part in told["topics"][2]["partitions"]}
+
+
+def test_an_import_that_was_broken_off_while_it_compared_still_names_the_next_step(tmp_path: Path) -> None:
+    """All records had come, and nobody was told what to do with them: run again it brings none, and says so."""
+    _filled(tmp_path, 100)
+    run("log", "export", "out", env=_env(tmp_path), cwd=tmp_path)
+    with pytest.raises(_BrokenOff):
+        asyncio.run(_imported_until("comparing", tmp_path))
+    ran = run("log", "import", "out", env=_env(tmp_path, "new"), cwd=tmp_path)
+    assert (0, "") == (ran.returncode, ran.stderr)
+    assert [
+        "251 records of out are in the log, 0 of them new: counts and digests are equal",
+        "next: cardwire rebuild, unless a ledger was rebuilt from this log since they came",
+    ] == ran.stdout.splitlines()
+
+
+class _BrokenOff(Exception):
+    """Somebody ended it."""
+
+
+class _Until(Heard):
+    """Ends it when a stage begins."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__()
+        self._last = stage
+
+    def stage(self, name: str, total: int) -> None:
+        super().stage(name, total)
+        if name == self._last:
+            raise _BrokenOff
+
+
+async def _imported_until(stage: str, folder: Path) -> None:
+    log = open_log(f"sqlite:///{folder / 'new'}.db")
+    await log.create([TOPICS.interactions, TOPICS.outcomes, TOPICS.dead])
+    try:
+        await import_log(log, TOPICS, folder / "out", clock=SystemClock(), told=_Until(stage))
+    finally:
+        await log.close()
 
 
 def test_the_log_of_a_run_in_this_folder_is_meant_where_nothing_else_is_said(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Race rules, as handlers declare them and as a click meets them."""
 
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, assert_never
 
 from shared.app.decide import run
 from shared.app.handler import Handler
 from shared.app.interaction import Interaction
+from shared.app.subject import Subject
 from shared.core import races
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.errors import ConfigError, HandlerError
@@ -33,6 +36,45 @@ def declared_rule(once: object, quorum: object) -> Rule | None:
     if type(quorum) is not int or quorum < 2:  # noqa: PLR2004  of one person it would be once="per_card"
         raise ConfigError(f"quorum={quorum!r}: expected how many people have to click, 2 or more, as in quorum=3")
     return Quorum(quorum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """
+    What an input comes to by its handler's rule.
+
+    Attributes:
+        place: Where it came in; what is no click, and what meets no rule, wins, and nobody is written down.
+        step: Calls the user code that decides it, the handler or its ``lost=``, and returns the decision or raises
+            `HandlerError`; ``None``: nothing is to be called, and nothing is decided.
+    """
+
+    place: Place
+    step: Callable[[], Decision] | None
+
+
+def meet(handler: Handler, subject: Subject, card: Card | None) -> Met:
+    """
+    Return what an input comes to by its handler's rule, and what is to be called for it: nothing has been called yet.
+
+    Args:
+        card: The card that it is about, with the inputs before this one.
+
+    Raises:
+        HandlerError: There is a rule, and the click names no card, or nobody who clicked.
+    """
+    if not isinstance(subject, Interaction):
+        return Met(place=Won(NOBODY_YET), step=partial(run, handler, subject, card))
+    place, seen = enter(handler, subject, card)
+    match place:
+        case Won():
+            return Met(place=place, step=partial(run, handler, seen, card))
+        case Lost() if handler.lost is not None:
+            return Met(place=place, step=partial(lose, handler.lost, seen, card))
+        case Counted() | Lost():
+            return Met(place=place, step=None)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def enter(handler: Handler, click: Interaction, card: Card | None) -> tuple[Place, Interaction]:

@@ -43,7 +43,7 @@ class Card:
         version: How many decisions changed the card.
         state_text: JSON text of what the last decision returned.
         content_text: JSON text of the card that we intend to show; ``None`` if we never set one.
-        chat_id: The chat it was sent to, when we sent it.
+        chat_id: The chat that the input came from, else the one that we sent it to.
         sent_at: When the platform created the message (ms), when we sent it.
         rules: How the race rules on it stand, by their handler's name.
     """

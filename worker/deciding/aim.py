@@ -1,5 +1,5 @@
 """
-What an effect acts on, who sees it, and when it may start (pure).
+What an effect acts on, and when it may start (pure).
 
 What it takes from its click, whom a card is for or which message is answered, is written out first: the log and the
 ledger hold effects that need no click beside them.
@@ -38,7 +38,6 @@ from shared.core.events import (
     CARD,
     CARD_ACTIONS,
     ELEMENT,
-    EVERYBODY,
     NAME,
     PREVIEW,
     TEXT,
@@ -59,7 +58,6 @@ from shared.core.targets import (
     preview_target,
     timer_target,
 )
-from shared.feishu.cards import is_exclusive
 from shared.feishu.openapi import target_of
 
 
@@ -204,24 +202,6 @@ def _preview(click: Asked) -> Target:
     token = click.preview_token if isinstance(click, InteractionReceived) else None
     known_by = click.event_id if token is None else hashlib.sha256(f"preview\0{token}".encode()).hexdigest()[:32]
     return preview_target(known_by)
-
-
-def audience(effect: Effect, click: Asked) -> str:
-    """Return who sees an effect: everybody, one open id, or several, joined by commas."""
-    match effect:
-        case UpdateCard(audience=str(person)):
-            return person
-        case UpdateCard(card=card) if is_exclusive(card):
-            return clicker(click)
-        case RefreshPreview(open_ids=open_ids) if open_ids:
-            return ",".join(sorted(open_ids))
-        case _:
-            return EVERYBODY
-
-
-def clicker(click: Asked) -> str:
-    """Return the open id of who clicked, perhaps a while ago; empty if nobody did, so that nobody is shown anything."""
-    return "" if isinstance(click, RequestReceived) else click.operator.open_id or ""
 
 
 def eligibility(effect: Effect, click: Asked) -> Eligibility:

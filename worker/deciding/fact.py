@@ -1,10 +1,10 @@
 """What a verdict makes of its card's row, and of the fact that tells it (pure)."""
 
+from shared.app.next_card import Change, next_card
 from shared.core.decision import Card
 from shared.core.events import Asked, CardSeen, Decided, InteractionReceived, RequestReceived, shown_by
 from shared.core.ids import ChatId, DeliveryKey
 from shared.core.json_text import EpochMs
-from shared.core.races import NOBODY_YET, Standings, joined
 from worker.deciding.batch import Taken
 from worker.deciding.verdict import Verdict
 from worker.ledger.port import CardRow
@@ -12,21 +12,33 @@ from worker.ledger.port import CardRow
 
 def next_row(row: CardRow | None, click: Asked, verdict: Verdict) -> CardRow | None:
     """Return the card's row after a decision; ``None`` where nothing about the card is known or changes."""
-    decides = verdict.result == "decided"
-    changes = verdict.state is not None or verdict.content is not None or verdict.added != NOBODY_YET
-    if click.message_id is None or not (changes or (decides and row is not None)):
+    change = Change(
+        decides=verdict.result == "decided",
+        state=verdict.state,
+        content=verdict.content,
+        handler=verdict.handler.name if verdict.handler else None,
+        added=verdict.added,
+    )
+    after = next_card(_card(row), change)
+    if click.message_id is None or after is None:
         return None
     newest = row.newest_at if row else None
     return CardRow(
         app_id=click.app_id,
         message_id=click.message_id,
-        version=(row.version if row else 0) + 1,
-        state=verdict.state or (row.state if row else None),
-        content=verdict.content or (row.content if row else None),
+        version=after.version,
+        state=after.state_text,
+        content=after.content_text,
         # Nobody's click is late because of one that merely counted.
-        newest_at=_newest(newest, click) if decides or verdict.content is not None else newest,
-        rules=_rules(row, verdict),
+        newest_at=_newest(newest, click) if change.decides or change.content is not None else newest,
+        rules=after.rules,
     )
+
+
+def _card(row: CardRow | None) -> Card:
+    if row is None:
+        return Card()
+    return Card(version=row.version, state_text=row.state, content_text=row.content, rules=row.rules)
 
 
 def fact_of(
@@ -81,11 +93,6 @@ def _newest(before: EpochMs | None, click: Asked) -> EpochMs | None:
     if not isinstance(click, InteractionReceived):
         return before
     return click.occurred_at if before is None else max(before, click.occurred_at)
-
-
-def _rules(row: CardRow | None, verdict: Verdict) -> Standings:
-    before: Standings = row.rules if row else {}
-    return before if verdict.handler is None else joined(before, verdict.handler.name, verdict.added)
 
 
 def _seen(card: Card | None) -> CardSeen | None:

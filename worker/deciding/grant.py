@@ -14,7 +14,7 @@ from shared.core.errors import HandlerError
 from shared.core.events import COMMAND_LINE, OURSELVES, RequestReceived, sends_a_successor
 from shared.core.ids import AppId, ChatId
 from shared.core.json_text import JsonText
-from worker.deciding.intended import intended
+from shared.feishu.intended import intended
 from worker.deciding.plan import plan
 from worker.deciding.verdict import Verdict
 

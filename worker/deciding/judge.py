@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar, assert_never
 
 from shared.app.app import App
-from shared.app.decide import run
 from shared.app.handler import Handler
-from shared.app.interaction import Interaction
 from shared.app.known import check_known
-from shared.app.race import enter, lose
+from shared.app.race import meet
 from shared.app.subject import subject_of
 from shared.app.valid import utf8
+from shared.core import races
 from shared.core.callers import Callers
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import Effect, OnCard
@@ -22,11 +21,11 @@ from shared.core.ids import AppId
 from shared.core.json_text import EpochMs, json_text
 from shared.core.races import Counted, Lost, Won
 from shared.feishu.callback import APP_TICKET
+from shared.feishu.intended import intended, is_about_another_card
 from worker.deciding.draft import Draft
 from worker.deciding.failing import STANDS_BEHIND
 from worker.deciding.grant import UNKNOWN_APP, grant
-from worker.deciding.intended import intended
-from worker.deciding.plan import hand_over, is_about_another_card, plan, plan_answer, plan_restored
+from worker.deciding.plan import hand_over, plan, plan_answer
 from worker.deciding.suspension import is_suspended
 from worker.deciding.verdict import Verdict
 from worker.policy import refuse_click
@@ -179,38 +178,14 @@ class Judge:
         return name if self.is_shared else f"{click.app_id}/{name}"
 
     def _handled(self, click: Heard, app: App, handler: Handler, place: Place) -> Verdict:
-        if isinstance(click, InteractionReceived):
-            return self._entered(click, app, handler, place)
         card = self.draft.card(click)
-        decision = self._run(click, app, handler, lambda: run(handler, subject_of(click), card))
-        return self._planned(Verdict(result="decided", handler=handler, seen=card), click, decision, None, place)
-
-    def _entered(self, click: InteractionReceived, app: App, handler: Handler, place: Place) -> Verdict:
-        """Return what becomes of an interaction by its handler's race rule, if it has one."""
-        card = self.draft.card(click)
-        rank, seen = enter(handler, Interaction(click), card)
-        answer = None if place.first is not None else plan_answer(click, offset=place.offset)
-        met = Verdict(result="decided", handler=handler, seen=card)
-        match rank:
-            case Won(added=added):
-                decision = self._run(click, app, handler, lambda: run(handler, seen, card))
-                return self._planned(replace(met, added=added), click, decision, answer, place)
-            case Counted(added=added):
-                return self._planned(replace(met, result="counted", added=added), click, Decision(), answer, place)
-            case Lost(reason=reason):
-                decision = self._lost(click, app, handler, seen, card)
-                content = card.content_text if card else None
-                is_over = place.first is not None
-                restored = None if is_over else plan_restored(click, content, offset=place.offset)
-                return self._planned(replace(met, result="refused", reason=reason), click, decision, restored, place)
-            case _ as unreachable:
-                assert_never(unreachable)
-
-    def _lost(
-        self, click: InteractionReceived, app: App, handler: Handler, seen: Interaction, card: Card | None
-    ) -> Decision:
-        late = handler.lost
-        return Decision() if late is None else self._run(click, app, handler, lambda: lose(late, seen, card))
+        met = meet(handler, subject_of(click), card)
+        answer = None
+        if isinstance(click, InteractionReceived) and place.first is None:
+            content = card.content_text if card else None
+            answer = plan_answer(click, met.place, content, offset=place.offset)
+        decision = Decision() if met.step is None else self._run(click, app, handler, met.step)
+        return self._planned(_came_in(met.place, handler, card), click, decision, answer, place)
 
     def _run(self, click: Heard, app: App, handler: Handler, step: Callable[[], Decision]) -> Decision:
         filed = self._filed(click, handler)
@@ -271,6 +246,19 @@ class Judge:
             for index, effect in enumerate(effects, 1)
             if not is_about_another_card(effect, click)
         )
+
+
+def _came_in(place: races.Place, handler: Handler, card: Card | None) -> Verdict:
+    """Return a verdict that says so far where a click came in, of its handler, which saw this card."""
+    match place:
+        case Won(added=added):
+            return Verdict(result="decided", handler=handler, seen=card, added=added)
+        case Counted(added=added):
+            return Verdict(result="counted", handler=handler, seen=card, added=added)
+        case Lost(reason=reason):
+            return Verdict(result="refused", handler=handler, seen=card, reason=reason)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _repaints(effect: Effect, click: Heard) -> bool:

@@ -1,24 +1,18 @@
 """From what a handler wants to rows: each effect's target, eligibility, order and coalescing key."""
 
 from datetime import timedelta
-from typing import Final, TypeGuard
-
-from msgspec.structs import replace
+from typing import Final
 
 from shared.core.effects import (
-    AnsweredCard,
     Effect,
     OnCard,
     Remind,
     Timing,
-    UpdateCard,
 )
 from shared.core.eligibility import UNANSWERED_MS
 from shared.core.events import (
     CARD,
-    CARD_ACTIONS,
     EFFECTS_PER_DECISION,
-    EVERYBODY,
     OURSELVES,
     Asked,
     CallReturned,
@@ -32,10 +26,11 @@ from shared.core.events import (
 )
 from shared.core.ids import ChatId
 from shared.core.json_text import EpochMs, JsonText
+from shared.core.races import Place
 from shared.core.targets import message_target
-from shared.feishu.answer import fits_in
-from shared.feishu.cards import is_exclusive
-from worker.deciding.aim import aim, audience, clicker, completed, eligibility
+from shared.feishu.audience import audience
+from shared.feishu.intended import painted
+from worker.deciding.aim import aim, completed, eligibility
 
 _MS: Final = timedelta(milliseconds=1)
 
@@ -79,50 +74,29 @@ def plan(
     )
 
 
-def plan_answer(click: InteractionReceived, *, offset: int) -> PlannedEffect | None:
+def plan_answer(
+    click: InteractionReceived, place: Place, content: JsonText | None, *, offset: int
+) -> PlannedEffect | None:
     """
-    Return the card that a click was to be answered with as effect 0 of its decision, if there is one.
-
-    Where the callback's answer has no place for it, it is an update.
+    Return what follows from the card that a click was answered with as effect 0 of its decision: see `painted`.
 
     Args:
+        place: Where the click came in by its handler's race rule.
+        content: What the card is meant to show, if that is known.
         offset: The interaction's offset in its partition.
     """
-    card = click.answer.card
-    if card is None or click.message_id is None or click.kind not in CARD_ACTIONS:
+    shown = painted(click, place, content)
+    if shown is None or click.message_id is None:
         return None
     return PlannedEffect(
         index=0,
         target=message_target(click.message_id),
-        audience=clicker(click) if is_exclusive(card) else EVERYBODY,
+        audience=shown.audience,
         coalesce=CARD,
         eligibility="after_answer",
         order=offset * EFFECTS_PER_DECISION,
-        effect=AnsweredCard(card) if fits_in(card, click.kind) else UpdateCard(card),
+        effect=shown.effect,
     )
-
-
-def plan_restored(click: InteractionReceived, content: JsonText | None, *, offset: int) -> PlannedEffect | None:
-    """
-    Return what shows a card again over which the answer to a click was painted that changes nothing, as effect 0.
-
-    An answer that only its clicker sees is left there: it hides nothing from anybody else.
-
-    Args:
-        content: What the card is meant to show; ``None``: nobody knows, so the answer stays and is written down.
-        offset: The interaction's offset in its partition.
-    """
-    answer = plan_answer(click, offset=offset)
-    if answer is None or answer.audience != EVERYBODY or not isinstance(answer.effect, AnsweredCard):
-        return None
-    if content is None or content == answer.effect.card:
-        return answer
-    return replace(answer, effect=UpdateCard(content))
-
-
-def is_about_another_card(effect: Effect, click: Heard) -> TypeGuard[OnCard]:
-    """Say whether an effect changes a card that its click did not come from."""
-    return isinstance(effect, OnCard) and effect.message_id not in {None, click.message_id}
 
 
 def hand_over(effect: OnCard, click: Heard, *, index: int) -> RequestReceived:
@@ -130,7 +104,7 @@ def hand_over(effect: OnCard, click: Heard, *, index: int) -> RequestReceived:
     Return an update of another card as the request that it leaves as: the same for the same decision.
 
     Args:
-        effect: Of which `is_about_another_card` holds.
+        effect: Of which `shared.feishu.intended.is_about_another_card` holds.
         index: Its place in the decision, from 1.
     """
     request_id = f"{click.event_id}/{index}"

@@ -64,6 +64,21 @@ def test_what_a_loser_was_answered_with_is_not_what_the_card_becomes() -> None:
     assert {"by": "ou_ada"} == lost.card.content
 
 
+def test_a_click_that_lost_leaves_the_card_as_it_was() -> None:
+    """It is no decision about the card, unless something of it is shown."""
+    won = given(voting()).when(click("take", open_id="ou_ada"))
+    lost = given(voting(), won.card).when(click("take", open_id="ou_bob")).lost("once_per_card")
+    assert (1, 1) == (won.card.version, lost.card.version)
+
+
+def test_what_a_loser_was_answered_with_stays_on_a_card_that_nobody_knows() -> None:
+    """There is nothing to show again."""
+    app = App()
+    app.on_action("take", once="per_card", answer=CardAnswer({"n": 0}), handler_name="take")(nothing)
+    lost = given(app, card(winners={"take": ["ou_ada"]})).when(click("take", open_id="ou_bob")).lost("once_per_card")
+    assert {"n": 0} == lost.card.content
+
+
 def test_a_wrong_expectation_says_what_came_instead() -> None:
     """In words."""
     result = given(voting()).when(click("take"))

@@ -150,6 +150,38 @@ def test_an_answered_card_is_what_the_next_click_sees() -> None:
     assert {"n": 1} == given(answering).when(click("count")).card.content
 
 
+def test_a_card_that_only_its_clicker_was_answered_with_is_nobody_elses() -> None:
+    """The next click meets the card as it was: here, one that nothing is known of."""
+    seen: list[Card | None] = []
+    answering = App()
+    answering.on_action("show", answer=CardAnswer({"config": {"update_multi": False}}))(lambda click, card: None)
+    answering.on_action("look", handler_name="look")(lambda click, card: seen.append(card))
+    after = given(answering).when(click("show")).card
+    given(answering, after).when(click("look"))
+    assert (Card(), [None, None]) == (after, seen)
+
+
+def test_a_card_is_known_from_the_first_decision_that_changed_it() -> None:
+    """Until then a handler sees none; from then on it is in the chat of who clicks."""
+    seen: list[Card | None] = []
+    watching = App()
+    watching.on_action("count")(count)
+    watching.on_action("look", handler_name="look")(lambda click, card: seen.append(card))
+    first = given(watching).when(click("look")).card
+    second = given(watching, first).when(click("count")).card
+    given(watching, second).when(click("look", chat_id="oc_2"))
+    assert [None, None, "oc_2", "oc_2"] == [None if shown is None else shown.chat_id for shown in seen]
+
+
+def test_a_redriven_click_shows_no_answer() -> None:
+    """Nobody waits for it any more; what its handler decides is shown."""
+    answering = App()
+    answering.on_action("keep", answer=CardAnswer({"n": 0}))(lambda click, card: None)
+    answering.on_action("count", answer=CardAnswer({"n": 0}))(count)
+    assert Card() == given(answering).when(click("keep"), redriven=True).answered(None).card
+    assert {"n": 1} == given(answering).when(click("count"), redriven=True).card.content
+
+
 def test_an_answer_that_changes_or_fails_is_found_out() -> None:
     """Functions that answer are run twice, as handlers are."""
     answering = App()

@@ -1,8 +1,10 @@
 """One input judged: the rules in their order, then its handler, and what follows from what that returns."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar, assert_never
+
+from msgspec.structs import replace
 
 from shared.app.app import App
 from shared.app.handler import Handler

@@ -11,7 +11,7 @@ import msgspec
 from shared.app.deferred import Deferred, check_deferred
 from shared.app.handler import Handler
 from shared.app.subject import Subject
-from shared.app.valid import check_id, check_receiver, object_text, utf8
+from shared.app.valid import check_id, check_object, check_receiver, utf8
 from shared.core.cards import card_format
 from shared.core.decision import UNCHANGED, Card, Decision
 from shared.core.effects import (
@@ -164,7 +164,7 @@ def _check(effect: Effect) -> None:
         return
     card = getattr(effect, "card", None)
     if card is not None:
-        object_text(card)
+        check_object(card)
     _check_where(effect)
     if isinstance(effect, UpdateElement | StreamText):
         _check_part(effect)
@@ -201,7 +201,7 @@ def _check_part(effect: UpdateElement | StreamText) -> None:
     if not _ELEMENT_ID.fullmatch(effect.element_id):
         raise ValueError(f"an element_id that is none: expected {ELEMENT_ID_WORDS}")
     if isinstance(effect, UpdateElement):
-        object_text(effect.element, "an element", '{"tag": "markdown", "content": "…"}')
+        check_object(effect.element, "an element", '{"tag": "markdown", "content": "…"}')
     elif not 1 <= len(effect.text) <= STREAMED_CHARS:
         raise ValueError(f"a text of {len(effect.text)} characters: expected 1 to {STREAMED_CHARS}")
 

@@ -75,6 +75,10 @@ class Success:
     log_id: str | None = None
 
 
+RATE_MS: Final = 1_000
+"""How long to leave a rate limit alone where the platform does not say: its shorter window."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformError:
     """
@@ -96,6 +100,11 @@ class PlatformError:
     log_id: str | None = None
     too_long: bool = False
     inner: int | None = None
+
+    @property
+    def asked_for_ms(self) -> int:
+        """For how long to leave a rate limit alone: as long as the platform says, or its shorter window."""
+        return self.retry_after_ms or RATE_MS
 
     @property
     def sense(self) -> Sense | None:

@@ -33,9 +33,6 @@ HORIZON_MS: Final = DAY_MS
 MAX_ATTEMPTS: Final = 8
 """How often an answer that we do not understand is tried again: by the formula about half a minute."""
 
-RATE_MS: Final = 1_000
-"""How long to leave a rate limit alone where the platform does not say: its shorter window."""
-
 HTTP_REDIRECT: Final = 300
 HTTP_CLIENT_ERROR: Final = 400
 HTTP_TOO_MANY: Final = 429
@@ -123,7 +120,7 @@ def api_pause_ms(failure: Failure) -> int | None:
     """Return for how long nobody should call the API that answered so; ``None``: no reason not to."""
     match failure:
         case Rejected(error=PlatformError(verdict="rate_limit") as error) if _is_of_the_api(error):
-            return error.retry_after_ms or RATE_MS
+            return error.asked_for_ms
         case _:
             return None
 
@@ -141,7 +138,9 @@ def _final_reason(failure: Failure, attempts: int) -> Reason | None:
 def _asked_for_ms(failure: Failure) -> int:
     match failure:
         case Rejected(error=PlatformError(verdict="rate_limit") as error):
-            return error.retry_after_ms or RATE_MS
+            return error.asked_for_ms
+        case NoToken(error=PlatformError(verdict="rate_limit") as error):
+            return error.asked_for_ms  # The limit is that of asking for tokens.
         case _:
             return 0
 

@@ -11,7 +11,9 @@ Without a ticket, or with one that the platform no longer takes, it is asked to 
 has come by way of the log, calls wait. Source: docs/reference/platform.md, "Access tokens" and "Store apps".
 """
 
+import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, Literal
 
 import structlog
@@ -65,6 +67,7 @@ class Granting:
     ) -> None:
         self._told, self._ask, self._tickets, self._clock = told, ask, tickets, clock
         self._of_apps = Tokens(self._of_app, clock)
+        self._too_fast: dict[AppId, tuple[float, Unauthorized]] = {}
         self._refused: dict[Whose, tuple[float, Unauthorized]] = {}
         self._bad: dict[AppId, tuple[float, Secret, PlatformError]] = {}
 
@@ -73,13 +76,29 @@ class Granting:
         told = self._told(app_id)
         if told is None:
             return Unauthorized(PlatformError(code=None, http_status=0, verdict="configuration"))
+        if (limited := self._limited(app_id)) is not None:
+            return limited
         if told.app_type == "store":
-            return await self._of_tenant(told, app_id, tenant_key)
-        return _granted(await self._ask(told, tenant_token(app_id, told.app_secret.reveal())))
+            got = await self._of_tenant(told, app_id, tenant_key)
+        else:
+            got = _granted(await self._ask(told, tenant_token(app_id, told.app_secret.reveal())))
+        if isinstance(got, Unauthorized) and got.error.verdict == "rate_limit":
+            self._too_fast[app_id] = (self._clock.monotonic() + got.error.asked_for_ms / 1000, got)
+        return got
 
     async def close(self) -> None:
         """Stop asking."""
         await self._of_apps.close()
+
+    def _limited(self, app_id: AppId) -> Unauthorized | None:
+        """Return the answer of a rate limit as long as it counts, for whichever organisation: one app has asked."""
+        until, refused = self._too_fast.get(app_id, (0.0, None))
+        left_ms = math.ceil((until - self._clock.monotonic()) * 1000)
+        if refused is None or left_ms <= 0:
+            return None
+        return Unauthorized(
+            replace(refused.error, retry_after_ms=left_ms), of_app=refused.of_app, reason=refused.reason
+        )
 
     async def _of_tenant(
         self, told: PlatformSettings, app_id: AppId, tenant_key: TenantKey

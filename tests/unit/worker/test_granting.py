@@ -6,6 +6,7 @@ import json
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -58,6 +59,7 @@ class Issuer:
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     own: int = 1
     away: bool = False
+    reset: str | None = None
 
     async def __call__(self, told: PlatformSettings, request: ApiRequest) -> ApiReply | Unreachable:
         """Answer a request."""
@@ -69,7 +71,8 @@ class Issuer:
         if self.away:
             return Unreachable("away", sent=False)
         if code := self._refusal(name, body):
-            return _reply({"code": code, "msg": f"no: {body}"}, status=400)
+            headers = {} if self.reset is None else {"x-ogw-ratelimit-reset": self.reset}
+            return _reply({"code": code, "msg": f"no: {body}"}, status=400, headers=headers)
         return _reply({"code": 0, "expire": TOKEN_LIFE_S, **self._granted(name, body)})
 
     def _refusal(self, name: str, body: Mapping[str, Any]) -> int | None:
@@ -91,8 +94,10 @@ class Issuer:
         return [name for name, _ in self.asked]
 
 
-def _reply(content: Mapping[str, Any], *, status: int = 200) -> ApiReply:
-    return ApiReply(status=status, body=json.dumps(content).encode())
+def _reply(
+    content: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
+) -> ApiReply:
+    return ApiReply(status=status, headers=headers, body=json.dumps(content).encode())
 
 
 def granting(issuer: Issuer, shelf: Shelf | None = None, clock: ManualClock | None = None) -> Granting:
@@ -196,6 +201,42 @@ async def test_an_organisation_that_was_refused_is_asked_about_twice_a_minute_at
     issuer.refusals.clear()
     clock.advance(1)
     assert isinstance(await way.fetch(APP, ABROAD), Token)
+
+
+@pytest.mark.parametrize("name", ["app_access_token", "tenant_access_token"])
+@pytest.mark.parametrize(("reset", "wait_s"), [("30", 30.0), (None, 1.0)])
+async def test_whoever_asks_for_tokens_too_fast_is_not_asking_for_as_long_as_told(
+    name: str, reset: str | None, wait_s: float
+) -> None:
+    """No effect asks meanwhile, for whichever organisation, and each is told how much of that is left."""
+    issuer, clock = Issuer(refusals={name: 99991400}, reset=reset), ManualClock()
+    way = granting(issuer, clock=clock)
+    assert "rate_limit" == refused(await way.fetch(APP, HOME)).error.verdict
+    issuer.refusals.clear()
+    asked = len(issuer.asked)
+    clock.advance(wait_s - 0.25)
+    for whose in (HOME, ABROAD):
+        limited = refused(await way.fetch(APP, whose)).error
+        assert ("rate_limit", 250) == (limited.verdict, limited.retry_after_ms)
+    assert asked == len(issuer.asked)
+    clock.advance(0.25)
+    assert isinstance(await way.fetch(APP, HOME), Token)
+
+
+async def test_an_app_of_ones_own_obeys_the_limit_of_asking_too() -> None:
+    """It has one token, and one request for it."""
+    asked: list[str] = []
+
+    async def ask(_told: PlatformSettings, request: ApiRequest) -> ApiReply | Unreachable:
+        asked.append(request.path)
+        return _reply({"code": 99991400, "msg": "no"}, status=429, headers={"x-ogw-ratelimit-reset": "30"})
+
+    own, clock = {APP: replace(STORE, app_type="custom")}, ManualClock()
+    way = Granting(own.get, ask, Shelf(), clock)
+    left = [refused(await way.fetch(APP, HOME)).error.retry_after_ms]
+    clock.advance(20)
+    left.append(refused(await way.fetch(APP, HOME)).error.retry_after_ms)
+    assert ([30_000, 10_000], 1) == (left, len(asked))
 
 
 async def test_a_ticket_that_was_refused_is_not_tried_for_every_call() -> None:

@@ -124,6 +124,14 @@ def test_a_rate_limit_is_left_alone_for_as_long_as_the_platform_says(retry_after
     assert RetryIn(delay_ms=delay_ms) == _next(limited, chance=0.0)
 
 
+@pytest.mark.parametrize(("retry_after_ms", "delay_ms"), [(30_000, 30_000), (None, 1_000)])
+def test_a_rate_limit_of_asking_for_tokens_is_left_alone_as_long(retry_after_ms: int | None, delay_ms: int) -> None:
+    """It holds up no API, and uses up no attempt."""
+    limited = NoToken(error=_error("rate_limit", retry_after_ms=retry_after_ms))
+    assert (RetryIn(delay_ms=delay_ms), None) == (_next(limited, chance=0.0), api_pause_ms(limited))
+    assert not counts(limited)
+
+
 def test_a_rate_limit_that_stays_is_asked_about_less_and_less() -> None:
     """The back-off wins over a short reset."""
     assert RetryIn(delay_ms=16_000) == _next(LIMITED, failures=6)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from shared.app.app import App
 from shared.app.interaction import Interaction
@@ -17,8 +18,9 @@ from shared.core.events import CallReturned
 from shared.core.ids import MessageId
 from shared.feishu.openapi import idempotency_key
 from tests.scenario.handlers import BLANK, PATCH
-from tests.support.world import Stack, World, world
-from tests.unit.worker.scripted_platform import endless, scripted
+from tests.support.world import Stack, World, clock_of_now, world
+from tests.unit.worker.scripted_platform import endless, ok, refuse, scripted
+from worker.performing.retry import MAX_ATTEMPTS
 
 Publish = Callable[[Any, str], Any]
 
@@ -230,6 +232,34 @@ async def test_questions_to_the_platform_come_back(stack: Stack) -> None:
         assert why is not None
         assert why.startswith("platform_refused (code ")
         await running.check()
+
+
+async def test_a_call_that_never_takes_our_token_ends_and_holds_up_no_card(either_ledger: Stack) -> None:
+    """Eight times, with a fresh token each; the handler hears why nothing comes, and cards are updated meanwhile."""
+    app, came = asking(CallApi("GET", "/open-apis/authen/v1/user_info", name="anything"))
+
+    @app.on_action("update")
+    def update(click: Interaction, card: Card | None) -> Sequence[Effect]:
+        return [UpdateCard(BLANK)]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (refuse(99991663) if "authen" in request.path else ok())(request)
+
+    clock = clock_of_now()
+    async with scripted(answer) as platform, world(either_ledger, app, clock=clock, workers=0) as running:
+        cards = [running.simulator.put_card(await running.chat(), BLANK) for _ in range(2)]
+        async with running.worker({"LARK_DOMAIN": platform.url}):
+            await running.simulator.click(cards[0], {"action": "ask"})
+            await running.until(lambda: len(platform.calls) > 0)
+            began = clock.now()
+            await running.simulator.click(cards[1], {"action": "update"})
+            await running.until(lambda: any("messages" in call.path for call in platform.calls))
+            assert clock.now() - began < 2_000
+            await running.quiet()
+        (told,) = [one for one in await running.outcomes() if one.kind == "CallApi" and one.final]
+        assert ("failed", "out_of_attempts", MAX_ATTEMPTS) == (told.status, told.reason, told.attempts)
+        assert [("anything", None)] == [(name, value) for name, value, _ in came]
+        assert 2 * MAX_ATTEMPTS == len([call for call in platform.calls if "authen" in call.path])
 
 
 async def test_a_call_whose_answer_is_too_long_to_read_is_made_once(either_ledger: Stack) -> None:

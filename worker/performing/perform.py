@@ -6,9 +6,11 @@ update or a name shows the same again; a send carries the ``uuid`` of its effect
 makes one message of any number of calls (docs/reference/platform.md, "Idempotency").
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 from shared.core.effects import (
+    CallApi,
     DeleteEphemeral,
     PlatformEffect,
 )
@@ -54,6 +56,9 @@ async def perform(platform: Platform, effect: PlatformEffect, head: Head, means:
         case Rejected(error=error) if _was_done_before(effect, means, error):
             before = ApiReply(status=error.http_status, body=b"")
             return done(effect, head, before, Success(data={}, log_id=error.log_id))
+        case NoToken(refused=True) as refused if isinstance(effect, CallApi):
+            # It may be an API that never takes our kind of token, which the platform says in the same words.
+            return replace(refused, of_app=False)
         case failure:
             return failure
 
@@ -111,7 +116,7 @@ def _refused(error: PlatformError) -> Failure:
         case "retry":
             return Unsure(error=error)
         case "refresh_token":
-            return NoToken(error=error)
+            return NoToken(error=error, refused=True)
         case "rate_limit" | "target_final" | "configuration":
             return Rejected(error=error)
         case _ as unreachable:

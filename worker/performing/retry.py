@@ -85,7 +85,7 @@ def counts(failure: Failure) -> bool:
     Return whether a failure uses up an attempt: only if the platform answered, and about this very target.
 
     Not about it are: no connection, no token, no answer, a server error, a rate limit, and an answer that some
-    proxy gave instead of the platform.
+    proxy gave instead of the platform. About it is a token that is refused for one call alone.
     """
     match failure:
         case Rejected(error=error):
@@ -93,7 +93,9 @@ def counts(failure: Failure) -> bool:
         case Unsure(error=error) if error is not None:
             says_something = error.code is not None or error.too_long or error.http_status >= HTTP_CLIENT_ERROR
             return says_something and error.http_status < HTTP_SERVER_ERROR
-        case Unsure() | Unreached() | NoToken():
+        case NoToken(of_app=of_app, refused=refused):
+            return refused and not of_app
+        case Unsure() | Unreached():
             return False
         case _ as unreachable:
             assert_never(unreachable)
@@ -129,7 +131,7 @@ def _final_reason(failure: Failure, attempts: int) -> Reason | None:
     match failure:
         case Rejected(error=error) if _is_final(error):
             return "configuration" if error.verdict == "configuration" else "platform_refused"
-        case Unsure(error=PlatformError(code=None)) if counts(failure) and attempts >= MAX_ATTEMPTS:
+        case NoToken() | Unsure(error=PlatformError(code=None)) if counts(failure) and attempts >= MAX_ATTEMPTS:
             return "out_of_attempts"
         case _:
             return None

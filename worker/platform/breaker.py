@@ -8,8 +8,8 @@ A breaker is a value; each pump holds one for each app and moves it with its own
        └──answered──────┴────────twice the pause───────┘
 
 What is nobody's fault in particular (no connection, no token) opens it at once. A call that failed with a server
-error or without an answer may be the fault of its own card, so it takes three different targets without a good
-answer in between: one poisoned card never stops the others.
+error or without an answer, or was refused for a token that others may have called with, may be the fault of its own
+card, so it takes three different targets without a good answer in between: one poisoned card never stops the others.
 """
 
 from dataclasses import dataclass
@@ -96,6 +96,8 @@ def after_call(
             return answered()
         case NoToken(of_app=False):
             return breaker  # One organisation has none, or all wait for a ticket: the platform is not away.
+        case NoToken(refused=True):
+            return failed(breaker, target=target, now=now)
         case NoToken() | Unreached():
             return failed(breaker, target=None, now=now)
         case Rejected(error=error) | Unsure(error=error):

@@ -65,12 +65,15 @@ class NoToken:
     We have no access token that the platform takes, so nothing happened. It is about the app, not the target.
 
     Attributes:
-        of_app: No call of the app would have one; else it is about one organisation, or will pass by itself.
+        of_app: No call of the app would have one; else it is about one organisation, or will pass by itself, or this
+            very call is one for which our kind of token is none.
+        refused: The call was made, twice, and refused for its token: a fresh one did not help.
         reason: A word of ours where the error's verdict says too little.
     """
 
     error: PlatformError
     of_app: bool = True
+    refused: bool = False
     reason: str | None = None
 
 

@@ -126,10 +126,11 @@ def test_whatever_the_platform_itself_says_is_an_answer(answer: Done | Found | F
         Unsure(error=_error("retry", status=500)),
         Unsure(error=_error("retry", code=None, status=200)),
         Rejected(error=_error("configuration", code=None, status=403)),
+        NoToken(error=_error("refresh_token"), refused=True),
     ],
 )
 def test_a_failure_that_may_be_the_targets_own_is_held_against_it(failure: Failure) -> None:
-    """A server error, silence, a page of some proxy's: other targets have to confirm it."""
+    """A server error, silence, a page of some proxy's, a token that is refused: others have to confirm it."""
     assert ONE_FAILING == after_call(CLOSED, failure, target=CARD, now=0)
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from shared.clock import ManualClock
-from shared.core.effects import PlatformEffect, RenameChat, SendCard, SendText, UpdateCard
+from shared.core.effects import CallApi, PlatformEffect, RenameChat, SendCard, SendText, UpdateCard
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.openapi import PlatformError, idempotency_key
@@ -233,8 +233,16 @@ async def test_a_token_that_the_platform_never_takes_is_about_the_app() -> None:
         scripted(refuse(99991663), tokens=[grant("t-1"), grant("t-2")]) as platform,
         client_of(platform) as client,
     ):
-        assert NoToken(error=error) == await perform(client, UpdateCard(NEW_CARD), CARD)
+        assert NoToken(error=error, refused=True) == await perform(client, UpdateCard(NEW_CARD), CARD)
     assert ["t-1", "t-2"] == [call.token for call in platform.calls]
+
+
+async def test_a_token_that_is_refused_for_any_call_is_about_that_call() -> None:
+    """It may be one that wants a token of another kind, which the platform says in the same words."""
+    error = PlatformError(code=99991663, http_status=400, verdict="refresh_token")
+    async with scripted(refuse(99991663)) as platform, client_of(platform) as client:
+        refused = await perform(client, CallApi("GET", "/open-apis/authen/v1/user_info"), CARD)
+    assert NoToken(error=error, refused=True, of_app=False) == refused
 
 
 async def test_the_chat_of_a_card_is_asked_for() -> None:

@@ -124,6 +124,17 @@ def test_a_rate_limit_is_left_alone_for_as_long_as_the_platform_says(retry_after
     assert RetryIn(delay_ms=delay_ms) == _next(limited, chance=0.0)
 
 
+def test_a_call_that_never_takes_our_token_is_tried_eight_times() -> None:
+    """Of a token that all calls are refused for, nothing counts: an app's trouble passes, or an operator mends it."""
+    of_call = NoToken(error=_error("refresh_token"), refused=True, of_app=False)
+    assert counts(of_call)
+    assert isinstance(_next(of_call, failures=7, attempts=MAX_ATTEMPTS - 1), RetryIn)
+    assert GiveUp(reason="out_of_attempts") == _next(of_call, failures=8, attempts=MAX_ATTEMPTS)
+    of_app = NoToken(error=_error("refresh_token"), refused=True)
+    assert not counts(of_app)
+    assert isinstance(_next(of_app, failures=8, attempts=MAX_ATTEMPTS), RetryIn)
+
+
 @pytest.mark.parametrize(("retry_after_ms", "delay_ms"), [(30_000, 30_000), (None, 1_000)])
 def test_a_rate_limit_of_asking_for_tokens_is_left_alone_as_long(retry_after_ms: int | None, delay_ms: int) -> None:
     """It holds up no API, and uses up no attempt."""

@@ -45,7 +45,7 @@ from shared.observability.metrics import (
     WORKER_METRICS,
     Metrics,
 )
-from worker.ledger.port import Head
+from worker.ledger.port import HandlerKey, Head
 from worker.letters import is_dead_letter
 from worker.use import Use
 
@@ -97,9 +97,9 @@ class Meter:
         """Note how far behind this worker's partitions are."""
         self.metrics.replace(LAG, {(str(partition),): behind for partition, behind in records.items()})
 
-    def suspended(self, handlers: Iterable[str]) -> None:
+    def suspended(self, handlers: Iterable[HandlerKey]) -> None:
         """Note which handlers are not called at the moment."""
-        self.metrics.replace(HANDLER_SUSPENDED, {(name,): 1 for name in handlers})
+        self.metrics.replace(HANDLER_SUSPENDED, dict.fromkeys(handlers, 1))
 
     def lacks(self, lacks: Iterable[Lack]) -> None:
         """Note what keeps this worker from being ready."""

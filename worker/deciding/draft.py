@@ -34,6 +34,7 @@ from worker.ledger.port import (
     ClaimKey,
     DeliveryRef,
     FaceRow,
+    HandlerKey,
     Known,
     Redrivable,
     Suspension,
@@ -57,7 +58,7 @@ class Draft:
         self._deliveries: set[DeliveryRef] = set()
         self._cards: dict[CardKey, CardRow] = {}
         self._marked: dict[ClaimKey, InteractionAnswered] = {}
-        self._suspensions: dict[str, Suspension] = {}
+        self._suspensions: dict[HandlerKey, Suspension] = {}
         self._standing: dict[CardKey, list[EventId]] = {}
         self.parked: list[tuple[Taken, str]] = []
         self.misled: list[RedriveRequested] = []
@@ -147,7 +148,7 @@ class Draft:
         key = CardKey(click.app_id, click.message_id)
         return self._standing.setdefault(key, list(self._known.standing.get(key, ())))
 
-    def suspension(self, handler: str) -> Suspension | None:
+    def suspension(self, handler: HandlerKey) -> Suspension | None:
         """Return the handler's record of missed deadlines, if it has one."""
         return self._suspensions.get(handler) or self._known.suspensions.get(handler)
 
@@ -217,12 +218,12 @@ class Draft:
         self.results["parked"] += 1
         self.parked.append((taken, reason))
 
-    def missed(self, handler: str) -> None:
+    def missed(self, handler: HandlerKey) -> None:
         """Note a missed deadline of a handler."""
-        standing = self.suspension(handler) or Suspension(handler=handler)
+        standing = self.suspension(handler) or Suspension(app_id=handler.app_id, handler=handler.handler)
         self._suspensions[handler] = after_miss(standing, self.now)
 
-    def kept(self, handler: str) -> None:
+    def kept(self, handler: HandlerKey) -> None:
         """Note that a handler came back in time."""
         standing = self.suspension(handler)
         if standing is not None and standing.misses:

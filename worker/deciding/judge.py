@@ -30,6 +30,7 @@ from worker.deciding.grant import UNKNOWN_APP, grant
 from worker.deciding.plan import hand_over, plan, plan_answer
 from worker.deciding.suspension import is_suspended
 from worker.deciding.verdict import Verdict
+from worker.ledger.decided import EVERY_APP, HandlerKey
 from worker.policy import refuse_click
 
 _T = TypeVar("_T")
@@ -174,10 +175,9 @@ class Judge:
         self.draft.kept(self._filed(click))
         return handler
 
-    def _filed(self, click: Heard, handler: Handler | None = None) -> str:
-        """Return what a handler, or routing, is suspended under: its name, if all apps share the handlers."""
-        name = ROUTING if handler is None else handler.name
-        return name if self.is_shared else f"{click.app_id}/{name}"
+    def _filed(self, click: Heard, handler: Handler | None = None) -> HandlerKey:
+        """Return what a handler, or routing, is suspended under."""
+        return HandlerKey(EVERY_APP if self.is_shared else click.app_id, ROUTING if handler is None else handler.name)
 
     def _handled(self, click: Heard, app: App, handler: Handler, place: Place) -> Verdict:
         card = self.draft.card(click)

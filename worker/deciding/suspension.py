@@ -53,6 +53,7 @@ def after_miss(standing: Suspension, now: EpochMs) -> Suspension:
 def after_success(standing: Suspension) -> Suspension:
     """Return the standing after a call that came back in time: no row of misses; after a trial, none at all."""
     return Suspension(
+        app_id=standing.app_id,
         handler=standing.handler,
         recent=0 if standing.pause_ms else standing.recent,
         since=0 if standing.pause_ms else standing.since,

@@ -24,6 +24,7 @@ from worker.ledger.port import (
     ClaimKey,
     ClaimRow,
     DeadLetter,
+    HandlerKey,
     Mark,
     Move,
     NewEffect,
@@ -72,7 +73,7 @@ class Held:
     claims: Mapping[ClaimKey, Claimed]
     cards: Mapping[CardKey, CardRow]
     marked: Mapping[ClaimKey, InteractionAnswered]
-    suspensions: Mapping[str, Suspension]
+    suspensions: Mapping[HandlerKey, Suspension]
     parked: Sequence[tuple[Taken, str]]
     new_style_at: Mapping[AppId, EpochMs]
 

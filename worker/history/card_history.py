@@ -117,7 +117,7 @@ class CardHistory:
         inputs: The newest ones, oldest first, and in `older` how many more there are.
         silent_until: APIs that the platform wants no call of, and until when (ms).
         tokens: Rights that have not lapsed.
-        suspended: Handlers of these inputs that are not called at the moment.
+        suspended: Handlers of these inputs that are not called at the moment, the one for longest last.
         races: How the races on it stand, by their handler's name.
     """
 

@@ -6,7 +6,7 @@ A batch is read at one moment and written in one transaction; nothing here says 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.core.events import ClaimResult, Eligibility
 from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, OpenId, Target, TenantKey
@@ -36,6 +36,17 @@ class CardKey(NamedTuple):
 
     app_id: AppId
     message_id: MessageId
+
+
+EVERY_APP: Final = AppId("")
+"""Stands for the app where all apps have the same handlers: a handler is code, and hangs for every app it serves."""
+
+
+class HandlerKey(NamedTuple):
+    """A handler, within its app; of `EVERY_APP` where all apps have the same."""
+
+    app_id: AppId
+    handler: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,18 +215,25 @@ class Suspension:
     A handler's record of missed deadlines, shared by all workers.
 
     Attributes:
+        app_id: Whose handler it is; `EVERY_APP` where all apps have the same.
         misses: Deadlines missed in a row.
         until: Not called before this time (ms); 0: not suspended.
         pause_ms: How long the last suspension was; the next one is twice as long.
         recent: Deadlines missed from `since` (ms) on, whatever came between.
     """
 
+    app_id: AppId
     handler: str
     misses: int = 0
     until: EpochMs = 0
     pause_ms: int = 0
     recent: int = 0
     since: EpochMs = 0
+
+    @property
+    def key(self) -> HandlerKey:
+        """What it is filed under."""
+        return HandlerKey(self.app_id, self.handler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +266,7 @@ class Known:
     cards: Mapping[CardKey, CardRow] = field(default_factory=dict)
     faces: Mapping[CardKey, FaceRow] = field(default_factory=dict)
     new_style_at: Mapping[AppId, EpochMs] = field(default_factory=dict)
-    suspensions: Mapping[str, Suspension] = field(default_factory=dict)
+    suspensions: Mapping[HandlerKey, Suspension] = field(default_factory=dict)
     redrivable: Mapping[ClaimKey, Redrivable] = field(default_factory=dict)
     standing: Mapping[CardKey, Sequence[EventId]] = field(default_factory=dict)
     answered: Mapping[ClaimKey, EpochMs] = field(default_factory=dict)

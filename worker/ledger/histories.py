@@ -25,7 +25,7 @@ from worker.history.card_history import (
     Suspended,
     UsesLeft,
 )
-from worker.ledger.decided import ClaimKey
+from worker.ledger.decided import EVERY_APP, ClaimKey
 from worker.ledger.engine import Database, in_snapshot
 from worker.ledger.reads import text_of
 from worker.ledger.sql import keys
@@ -150,7 +150,7 @@ class Histories:
             ],
             standings=self._standings_of(connection, app_id, done),
             silent_until=_silent(connection, app_id, now),
-            suspended=_suspended(connection, inputs, now),
+            suspended=_suspended(connection, app_id, inputs, now),
         )
 
     def _inputs(self, connection: Connection, about: Any, limit: int) -> list[CardInput]:
@@ -183,9 +183,9 @@ def _silent(connection: Connection, app_id: AppId, now: EpochMs) -> Mapping[str,
     return {row.api: row.blocked_us // 1000 for row in found if row.blocked_us > now * 1000}
 
 
-def _suspended(connection: Connection, inputs: Sequence[CardInput], now: EpochMs) -> Sequence[Suspended]:
+def _suspended(connection: Connection, app_id: AppId, inputs: Sequence[CardInput], now: EpochMs) -> Sequence[Suspended]:
     names = {one.handler for one in inputs if one.handler is not None}
-    asked = select(suspensions.c.handler, suspensions.c.until).where(suspensions.c.until > now)
-    standing = [Suspended(handler=row.handler, until=row.until) for row in connection.execute(asked)]
-    # Where apps have handlers of their own, the name begins with the app.
-    return [one for one in standing if one.handler.rpartition("/")[2] in names]
+    whose = suspensions.c.app_id.in_([EVERY_APP, app_id])
+    asked = select(suspensions.c.handler, suspensions.c.until).where(whose, suspensions.c.until > now)
+    standing = connection.execute(asked.order_by(suspensions.c.until))
+    return [Suspended(handler=row.handler, until=row.until) for row in standing if row.handler in names]

@@ -24,7 +24,7 @@ All times are the ledger's clock (ms): the database's in production, so that wor
 JSON is stored as bytes: PostgreSQL refuses NUL in text and jsonb.
 
 The values have files of their own, by the stage that uses them, and all of their names are here, too:
-`worker/ledger/decided.py`, `worker/ledger/leased.py` and `worker/ledger/kept.py`.
+`worker/ledger/decided.py`, `worker/ledger/leased.py`, `worker/ledger/kept.py` and `worker/ledger/watched.py`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -44,6 +44,7 @@ from worker.ledger.decided import (
     ClaimRow,
     DeadLetter,
     DeliveryRef,
+    HandlerKey,
     Known,
     Mark,
     Move,
@@ -67,12 +68,12 @@ from worker.ledger.leased import (
     Head,
     Lease,
     Leased,
-    Pulse,
     Rate,
     Settled,
     Settlement,
     TargetKey,
 )
+from worker.ledger.watched import Pulse
 
 __all__ = [
     "Aged",
@@ -94,6 +95,7 @@ __all__ = [
     "FaceRow",
     "Fenced",
     "GivenRight",
+    "HandlerKey",
     "Head",
     "Known",
     "Lease",

@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, and_, func, literal_column, select
 
+from worker.ledger.decided import HandlerKey
 from worker.ledger.engine import Database, in_snapshot
-from worker.ledger.leased import Pulse
 from worker.ledger.sql import greatest
 from worker.ledger.tables import PENDING, effects, suspensions, targets
 from worker.ledger.targets import Looking
+from worker.ledger.watched import Pulse
 
 AGAIN_WITHIN_MS: Final = 65_000
 """Whatever was tried in vain is tried again within a minute, unless the platform itself asked for a longer rest."""
@@ -28,7 +29,8 @@ class Pulses:
         self._now = select(database.now)
         self._looking = Looking(database)
         self._tried = tried(database)
-        self._suspended = select(suspensions.c.handler).where(suspensions.c.until > database.now)
+        names = (suspensions.c.app_id, suspensions.c.handler)
+        self._suspended = select(*names).where(suspensions.c.until > database.now).order_by(*names)
 
     @in_snapshot
     def pulse(self, connection: Connection) -> Pulse:
@@ -36,7 +38,7 @@ class Pulses:
             now=int(connection.execute(self._now).scalar_one()),
             next_due=self._looking.run(connection),
             tried_since=connection.execute(self._tried).scalar_one(),
-            suspended=sorted(connection.execute(self._suspended.order_by(suspensions.c.handler)).scalars()),
+            suspended=[HandlerKey(row.app_id, row.handler) for row in connection.execute(self._suspended)],
         )
 
 

@@ -94,7 +94,7 @@ class Reads:
         of_cards = self._pairs.fetch(connection, self._cards, list(wanted.cards))
         of_faces = self._pairs.fetch(connection, self._faces, list(wanted.cards))
         of_apps = self._apps.fetch(connection, self._new_style, [(app_id,) for app_id in wanted.apps])
-        suspended = connection.execute(self._suspensions).all()
+        suspended = [Suspension(**row) for row in connection.execute(self._suspensions).mappings()]
         dead = self._pairs.fetch(connection, self._redrivable, list(wanted.redrives)) if wanted.redrives else ()
         answered = self._pairs.fetch(connection, self._answered, list(wanted.origins)) if wanted.origins else ()
         standing: dict[CardKey, list[EventId]] = {}
@@ -107,7 +107,7 @@ class Reads:
             cards={CardKey(row.app_id, row.message_id): _card(row) for row in of_cards},
             faces={CardKey(row.app_id, row.message_id): face(row) for row in of_faces},
             new_style_at={row.app_id: row.new_style_at for row in of_apps},
-            suspensions={row.handler: Suspension(**row._mapping) for row in suspended},  # noqa: SLF001  (named so against clashes)
+            suspensions={standing.key: standing for standing in suspended},
             redrivable={
                 ClaimKey(row.app_id, row.event_id): Redrivable(
                     redrive=row.redrive, interaction=row.interaction, kind=row.kind, offset=row.offset

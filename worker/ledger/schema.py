@@ -15,7 +15,7 @@ from sqlalchemy import Connection, column, func, inspect, select, table
 from worker.ledger.engine import Database
 from worker.ledger.port import SchemaMismatch
 
-SCHEMA: Final = "0017"
+SCHEMA: Final = "0018"
 """The newest migration: what this program reads and writes."""
 
 _LOCK: Final = 0x63617264

@@ -224,11 +224,11 @@ apps: Final = Table(
     Column("ticket_at", BigInteger),
 )
 
-# A handler is code, and hangs for every app that it serves: only where apps have handlers of their own, `handler`
-# begins with the app.
+# A handler is code, and hangs for every app that it serves: where all apps have the same handlers, `app_id` is empty.
 suspensions: Final = Table(
     "suspensions",
     METADATA,
+    Column("app_id", Key, primary_key=True),
     Column("handler", Key, primary_key=True),
     Column("misses", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),

@@ -66,7 +66,7 @@ _EFFECT_NAMES: Final = (
     "traceparent",
 )  # fmt: skip
 _EFFECT: Final = attrgetter(*_EFFECT_NAMES)
-_SUSPENSION: Final = attrgetter("handler", "misses", "until", "pause_ms", "recent", "since")
+_SUSPENSION: Final = attrgetter("app_id", "handler", "misses", "until", "pause_ms", "recent", "since")
 
 _ZERO: Final = literal_column("0", Integer())
 
@@ -323,7 +323,7 @@ def _suspensions(dialect: Dialect, database: Database) -> tuple[Given, Any]:
     changed = {name: insert.excluded[name] for name in ("misses", "until", "pause_ms", "recent", "since")}
     # Whoever read before somebody else suspended the handler knows nothing of it, and must not lift it.
     newer = or_(suspensions.c.until <= database.now, insert.excluded.until > suspensions.c.until)
-    return given, insert.on_conflict_do_update(index_elements=["handler"], set_=changed, where=newer)
+    return given, insert.on_conflict_do_update(index_elements=["app_id", "handler"], set_=changed, where=newer)
 
 
 def newest_of_apps(dialect: Dialect) -> tuple[Given, Any]:

@@ -6,7 +6,7 @@ was another one's twin, how old its card was, in which chat; and which requests 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -23,7 +23,8 @@ from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER
 from worker.deciding.handlers import Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import MISSES
-from worker.ledger.port import CardKey, ClaimKey, FaceRow, Known, Redrivable, Suspension
+from worker.ledger.decided import EVERY_APP
+from worker.ledger.port import CardKey, ClaimKey, FaceRow, HandlerKey, Known, Redrivable, Suspension
 from worker.traveling.card import CardThen, row_of
 from worker.traveling.cards import Failed
 from worker.traveling.words import SILENCE, Words
@@ -99,11 +100,13 @@ class Again:
     Attributes:
         app_of: The handlers of an app; ``None``: they were not given.
         call: Calls user code.
+        _misses: Of the handlers of each `App`, which apps may share. An input is decided with its own alone, so there
+            they are every app's.
     """
 
     app_of: Callable[[AppId], App | None]
     call: Call
-    _misses: dict[str, Suspension] = field(default_factory=dict)
+    _misses: dict[App, dict[HandlerKey, Suspension]] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -128,6 +131,8 @@ class Again:
         apps: Mapping[AppId, App] = {} if app is None else {fact.app_id: app}
         taken = Taken(record=record, fact=_granted(fact))
         known = self._known(fact, recorded, card, words, failed)
+        if app is not None and (missed := self._misses.get(app)):
+            known = replace(known, suspensions=missed)
         try:
             draft = decide(Batch(taken=(taken,)), known, apps, self.call)
         except Exception as error:  # noqa: BLE001 - as the worker takes it: the input fails, and that is all
@@ -136,22 +141,23 @@ class Again:
         decided = next((one for _, one in draft.decisions), None)
         if decided is None:
             return None
-        if decided.reason == "deadline":
-            self._missed(decided.handler or ROUTING)
+        if app is not None and decided.reason == "deadline":
+            self._missed(app, decided.handler or ROUTING)
         return Ours(decided, tuple(draft.requests) if decided.requests else ())
 
-    def _missed(self, handler: str) -> None:
+    def _missed(self, app: App, handler: str) -> None:
         """Leave a handler alone for good that hangs again and again: each time costs seconds."""
-        misses = self._misses[handler].misses + 1 if handler in self._misses else 1
+        missed, key = self._misses.setdefault(app, {}), HandlerKey(EVERY_APP, handler)
+        misses = missed[key].misses + 1 if key in missed else 1
         until = FOR_GOOD if misses >= MISSES else 0
-        self._misses[handler] = Suspension(handler=handler, misses=misses, until=until)
+        missed[key] = Suspension(app_id=EVERY_APP, handler=handler, misses=misses, until=until)
 
     def _known(
         self, fact: Asked | RedriveRequested, recorded: Decided, card: CardThen, words: Words, failed: Failed | None
     ) -> Known:
         redrivable = {} if failed is None else _redrivable(fact, recorded, failed)
         if fact.message_id is None:
-            return Known(now=recorded.decided_at, suspensions=self._misses, redrivable=redrivable)
+            return Known(now=recorded.decided_at, redrivable=redrivable)
         key = CardKey(fact.app_id, fact.message_id)
         row, face = row_of(card, key), seen_face(fact, recorded, words)
         return Known(
@@ -159,7 +165,6 @@ class Again:
             cards={} if row is None else {key: row},
             faces={} if face is None else {key: face},
             standing={key: card.parked} if card.parked else {},
-            suspensions=self._misses,
             redrivable=redrivable,
         )
 

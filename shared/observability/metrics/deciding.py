@@ -51,8 +51,9 @@ LATE: Final = Metric(
 HANDLER_SUSPENDED: Final = Metric(
     name="cardwire_handler_suspended",
     kind="gauge",
-    meaning="1 while a handler is not called by any worker because it missed its deadline again and again.",
-    labels=("handler",),
+    meaning="1 while a handler is not called by any worker because it missed its deadline again and again; `app_id` is "
+    "empty where all apps have the same handlers.",
+    labels=("app_id", "handler"),
 )
 # Each is for a person to look at.
 DEAD_LETTERS: Final = Metric(

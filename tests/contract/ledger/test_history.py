@@ -31,6 +31,7 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from worker.history.card_history import CardHistory, Standing
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import (
     BudgetKey,
     ClaimRow,
@@ -199,7 +200,8 @@ async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, c
         claims=[clicked("e1")],
         dead_letters=[letter, other],
         suspensions=[
-            Suspension(handler=name, misses=3, until=until, pause_ms=60_000) for name in ("follow_up", "somebody_else")
+            Suspension(app_id=EVERY_APP, handler=name, misses=3, until=until, pause_ms=60_000)
+            for name in ("follow_up", "somebody_else")
         ],
     )
     history = await told(ledger)
@@ -209,6 +211,22 @@ async def test_dead_letters_and_suspended_handlers_are_told(ledger: SqlLedger, c
     assert [("follow_up", until)] == [(one.handler, one.until) for one in history.suspended]
     clock.advance(60)
     assert [] == list((await told(ledger)).suspended)
+
+
+async def test_a_handler_is_told_suspended_on_cards_of_its_own_app(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Not on those of an app that has another one of that name; and whatever slashes are in it."""
+    names, other = ("follow_up", "alerts/follow_up"), AppId("cli_b")
+    decider, until = Decider(ledger), clock.now() + 60_000
+    await decider.write(claims=[clicked(f"e{n}", handler=name) for n, name in enumerate(names)])
+    await decider.write(claims=[clicked("e9", app_id=other, handler=names[0])])
+    for name, app_id, more_ms in ((names[0], other, 3), (names[1], APP, 1), (names[0], APP, 2)):
+        hung = Suspension(app_id=app_id, handler=name, misses=3, until=until + more_ms, pause_ms=60_000)
+        await decider.write(suspensions=[hung])
+    told = {
+        one.app_id: [(standing.handler, standing.until - until) for standing in one.suspended]
+        for one in await ledger.histories(CARD)
+    }
+    assert {APP: [(names[1], 1), (names[0], 2)], other: [(names[0], 3)]} == told
 
 
 async def test_what_is_left_of_a_clicks_token_is_told_and_not_the_token(ledger: SqlLedger, clock: ManualClock) -> None:

@@ -15,6 +15,7 @@ import pytest
 from shared.core.ids import EventId
 from tests.contract.ledger.words import APP, CARD, Decider, Opener, card, claim, effect, mark, told, waiting
 from worker.ledger import port
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import DeadLetter, Suspension
 from worker.ledger.tables import METADATA
 
@@ -33,7 +34,7 @@ def written(at: int, **more: Any) -> Mapping[str, Any]:
     return {
         "cards": [card(version=at)],
         "dead_letters": [letter],
-        "suspensions": [Suspension(handler="h", misses=at)],
+        "suspensions": [Suspension(app_id=EVERY_APP, handler="h", misses=at)],
         "new_style_at": {APP: at},
         "outbox": [told(f"{at}")],
         **more,

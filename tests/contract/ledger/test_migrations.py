@@ -8,7 +8,8 @@ import pytest
 
 from tests.contract.ledger.words import APP, CARD, Opener
 from tests.support import old_ledgers
-from worker.ledger.port import CardKey, Wanted
+from worker.ledger.decided import EVERY_APP
+from worker.ledger.port import CardKey, Suspension, Wanted
 
 MANY = 1_100
 """More dead letters than are held in memory at a time."""
@@ -97,3 +98,29 @@ async def test_what_was_decided_and_not_kept_is_as_it_was(empty_url: str, opened
     assert ("decided", None, None, None) == (row["result"], row["message_id"], row["occurred_at"], row["late"])
     known = await ledger.read(Wanted(claims=(), deliveries=(), cards=[CardKey(APP, CARD)], apps=()))
     assert (4, "3") == (known.cards[CardKey(APP, CARD)].version, known.cards[CardKey(APP, CARD)].state)
+
+
+async def test_suspensions_of_schema_0017_know_their_app(empty_url: str, opened: Opener) -> None:
+    """It was glued before the handler's name; but a name that has a slash of its own is nobody's app."""
+    counted = {"misses": 3, "until": 11, "pause_ms": 60_000, "recent": 1, "since": 7}
+    filed = ("follow_up", f"{APP}/follow_up", f"{APP}/alerts/late", "alerts/late", "/", "(routing)")
+    of_then = {**claim("e1", 4), "answered_at": None}
+    rows = {"claims": [of_then], "suspensions": [{"handler": handler, **counted} for handler in filed]}
+    await old_ledgers.make(empty_url, "0017", rows)
+    ledger = opened(empty_url)
+    await ledger.upgrade()
+    known = (await ledger.read(Wanted(claims=(), deliveries=(), cards=(), apps=()))).suspensions
+    whose = [(APP, "follow_up"), (APP, "alerts/late")]
+    shared = [(EVERY_APP, handler) for handler in ("follow_up", "alerts/late", "/", "(routing)")]
+    assert {
+        (app_id, handler): Suspension(app_id=app_id, handler=handler, **counted)
+        for app_id, handler in [*whose, *shared]
+    } == known
+
+
+async def test_a_ledger_without_suspensions_is_brought_up_to_date(empty_url: str, opened: Opener) -> None:
+    """As most are."""
+    await old_ledgers.make(empty_url, "0017", {})
+    ledger = opened(empty_url)
+    await ledger.upgrade()
+    assert {} == (await ledger.read(Wanted(claims=(), deliveries=(), cards=(), apps=()))).suspensions

@@ -1,9 +1,11 @@
 """Whoever watches the ledger sees what is due and not done, and who is suspended (worker/ledger/port.py)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.clock import ManualClock
 from tests.contract.ledger.words import (
+    APP,
     TTL_MS,
     Decider,
     effect,
@@ -17,6 +19,7 @@ from tests.contract.ledger.words import (
     settling,
     waiting,
 )
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import Leased, Suspension
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -69,14 +72,11 @@ async def _leased(ledger: SqlLedger) -> Sequence[Leased]:
 
 
 async def test_suspended_handlers_are_told_while_they_are(ledger: SqlLedger, clock: ManualClock) -> None:
-    """By name, and those that merely missed a deadline are not."""
+    """By app and name, and those that merely missed a deadline are not."""
     until = clock.now() + 60_000
-    await Decider(ledger).write(
-        suspensions=[
-            Suspension(handler="slow", misses=3, until=until, pause_ms=60_000),
-            Suspension(handler="quick", misses=1),
-        ]
-    )
-    assert ["slow"] == list((await ledger.pulse()).suspended)
+    slow = Suspension(app_id=APP, handler="slow", misses=3, until=until, pause_ms=60_000)
+    quick = Suspension(app_id=EVERY_APP, handler="quick", misses=1)
+    await Decider(ledger).write(suspensions=[slow, replace(slow, app_id=EVERY_APP), quick])
+    assert [(EVERY_APP, "slow"), (APP, "slow")] == list((await ledger.pulse()).suspended)
     clock.advance(60)
     assert [] == list((await ledger.pulse()).suspended)

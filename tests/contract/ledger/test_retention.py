@@ -27,6 +27,7 @@ from tests.contract.ledger.words import (
     settling,
 )
 from tests.support.old_ledgers import rows_of
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.kept import Store
 from worker.ledger.port import (
     BudgetKey,
@@ -276,10 +277,14 @@ async def test_budgets_and_suspensions_go_when_they_say_what_none_says(
     await ledger.reserve({old: (1, rate)}, ahead_ms=1_000)
     decider = Decider(ledger)
     until = clock.now() + 60_000
-    await decider.write(suspensions=[Suspension(handler="gone", misses=3, until=until, pause_ms=60_000)])
+    await decider.write(
+        suspensions=[Suspension(app_id=EVERY_APP, handler="gone", misses=3, until=until, pause_ms=60_000)]
+    )
     clock.advance(OLD_S + 60)
     await ledger.reserve({new: (1, rate)}, ahead_ms=1_000)
-    await decider.write(suspensions=[Suspension(handler="here", misses=1, recent=1, since=clock.now())])
+    await decider.write(
+        suspensions=[Suspension(app_id=EVERY_APP, handler="here", misses=1, recent=1, since=clock.now())]
+    )
     assert {"budgets": 1, "suspensions": 1} == await sweep(ledger, *STORES, limit=1)
     assert {"budgets": 1, "suspensions": 1} == await left(ledger_url)
 

@@ -23,6 +23,7 @@ from tests.contract.ledger.words import (
     told,
     waiting,
 )
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import (
     AppTicket,
     CardKey,
@@ -95,7 +96,7 @@ async def test_positions_begin_at_zero_and_are_begun_once(ledger: SqlLedger) -> 
 async def test_a_written_batch_can_be_read(ledger: SqlLedger, clock: ManualClock) -> None:
     """What was written is known to the next batch, at the ledger's time, and what was not asked for is left out."""
     row = card(version=3, state=JsonText('{"n":1}'), content=JsonText("{}"), newest_at=5)
-    suspended = Suspension(handler="follow_up", misses=2, until=9, pause_ms=60_000)
+    suspended = Suspension(app_id=EVERY_APP, handler="follow_up", misses=2, until=9, pause_ms=60_000)
     at = await Decider(ledger).write(
         claims=[claim("e1", delivery="d1"), claim("e2")],
         cards=[row, card("om_other")],
@@ -115,7 +116,7 @@ async def test_a_written_batch_can_be_read(ledger: SqlLedger, clock: ManualClock
     assert {DeliveryRef(APP, DeliveryKey("d1"))} == known.deliveries
     assert {CardKey(APP, CARD): row} == known.cards
     assert {APP: 77} == known.new_style_at
-    assert {"follow_up": suspended} == known.suspensions
+    assert {suspended.key: suspended} == known.suspensions
 
 
 async def test_keys_of_two_apps_do_not_meet(ledger: SqlLedger) -> None:
@@ -254,11 +255,15 @@ async def test_what_is_rarely_written_keeps_its_newest(ledger: SqlLedger) -> Non
         kind="lark.card.interaction.received.v1",
     )
     decider = Decider(ledger)
-    await decider.write(new_style_at={APP: 9}, suspensions=[Suspension(handler="h", misses=1)], dead_letters=[letter])
-    await decider.write(new_style_at={APP: 5}, suspensions=[Suspension(handler="h")], dead_letters=[letter])
+    await decider.write(
+        new_style_at={APP: 9}, suspensions=[Suspension(app_id=EVERY_APP, handler="h", misses=1)], dead_letters=[letter]
+    )
+    await decider.write(
+        new_style_at={APP: 5}, suspensions=[Suspension(app_id=EVERY_APP, handler="h")], dead_letters=[letter]
+    )
     known = await ledger.read(replace(NOTHING, apps=[APP]))
     assert {APP: 9} == known.new_style_at
-    assert {"h": Suspension(handler="h")} == known.suspensions
+    assert [Suspension(app_id=EVERY_APP, handler="h")] == list(known.suspensions.values())
 
 
 async def test_a_suspension_in_force_is_not_lifted_by_a_worker_that_did_not_know_of_it(
@@ -266,13 +271,28 @@ async def test_a_suspension_in_force_is_not_lifted_by_a_worker_that_did_not_know
 ) -> None:
     """A batch that was read before another worker suspended the handler writes its clean slate in vain."""
     decider = Decider(ledger)
-    suspended = Suspension(handler="h", misses=3, until=clock.now() + 60_000, pause_ms=60_000)
+    suspended = Suspension(app_id=EVERY_APP, handler="h", misses=3, until=clock.now() + 60_000, pause_ms=60_000)
     await decider.write(suspensions=[suspended])
-    await decider.write(suspensions=[Suspension(handler="h")])
-    assert {"h": suspended} == (await ledger.read(NOTHING)).suspensions
+    await decider.write(suspensions=[Suspension(app_id=EVERY_APP, handler="h")])
+    assert {suspended.key: suspended} == (await ledger.read(NOTHING)).suspensions
     longer = replace(suspended, misses=4, until=clock.now() + 120_000)
     await decider.write(suspensions=[longer])
-    assert {"h": longer} == (await ledger.read(NOTHING)).suspensions
+    assert {longer.key: longer} == (await ledger.read(NOTHING)).suspensions
     clock.advance(121)
-    await decider.write(suspensions=[Suspension(handler="h")])
-    assert {"h": Suspension(handler="h")} == (await ledger.read(NOTHING)).suspensions
+    forgiven = Suspension(app_id=EVERY_APP, handler="h")
+    await decider.write(suspensions=[forgiven])
+    assert {forgiven.key: forgiven} == (await ledger.read(NOTHING)).suspensions
+
+
+async def test_a_handler_of_each_app_has_a_record_of_its_own(ledger: SqlLedger, clock: ManualClock) -> None:
+    """Whatever slashes are in its name, which an app's might be glued to otherwise."""
+    decider = Decider(ledger)
+    hung = Suspension(app_id=APP, handler="h", misses=3, until=clock.now() + 60_000, pause_ms=60_000)
+    others = [
+        Suspension(app_id=app_id, handler=handler, misses=1)
+        for app_id, handler in ((AppId("cli_b"), "h"), (EVERY_APP, "h"), (EVERY_APP, f"{APP}/h"), (APP, "a/h"))
+    ]
+    await decider.write(suspensions=[*others, hung])
+    late = [replace(other, misses=2) for other in others]
+    await decider.write(suspensions=late)
+    assert {standing.key: standing for standing in [*late, hung]} == (await ledger.read(NOTHING)).suspensions

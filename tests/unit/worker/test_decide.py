@@ -22,6 +22,7 @@ from worker.deciding.batch import take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
 from worker.deciding.judge import LATE_MS, TWIN_MS, MissedDeadline
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Suspension, Write
 
 _T = TypeVar("_T")
@@ -208,10 +209,12 @@ def test_missed_deadlines_suspend_a_handler_and_a_success_forgives_them() -> Non
     write = hanging.write({0: 0}, TOPICS, settle_ms=300)
     assert [("failed", "deadline")] * 3 + [("failed", "suspended")] == [(d.result, d.reason) for d in decisions(write)]
     (standing,) = write.suspensions
-    assert Suspension(handler="slow", misses=3, until=NOW + 60_000, pause_ms=60_000) == standing
+    assert Suspension(app_id=EVERY_APP, handler="slow", misses=3, until=NOW + 60_000, pause_ms=60_000) == standing
 
-    later = Known(now=NOW + 60_000, suspensions={"slow": standing})
-    assert [Suspension(handler="slow")] == list(written([click("e5")], known=later, app=app).suspensions)
+    later = Known(now=NOW + 60_000, suspensions={standing.key: standing})
+    assert [Suspension(app_id=EVERY_APP, handler="slow")] == list(
+        written([click("e5")], known=later, app=app).suspensions
+    )
     (longer,) = written([click("hang6")], known=later, app=app).suspensions
     assert (NOW + 60_000 + 120_000, 120_000) == (longer.until, longer.pause_ms)
 

@@ -25,7 +25,8 @@ from worker.deciding.grant import UNKNOWN_APP
 from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck, Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
-from worker.ledger.port import Known, Suspension
+from worker.ledger.decided import EVERY_APP
+from worker.ledger.port import HandlerKey, Known, Suspension
 
 DEADLINE_S = 0.05
 
@@ -137,7 +138,7 @@ async def decided(
     while batch.taken:
         draft = await threads.run(partial(decide, batch, known, apps))
         write = draft.write({0: 0}, TOPICS, settle_ms=300)
-        suspensions = {standing.handler: standing for standing in write.suspensions}
+        suspensions = {standing.key: standing for standing in write.suspensions}
         known = replace(known, suspensions={**known.suspensions, **suspensions})
         became += [(claim.result, claim.reason) for claim in write.claims]
         batch = Batch(taken=batch.taken[draft.taken :])
@@ -160,15 +161,17 @@ async def test_hanging_predicates_are_suspended_and_only_clicks_that_need_them_f
         assert [("failed", "suspended"), ("decided", None)] == await world.decide(typed("e1"), click("e2"))
         assert [f"hang{n}" for n in range(MISSES)] == world.asked
         assert MISSES == world.threads.stuck
-        standing = Suspension(handler=ROUTING, misses=MISSES, until=NOW + FIRST_PAUSE_MS, pause_ms=FIRST_PAUSE_MS)
-        assert {ROUTING: standing} == world.known.suspensions
+        standing = Suspension(
+            app_id=EVERY_APP, handler=ROUTING, misses=MISSES, until=NOW + FIRST_PAUSE_MS, pause_ms=FIRST_PAUSE_MS
+        )
+        assert {standing.key: standing} == world.known.suspensions
 
         later = NOW + FIRST_PAUSE_MS
         assert [("failed", "deadline"), ("failed", "suspended")] == await world.decide(
             typed("hang"), typed("e3"), at=later
         )
         assert [("decided", None)] == await world.decide(typed("e4"), at=later + 2 * FIRST_PAUSE_MS)
-        assert {ROUTING: Suspension(handler=ROUTING)} == world.known.suspensions
+        assert [Suspension(app_id=EVERY_APP, handler=ROUTING)] == list(world.known.suspensions.values())
     finally:
         world.go_on.set()
         world.threads.close()
@@ -184,13 +187,13 @@ async def test_handlers_of_one_app_that_hang_suspend_nothing_of_another() -> Non
     try:
         apart = {APP: world.app, other: calm}
         became, known = await decided(threads, Known(now=NOW), apart, *hanging)
-        assert ([("failed", "deadline")] * MISSES, {f"{APP}/slow"}) == (became, set(known.suspensions))
+        assert ([("failed", "deadline")] * MISSES, {HandlerKey(APP, "slow")}) == (became, set(known.suspensions))
         became, _ = await decided(threads, known, apart, *both)
         assert [("failed", "suspended"), ("decided", None)] == became
 
         shared = {APP: world.app, other: world.app}
         _, known = await decided(threads, Known(now=NOW), shared, *hanging)
-        assert {"slow"} == set(known.suspensions)
+        assert {HandlerKey(EVERY_APP, "slow")} == set(known.suspensions)
         became, _ = await decided(threads, known, shared, *both)
         assert [("failed", "suspended")] * 2 == became
     finally:

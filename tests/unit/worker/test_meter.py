@@ -19,7 +19,7 @@ from shared.observability.metrics import (
     LATE,
     TOKEN_USES,
 )
-from worker.ledger.port import Head
+from worker.ledger.port import HandlerKey, Head
 from worker.meter import Meter
 
 AT = 1_750_000_000_000
@@ -127,9 +127,10 @@ def test_what_is_over_is_shown_no_more() -> None:
     meter = Meter()
     meter.lag({0: 5, 1: 0})
     meter.lag({1: 7})
-    meter.suspended(["follow_up"])
+    meter.suspended([HandlerKey(AppId("cli_a"), "follow_up")])
+    assert 1 == meter.metrics.value(HANDLER_SUSPENDED, "cli_a", "follow_up")
     meter.suspended([])
     shown = meter.metrics.exposition().decode()
     assert 'cardwire_lag_records{partition="1"} 7.0' in shown
     assert 'cardwire_lag_records{partition="0"}' not in shown
-    assert (0, 0) == (meter.metrics.value(LAG, "0"), meter.metrics.value(HANDLER_SUSPENDED, "follow_up"))
+    assert (0, 0) == (meter.metrics.value(LAG, "0"), meter.metrics.value(HANDLER_SUSPENDED, "cli_a", "follow_up"))

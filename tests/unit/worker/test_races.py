@@ -17,6 +17,7 @@ from shared.core.races import Standing
 from tests.support.facts import APP, CARD, NOW, click
 from tests.unit.worker.test_decide import decisions, drafted, written
 from worker.deciding.judge import LATE_MS
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import CardKey, CardRow, FaceRow, Known, Suspension
 
 ANSWER = JsonText('{"answer":1}')
@@ -148,7 +149,8 @@ def test_a_race_is_of_one_message() -> None:
 
 def test_counting_goes_on_while_the_handler_is_suspended() -> None:
     """Nobody's code is needed for it; the click that would reach the quorum fails and may be redriven."""
-    known = Known(now=NOW, suspensions={"follow_up": Suspension(handler="follow_up", misses=3, until=NOW + 1)})
+    hung = Suspension(app_id=EVERY_APP, handler="follow_up", misses=3, until=NOW + 1)
+    known = Known(now=NOW, suspensions={hung.key: hung})
     clicks = [by("ou_ada"), by("ou_bob")]
     assert [("counted", None), ("failed", "suspended")] == came_to(racing(quorum=2), clicks, known)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from worker.deciding.suspension import RECENT, after_miss, after_success, is_suspended
+from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import Suspension
 
 NOW = 1_750_000_000_000
@@ -13,7 +14,7 @@ SECOND = 1000
 
 def after(calls: Iterable[tuple[int, bool]], standing: Suspension | None = None) -> Suspension:
     """Return the standing after calls at these seconds that came back in time or did not."""
-    standing = standing or Suspension(handler="follow_up")
+    standing = standing or Suspension(app_id=EVERY_APP, handler="follow_up")
     for at_s, came_back in calls:
         standing = after_success(standing) if came_back else after_miss(standing, NOW + at_s * SECOND)
     return standing
@@ -61,7 +62,7 @@ def test_a_trial_that_fails_after_five_of_a_minute_suspends_at_once() -> None:
 def test_a_trial_that_comes_back_forgets_everything() -> None:
     """The next miss is the first."""
     standing = after([*[(0, False)] * 3, (61, True)])
-    assert Suspension(handler="follow_up") == standing
+    assert Suspension(app_id=EVERY_APP, handler="follow_up") == standing
 
 
 def test_a_clock_that_is_set_back_begins_a_new_minute() -> None:

@@ -25,7 +25,7 @@ from worker.deciding.consume import Consume
 from worker.deciding.failing import SHARE
 from worker.deciding.handlers import HandlerThreads
 from worker.ledger.open import open_ledger
-from worker.ledger.port import Ledger, Write
+from worker.ledger.port import DecidingLedger, Write
 from worker.meter import Meter
 from worker.settings import SETTLE_MS
 
@@ -121,7 +121,7 @@ async def measure(stack: Stack, size: Size, *, cards: int) -> Pair:
 
 
 async def decide(
-    stack: Stack, log: EventLog, topics: Topics, ledger: Ledger, events: int, *, settle_ms: int = SETTLE_MS
+    stack: Stack, log: EventLog, topics: Topics, ledger: DecidingLedger, events: int, *, settle_ms: int = SETTLE_MS
 ) -> tuple[Round, list[tuple[Write, EpochMs]]]:
     """Decide what is in the log, and return how long it took and what was written."""
     measured = Spent(stack.database_pids)

@@ -25,7 +25,7 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, NewRecord
 from tests.chaos.processes import now
 from worker.ledger.open import open_ledger
-from worker.ledger.port import Ledger
+from worker.ledger.port import LedgerPositions
 
 OVER_S: Final = 8.0
 STEP_S: Final = 0.05
@@ -130,7 +130,7 @@ class _Backlog:
 
     log: EventLog
     topic: str
-    ledger: Ledger
+    ledger: LedgerPositions
     seen: list[int] = field(default_factory=list)
     is_all: bool = False
 

@@ -10,7 +10,7 @@ from shared.eventlog.port import EventLog
 from shared.feishu.limits import Limits
 from shared.lacks import Lack
 from worker.alarm import woken_within
-from worker.ledger.port import Ledger
+from worker.ledger.port import WatchedLedger
 from worker.meter import Meter
 
 EVERY_S: Final = 5.0
@@ -29,7 +29,7 @@ class Measure:
         self,
         *,
         event_log: EventLog,
-        ledger: Ledger,
+        ledger: WatchedLedger,
         topic: str,
         positions: Callable[[], Mapping[int, int]],
         limits: Limits,

@@ -16,7 +16,7 @@ from shared.core.codec import header
 from shared.core.errors import LedgerUnavailable, LogUnavailable, RecordRefused
 from shared.eventlog.port import EventLog, NewRecord
 from worker.alarm import woken_within
-from worker.ledger.port import Ledger
+from worker.ledger.port import RelayingLedger
 from worker.meter import Meter
 
 ROWS: Final = 500
@@ -37,7 +37,7 @@ log = structlog.get_logger("cardwire.worker")
 class Relay:
     """Moves outbox rows to the log."""
 
-    def __init__(self, *, event_log: EventLog, ledger: Ledger, owner: str, clock: Clock, meter: Meter) -> None:
+    def __init__(self, *, event_log: EventLog, ledger: RelayingLedger, owner: str, clock: Clock, meter: Meter) -> None:
         self._log, self._ledger, self._owner, self._clock, self._meter = event_log, ledger, owner, clock, meter
         self._nudged = asyncio.Event()
         self._mine_until = 0.0

@@ -23,7 +23,7 @@ from shared.eventlog.port import Topics
 from worker.alarm import woken_within
 from worker.keeping import ORDER, ROWS, Keeping, in_log
 from worker.ledger.kept import ROLE
-from worker.ledger.port import Ledger, Place, Store, Sweep, Swept
+from worker.ledger.port import Place, RetainingLedger, Store, Sweep, Swept
 from worker.meter import Meter
 
 HOUR_S: Final = 3_600.0
@@ -46,7 +46,7 @@ class Retention:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: RetainingLedger,
         event_log: OpenedLog,
         topics: Topics,
         keeping: Keeping,
@@ -122,7 +122,7 @@ class Retention:
         return await self._ledger.hold(ROLE, self._owner, ttl_ms=for_ms)
 
 
-async def sweeps(ledger: Ledger, keeping: Keeping, *, dry: bool = False) -> AsyncIterator[tuple[Store, Swept]]:
+async def sweeps(ledger: RetainingLedger, keeping: Keeping, *, dry: bool = False) -> AsyncIterator[tuple[Store, Swept]]:
     """
     Sweep all stores, and give what each transaction did; whoever takes the next one has had time in between.
 

@@ -15,7 +15,7 @@ from shared.core.events import Decided
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import EventLog, Record, Span, Topics
 from worker.identity import record_id
-from worker.ledger.port import ClaimKey, Ledger, Position
+from worker.ledger.port import ClaimKey, Position, StartingLedger
 
 LOOK_BACK: Final = 500
 """Outcomes read at a time while looking backwards for the newest `Decided` of a partition."""
@@ -96,7 +96,7 @@ def _same_record(partition: int, position: Position, span: Span, history: Histor
         )
 
 
-async def compare(event_log: EventLog, ledger: Ledger, topics: Topics, *, kept_ms: EpochMs) -> Sequence[Passed]:
+async def compare(event_log: EventLog, ledger: StartingLedger, topics: Topics, *, kept_ms: EpochMs) -> Sequence[Passed]:
     """
     Compare log and ledger, begin an empty ledger on an undecided log, and return what is to be reported.
 

@@ -133,7 +133,7 @@ async def _of_ledger(env: Mapping[str, str], asked: Asked) -> Sequence[Known]:
     url = DatabaseSettings.load(env).ledger.reveal()
     of = None if asked.app_id is None else AppId(asked.app_id)
     async with opened(url) as ledger:
-        histories = await ledger.histories(MessageId(asked.message_id or ""), app_id=of, limit=asked.last)
+        histories = await ledger.histories.of_card(MessageId(asked.message_id or ""), app_id=of, limit=asked.last)
     if not histories:
         raise _unknown("ledger", asked)
     return [Known(source="ledger", history=history) for history in histories]

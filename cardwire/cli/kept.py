@@ -49,9 +49,9 @@ class Kept:
         """Return the dead letters that are meant, oldest first; with ids also what is handled already."""
         found: list[Letter] = []
         if wish.kind in {None, "handler"}:
-            found += with_turns(map(of_input, await self.ledger.failed_inputs()))
+            found += with_turns(map(of_input, await self.ledger.failures.inputs()))
         if wish.kind in {None, "effect"}:
-            found += map(of_effect, await self.ledger.failed_effects())
+            found += map(of_effect, await self.ledger.failures.effects())
         if wish.kind in {None, "undecodable"}:
             found += await self._undecodable()
         return in_order(letter for letter in found if wish.means(letter))
@@ -65,7 +65,7 @@ class Kept:
         key: ClaimKey | EffectKey = ClaimKey(letter.app_id, letter.event_id)
         if letter.index is not None:
             key = EffectKey(letter.app_id, letter.event_id, letter.index)
-        kept = await self.ledger.body(key)
+        kept = await self.ledger.failures.body(key)
         return None if kept is None else json.loads(kept)
 
     async def redrive(self, letters: Sequence[Letter], done: Callable[[int], None]) -> None:
@@ -86,7 +86,7 @@ class Kept:
                 if each.kind == "effect" and each.index is not None
             ]
             if effects:
-                await self.ledger.redrive_effects(effects, topic=self.topics.outcomes)
+                await self.ledger.failures.redrive(effects, topic=self.topics.outcomes)
             done(len(page))
 
     async def _card(self, letter: Letter) -> MessageId | None:

@@ -50,7 +50,7 @@ def run_pending(env: Mapping[str, str], *, as_json: bool) -> None:
 
 async def _waiting(url: str) -> tuple[EpochMs, Sequence[PendingEffect]]:
     async with opened(url) as ledger:
-        return await ledger.pending(for_ms=FOR_MS, limit=MOST)
+        return await ledger.pendings.waiting(for_ms=FOR_MS, limit=MOST)
 
 
 def _print(now: EpochMs, waiting: Sequence[PendingEffect]) -> None:

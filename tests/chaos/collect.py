@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.eventlog.port import EventLog, Topics
 from tests.chaos.history import Call, CardSeen, ChatSeen, Delivered, LedgerRow, Line, RuleBroken, Version
 from tests.chaos.platform import Platform
+from tests.support.dump import dump
 from tests.support.fold_equals_ledger import stored
 from tests.support.rebuilt_equals_ledger import unlike
 from worker.ledger.sql_ledger import SqlLedger
@@ -90,14 +91,14 @@ async def broken(platform: Platform) -> Sequence[RuleBroken]:
 
 async def ledger_rows(ledger: SqlLedger) -> Sequence[LedgerRow]:
     """Return what the ledger holds, as far as the log can restore it."""
-    rows = stored(await ledger.dump())
+    rows = stored(await dump(ledger.database))
     return [LedgerRow(table=table, key=key, columns=dict(columns)) for (table, key), columns in rows.items()]
 
 
 async def unlike_rebuilt(platform: Platform, log: EventLog, topics: Topics, ledger: SqlLedger) -> Sequence[str]:
     """Rebuild the ledger from the log and return where it differs from this one; the platform may not hear of it."""
     before = len(await platform.pages("calls"))
-    found = await unlike(log, topics, await ledger.dump())
+    found = await unlike(log, topics, await dump(ledger.database))
     heard = len(await platform.pages("calls")) - before
     return [*found, *([f"{heard} calls arrived while the ledger was rebuilt"] if heard else [])]
 

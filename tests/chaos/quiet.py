@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.core.errors import LedgerUnavailable, LogUnavailable
 from shared.eventlog.port import EventLog, Topics
+from tests.support.dump import dump
 from worker.ledger.sql_ledger import SqlLedger
 
 LOOK_EVERY_S: Final = 0.5
@@ -36,7 +37,7 @@ async def left_to_do(log: EventLog, ledger: SqlLedger, topics: Topics) -> Sequen
     untold = await ledger.outbox_depth()
     left = [f"{lag} records are not decided"] if lag else []
     left += [f"{untold} rows wait in the outbox"] if untold else []
-    if not left and await ledger.next_due() is not None:
-        pending = [row for row in (await ledger.dump()).effects if row["status"] == "pending"]
+    if not left and (await ledger.pulse()).next_due is not None:
+        pending = [row for row in (await dump(ledger.database)).effects if row["status"] == "pending"]
         left += [f"{row['event_id']}/{row['index']} {row['kind']} is pending: {row['outcome']}" for row in pending]
     return left

@@ -16,6 +16,7 @@ from shared.eventlog.port import Topics
 from tests.chaos import collect
 from tests.chaos.history import LedgerRow, Line
 from tests.chaos.quiet import until_quiet
+from tests.support.dump import dump
 from tests.support.rebuilt_equals_ledger import unlike
 from worker.ledger.open import open_ledger
 from worker.settings import WorkerSettings
@@ -47,7 +48,7 @@ async def gather(within_s: float) -> Gathered:
             interactions=await collect.lines(log, topics.interactions),
             outcomes=await collect.lines(log, topics.outcomes),
             ledger=await collect.ledger_rows(ledger),
-            unlike=await unlike(log, topics, await ledger.dump()),
+            unlike=await unlike(log, topics, await dump(ledger.database)),
         )
     finally:
         await ledger.close()

@@ -14,6 +14,7 @@ from shared.core.effects import Remind
 from simulator.faults import FaultRule
 from tests.scenario.handlers import BLANK, COUNT, app_of_stories
 from tests.support.alerting import holds
+from tests.support.dump import dump
 from tests.support.world import World, clock_of_now, files, world
 
 ALERT = "CardwireNothingGoesOn"
@@ -104,4 +105,4 @@ async def test_what_is_put_off_on_purpose_wakes_nobody(tmp_path: Path) -> None:
         chat_id = await running.chat()
         await running.simulator.click(running.simulator.put_card(chat_id, BLANK), COUNT)
         assert {False} == set(await _held(running, for_s=60))
-        assert ["pending"] == [row["status"] for row in (await running.ledger.dump()).effects]
+        assert ["pending"] == [row["status"] for row in (await dump(running.ledger.database)).effects]

@@ -20,6 +20,7 @@ from simulator.callbacks import Person
 from simulator.cards import read_card
 from tests.scenario.handlers import BLANK, PATCH
 from tests.support import facts
+from tests.support.dump import dump
 from tests.support.world import ENCRYPTED, LEGACY, Stack, World, clock_of_now, world
 
 ANSWERED: dict[str, Any] = {**BLANK, "is": "answered"}
@@ -295,7 +296,7 @@ async def test_a_link_is_shown_and_then_decided(either_ledger: Stack) -> None:
 
 
 async def _decided(running: World) -> bool:
-    return bool((await running.ledger.dump()).claims)
+    return bool((await dump(running.ledger.database)).claims)
 
 
 def logged(message_id: str, action: str, card: dict[str, Any], *, at: int, event_id: str = "e1") -> InteractionReceived:

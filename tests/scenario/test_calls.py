@@ -18,6 +18,7 @@ from shared.core.events import CallReturned
 from shared.core.ids import MessageId
 from shared.feishu.openapi import idempotency_key
 from tests.scenario.handlers import BLANK, PATCH
+from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, world
 from tests.unit.worker.scripted_platform import endless, ok, refuse, scripted
 from worker.performing.retry import MAX_ATTEMPTS
@@ -82,7 +83,7 @@ async def returned(running: World) -> list[CallReturned]:
 
 async def card_of(running: World, message_id: str) -> Any:
     """Return what the ledger has of a card."""
-    (row,) = [row for row in (await running.ledger.dump()).cards if row["message_id"] == message_id]
+    (row,) = [row for row in (await dump(running.ledger.database)).cards if row["message_id"] == message_id]
     return row["version"], row["state"]
 
 

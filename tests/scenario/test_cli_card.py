@@ -18,6 +18,7 @@ from shared.feishu.limits import DAY_MS
 from tests.scenario.handlers import BLANK
 from tests.support.commands import run
 from tests.support.documents import is_documented
+from tests.support.dump import dump
 from tests.support.facts import click, mark
 from tests.support.world import World, files, world
 
@@ -95,7 +96,7 @@ async def test_what_waits_says_for_what(tmp_path: Path) -> None:
 
 
 async def _has_decided(running: World) -> bool:
-    return bool((await running.ledger.dump()).claims)
+    return bool((await dump(running.ledger.database)).claims)
 
 
 def _line(ran: subprocess.CompletedProcess[str], *, code: int) -> str:

@@ -14,6 +14,7 @@ from shared.eventlog.port import TOPICS, NewRecord, Span
 from tests.scenario.handlers import COUNT, app_of_stories
 from tests.support.commands import environment, run
 from tests.support.documents import is_documented
+from tests.support.dump import dump
 from tests.support.facts import click, mark
 from tests.support.world import Stack, World, clock_of_now, world
 from worker.keeping import DAY_MS
@@ -47,7 +48,7 @@ async def test_what_is_old_is_counted_then_deleted(either_ledger: Stack, tmp_pat
         rehearsed = await _prune(running, tmp_path, "--dry-run", "--json")
         for_people = await _prune(running, tmp_path)
         again = await _prune(running, tmp_path, "--json")
-        left = await running.ledger.dump()
+        left = await dump(running.ledger.database)
         parked = [span for span in (await old_log.spans(TOPICS.dead)).values() if span.end]
         await old_log.close()
     assert (0, "") == (rehearsed.returncode, rehearsed.stderr)

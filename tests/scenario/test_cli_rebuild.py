@@ -20,7 +20,7 @@ from bench.recorded import recorded
 from shared.eventlog.open import open_log
 from shared.eventlog.port import TOPICS
 from tests.support.commands import PATIENCE_S, environment, run, started
-from worker.ledger.dump import Dump, dump
+from tests.support.dump import Dump, dump
 from worker.ledger.engine import Database
 
 pytestmark = pytest.mark.slow

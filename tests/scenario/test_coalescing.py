@@ -10,6 +10,7 @@ from shared.core.ids import EventId, MessageId, TenantKey
 from simulator.faults import FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, app_of_stories
 from tests.support import facts
+from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, world
 from worker.ledger.port import BudgetKey
 
@@ -151,7 +152,7 @@ def rename(running: World, chat_id: str, message_id: str, nth: int, now: int) ->
 
 async def decided(running: World, click: InteractionReceived) -> bool:
     """Say whether a click is decided."""
-    return any(row["event_id"] == click.event_id for row in (await running.ledger.dump()).claims)
+    return any(row["event_id"] == click.event_id for row in (await dump(running.ledger.database)).claims)
 
 
 def shown(running: World, message_id: str) -> str:

@@ -13,6 +13,7 @@ from shared.core.decision import Card
 from shared.core.effects import RenameChat, SendText
 from shared.core.events import InteractionReceived
 from tests.scenario.handlers import BLANK, SEND
+from tests.support.dump import dump
 from tests.support.world import Stack, World, world
 
 
@@ -122,4 +123,4 @@ async def test_a_link_is_shown_and_decided(either_ledger: Stack, *, is_sent: boo
 
 
 async def _is_decided(running: World) -> bool:
-    return bool((await running.ledger.dump()).claims)
+    return bool((await dump(running.ledger.database)).claims)

@@ -20,6 +20,7 @@ from shared.eventlog.memory import MemoryLog
 from shared.observability.metrics import FENCED
 from tests.scenario.handlers import BLANK, RENAME, SEND, app_of_stories, counted
 from tests.support import facts
+from tests.support.dump import dump
 from tests.support.world import Stack, World, files, services, world
 
 MEETING_S = 0.5
@@ -73,7 +74,7 @@ async def test_of_two_deciders_of_one_click_one_commits_and_the_other_is_fenced(
 
 async def all_decided(running: World, clicks: int) -> bool:
     """Say whether so many clicks are decided."""
-    return len((await running.ledger.dump()).claims) == clicks
+    return len((await dump(running.ledger.database)).claims) == clicks
 
 
 async def test_two_deciders_of_every_partition_count_every_click_once(stack: Stack) -> None:

@@ -71,7 +71,7 @@ async def test_a_card_past_its_time_is_no_dead_letter(tmp_path: Path, on_expired
         assert (on_expired != "skip") == any(kind in {"SendCard", "Reply"} for kind, _, _ in ends)
         assert [0] == [worker.metrics.value(DEAD_LETTERS, "effect") for worker in running.workers]
         assert (0, []) == (await dlq(running, "list", "--json", folder=tmp_path))[:2]
-        (gone,) = await running.ledger.failed_effects()
+        (gone,) = await running.ledger.failures.effects()
         code, _, complaint = await dlq(running, "redrive", f"{gone.event_id}/1", folder=tmp_path)
         assert (1, True) == (code, f"{gone.event_id}/1 cannot be: the card is past its time" in complaint), complaint
 
@@ -85,7 +85,7 @@ async def test_a_call_whose_handler_was_told_is_no_dead_letter(tmp_path: Path) -
         assert (running.env["LARK_APP_ID"], card, 1) == (line["app_id"], line["open_message_id"], line["index"])
         assert [0] == [worker.metrics.value(DEAD_LETTERS, "effect") for worker in running.workers]
         assert (0, []) == (await dlq(running, "list", "--json", folder=tmp_path))[:2]
-        (gone,) = await running.ledger.failed_effects()
+        (gone,) = await running.ledger.failures.effects()
         code, shown, _ = await dlq(running, "show", gone.event_id, "--json", folder=tmp_path)
         assert (0, ["Call"]) == (code, [one["what"] for one in shown])
         code, _, complaint = await dlq(running, "redrive", gone.event_id, folder=tmp_path)

@@ -294,7 +294,7 @@ async def test_after_more_than_a_day_without_the_platform_nothing_stale_is_sent(
         assert [] == [call for call in running.calls() if call.code == 0]
         final = [outcome for outcome in await running.outcomes() if outcome.final]
         assert {("failed", "out_of_time"): 2 * len(cards)} == Counter((one.status, one.reason) for one in final)
-        assert 2 * len(cards) == len(await running.ledger.failed_effects())
+        assert 2 * len(cards) == len(await running.ledger.failures.effects())
         assert any(outcome.k == 1 for outcome in final)
         await running.check()
 

@@ -18,6 +18,7 @@ from tests.scenario.handlers import BLANK, COUNT, counted
 from tests.scenario.test_entities import app_of_parts, card_saying, said
 from tests.scenario.test_limits import shown
 from tests.support import facts
+from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, files, world
 from worker.ledger.leases import HEADS
 from worker.ledger.port import EffectKey
@@ -61,7 +62,7 @@ async def backing_off(running: World, clock: ManualClock, path: str, message_id:
     await running.simulator.click(message_id, dict(value))
 
     async def waits_long() -> bool:
-        rows = [row for row in (await running.ledger.dump()).effects if row["status"] == "pending"]
+        rows = [row for row in (await dump(running.ledger.database)).effects if row["status"] == "pending"]
         return any(row["k"] > 0 and row["due"] - clock.now() > LONG_MS for row in rows)
 
     await running.until(waits_long)
@@ -142,8 +143,8 @@ async def test_what_is_tried_again_by_hand_is_not_painted_over_the_newer(either_
         for value in ({"action": "type", "text": "old"}, {"action": "on"}, {"action": "type", "text": "new"}):
             await running.simulator.click(card, value)
             await running.quiet()
-        failed = [EffectKey(one.app_id, one.event_id, one.index) for one in await running.ledger.failed_effects()]
-        assert 1 == await running.ledger.redrive_effects(failed, topic=running.topics.outcomes)
+        failed = [EffectKey(one.app_id, one.event_id, one.index) for one in await running.ledger.failures.effects()]
+        assert 1 == await running.ledger.failures.redrive(failed, topic=running.topics.outcomes)
         await running.quiet()
         assert "new" == said(running, card)[-1]
         assert "superseded" == (await running.outcomes())[-1].status

@@ -28,6 +28,7 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import RETENTION_MS, EventLog, NewRecord, Record, Topics
 from tests.scenario.handlers import BLANK, COUNT, PATCH, SEND, app_of_stories, counted
 from tests.support import facts
+from tests.support.dump import dump
 from tests.support.postgres import Databases
 from tests.support.rebuilt_equals_ledger import differences, remade
 from tests.support.world import Stack, World, clock_of_now, files, world
@@ -69,7 +70,7 @@ async def rebuilt_into(running: World, url: str) -> list[str]:
     calls = len(running.calls())
     made = await remade(running.event_log, running.topics, url, clock=running.clock)
     assert calls == len(running.calls())
-    return differences(await running.ledger.dump(), made)
+    return differences(await dump(running.ledger.database), made)
 
 
 @asynccontextmanager
@@ -128,10 +129,10 @@ async def test_dead_letters_and_parked_cards_outlive_the_database(either_ledger:
             for n in (0, 1, 2):
                 await running.simulator.click(message_id, {"action": "press", "n": n})
             await running.quiet()
-        first, behind = (one.event_id for one in await running.ledger.failed_inputs())
+        first, behind = (one.event_id for one in await running.ledger.failures.inputs())
         assert [] == await rebuilt_into(running, fresh)
         ledger = open_ledger(fresh)
-        told = [(one.event_id, one.reason, one.parks) for one in await ledger.failed_inputs()]
+        told = [(one.event_id, one.reason, one.parks) for one in await ledger.failures.inputs()]
         await ledger.close()
         assert [first, behind] == [event for event, _, _ in told]
         await running.append(*(facts.redrive(event, 1, message_id=message_id, app_id=running.env["LARK_APP_ID"])
@@ -149,7 +150,7 @@ async def test_a_redrive_that_was_wanted_before_the_loss_is_done_after_it(tmp_pa
         async with running.worker():
             await running.simulator.click(message_id, {"action": "press", "n": 1})
             await running.quiet()
-        (letter,) = await running.ledger.failed_inputs()
+        (letter,) = await running.ledger.failures.inputs()
         wish = facts.redrive(letter.event_id, 1, message_id=message_id, app_id=letter.app_id)
         await running.append(wish)
         url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
@@ -361,7 +362,7 @@ async def test_no_worker_starts_on_a_ledger_that_is_half_rebuilt(either_ledger: 
                 pass
         made = await remade(running.event_log, running.topics, fresh)
         assert made.rebuilt.resumed
-        assert [] == differences(await running.ledger.dump(), made)
+        assert [] == differences(await dump(running.ledger.database), made)
         async with worker_on(running, fresh):
             await running.simulator.click(cards[0], COUNT)
             await running.until(lambda: shown(running, cards[0]) == 2)
@@ -374,10 +375,10 @@ async def test_a_ledger_that_holds_something_is_refused(either_ledger: Stack) ->
         async with running.worker():
             await running.simulator.click(message_id, COUNT)
             await running.quiet()
-        before = await running.ledger.dump()
+        before = await dump(running.ledger.database)
         with pytest.raises(NotEmpty, match="is not empty, it holds positions, claims, cards"):
             await remade(running.event_log, running.topics, either_ledger.ledger)
-        assert before == await running.ledger.dump()
+        assert before == await dump(running.ledger.database)
 
 
 class Told:

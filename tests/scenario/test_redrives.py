@@ -18,6 +18,7 @@ from simulator.faults import FaultRule
 from tests.scenario.handlers import BLANK, PATCH, SEND
 from tests.support import facts
 from tests.support.commands import run
+from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, files, world
 from worker.app import RunningWorker
 from worker.ledger.port import EffectKey
@@ -67,7 +68,7 @@ async def pressed(running: World, *numbers: int, message_id: str | None = None) 
 
 async def state(running: World, message_id: str) -> Any:
     """Return a card's state."""
-    rows = [row for row in (await running.ledger.dump()).cards if row["message_id"] == message_id]
+    rows = [row for row in (await dump(running.ledger.database)).cards if row["message_id"] == message_id]
     return json.loads(rows[0]["state"]) if rows else None
 
 
@@ -167,9 +168,9 @@ async def test_an_effect_that_is_redriven_days_later_outlasts_a_short_trouble(ei
         await running.quiet()
         clock.advance(3 * 24 * 3600)
         running.simulator.faults.set(1, [FaultRule(path="/open-apis/im/v1/messages", kind="500", p=1.0)])
-        (gone,) = await running.ledger.failed_effects()
+        (gone,) = await running.ledger.failures.effects()
         key = EffectKey(gone.app_id, gone.event_id, gone.index)
-        assert 1 == await running.ledger.redrive_effects([key], topic=running.topics.outcomes)
+        assert 1 == await running.ledger.failures.redrive([key], topic=running.topics.outcomes)
         await running.until(lambda: any(call.fault == "500" for call in running.calls(SEND)))
         running.simulator.faults.set(1, [])
         await running.quiet()
@@ -257,15 +258,15 @@ async def test_a_broken_deploy_stops_deciding_and_loses_no_click(either_ledger: 
             await running.until(lambda: _stopped(worker))
             assert ["too_much_failed"] == list(await worker.lacks())
             assert worker.is_alive()
-        failed = len(await running.ledger.failed_inputs())
+        failed = len(await running.ledger.failures.inputs())
         assert 20 <= failed <= 220
         mood.fails = False
         async with running.worker():
             await running.until(lambda: _decided(running, 300))
             await dlq(running, "redrive", "--all", folder=tmp_path)
             await running.until(lambda: _decided(running, 300 + failed))
-        assert not await running.ledger.failed_inputs()
-        assert 300 == len((await running.ledger.dump()).cards)
+        assert not await running.ledger.failures.inputs()
+        assert 300 == len((await dump(running.ledger.database)).cards)
 
 
 async def test_a_worker_that_is_told_so_never_stops_deciding(tmp_path: Path) -> None:
@@ -281,7 +282,7 @@ async def test_a_worker_that_is_told_so_never_stops_deciding(tmp_path: Path) -> 
                 await running.append(press)
             await running.until(lambda: _decided(running, 60))
             assert [] == list(await worker.lacks())
-        assert 60 == len(await running.ledger.failed_inputs())
+        assert 60 == len(await running.ledger.failures.inputs())
 
 
 async def _stopped(worker: RunningWorker) -> bool:

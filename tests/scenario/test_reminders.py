@@ -16,6 +16,7 @@ from shared.core.events import TimerFired
 from shared.core.ids import MessageId
 from tests.scenario.handlers import BLANK, PATCH, SEND
 from tests.support import facts
+from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, world
 
 HOUR_S = 3_600.0
@@ -86,7 +87,7 @@ class Watched:
         """Wait until no more than so many effects wait."""
 
         async def waits() -> bool:
-            rows = (await self.running.ledger.dump()).effects
+            rows = (await dump(self.running.ledger.database)).effects
             is_told = await self.running.ledger.outbox_depth() == 0
             return is_told and sum(row["status"] == "pending" for row in rows) <= pending
 
@@ -94,7 +95,7 @@ class Watched:
 
     async def statuses(self) -> Mapping[tuple[str, str], int]:
         """Return how many reminders there are, by kind and what became of them."""
-        rows = [row for row in (await self.running.ledger.dump()).effects if row["target"].startswith("timer:")]
+        rows = [row for row in (await dump(self.running.ledger.database)).effects if row["target"].startswith("timer:")]
         found: dict[tuple[str, str], int] = {}
         for row in rows:
             found[row["kind"], row["status"]] = found.get((row["kind"], row["status"]), 0) + 1
@@ -194,7 +195,7 @@ async def test_a_redriven_click_sets_no_reminder_again_that_was_cancelled_since(
         await card.click("watch_out")
         await card.click("follow_up")
         moods.clear()
-        (letter,) = await card.running.ledger.failed_inputs()
+        (letter,) = await card.running.ledger.failures.inputs()
         wish = facts.redrive(letter.event_id, 1, message_id=card.message_id, app_id=letter.app_id)
         await card.running.append(wish)
         await card.decided(3)

@@ -22,6 +22,7 @@ from simulator.settings import SimulatorSettings
 from tests.support.apps import ALERTS, BILLING, Several, alone, several, write_apps
 from tests.support.commands import environment, started
 from tests.support.documents import is_documented
+from tests.support.dump import dump
 from tests.support.world import Stack, files
 
 VALUE = {"action": "follow_up", "alert": "支付超时率 3.2%"}
@@ -77,7 +78,7 @@ async def keys_begin_with_their_app(running: Several) -> None:
                 assert record.key.startswith(f"{own}:")
     received = [one for one in await world.events(world.topics.interactions) if isinstance(one, InteractionReceived)]
     owners = {one.event_id: one.app_id for one in received}
-    assert all(owners[row["event_id"]] == row["app_id"] for row in (await world.ledger.dump()).effects)
+    assert all(owners[row["event_id"]] == row["app_id"] for row in (await dump(world.ledger.database)).effects)
 
 
 async def test_what_an_app_signed_is_refused_at_the_others_path(tmp_path: Path) -> None:

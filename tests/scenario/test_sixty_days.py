@@ -17,6 +17,7 @@ from shared.eventlog.open import open_log
 from shared.eventlog.port import NewRecord, Topics
 from tests.scenario.handlers import BLANK, app_of_stories
 from tests.support import facts
+from tests.support.dump import dump
 from tests.support.old_ledgers import rows_of
 from tests.support.world import Stack, World, world
 from worker.keeping import KEEP_DAYS, LOG_DAYS
@@ -95,7 +96,7 @@ class Calendar:
 
     async def _is_done(self, day: int) -> bool:
         # Not `quiet`: reminders of the last days are pending all the time.
-        known = await self.running.ledger.dump()
+        known = await dump(self.running.ledger.database)
         waits = [row for row in known.effects if row["status"] == "pending" and row["kind"] != "Remind"]
         done = any(row["event_id"] == f"other{day}" for row in known.claims)
         return done and not waits and await self.running.ledger.outbox_depth() == 0
@@ -145,7 +146,7 @@ async def test_in_sixty_days_nothing_grows_for_ever(either_ledger: Stack) -> Non
 async def _is_known(calendar: Calendar, day: int) -> None:
     """Have the first day's click come once more, as a spill may bring it: nothing is decided."""
     running = calendar.running
-    before = len((await running.ledger.dump()).claims)
+    before = len((await dump(running.ledger.database)).claims)
     calls = len(running.calls())
     await running.append(calendar.clicks[day])
     end = {p: span.end for p, span in (await running.event_log.spans(running.topics.interactions)).items()}
@@ -154,4 +155,4 @@ async def _is_known(calendar: Calendar, day: int) -> None:
         return {p: each.next for p, each in (await running.ledger.positions()).items()} == end
 
     await running.until(read)
-    assert (before, calls) == (len((await running.ledger.dump()).claims), len(running.calls()))
+    assert (before, calls) == (len((await dump(running.ledger.database)).claims), len(running.calls()))

@@ -11,6 +11,7 @@ from shared.core.decision import Card, Decision
 from shared.core.effects import UpdateCard, UpdateElement
 from shared.feishu.limits import DAY_MS
 from tests.scenario.handlers import BLANK, PATCH
+from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, world
 
 WHOLE = "cardkit.v1.card.update"
@@ -75,7 +76,7 @@ async def test_a_card_past_its_time_is_sent_anew_once(either_ledger: Stack, on_e
         assert 1 == len(running.calls(api))
         assert [old, new] == messages(running, chat_id)
         assert '"newer"' in shown(running, new)
-        faces = {row["message_id"]: row for row in (await running.ledger.dump()).faces}
+        faces = {row["message_id"]: row for row in (await dump(running.ledger.database)).faces}
         assert (new, True) == (faces[old]["successor"], bool(faces[old]["expired"]))
         told = {(outcome.kind, outcome.status, outcome.reason) for outcome in await running.outcomes()}
         assert {("UpdateCard", "failed", "expired"), ("UpdateCard", "refused", "expired")} < told
@@ -166,7 +167,7 @@ async def test_a_card_in_anothers_place_knows_what_its_buttons_say_and_no_state(
             await running.quiet()
         assert [None, None, {"n": 42}] == seen
         assert {old: {"n": 43}, new: {"n": 43}} == {
-            row["message_id"]: json.loads(row["state"]) for row in (await running.ledger.dump()).cards
+            row["message_id"]: json.loads(row["state"]) for row in (await dump(running.ledger.database)).cards
         }
         running.simulator.platform.judge.violations.clear()  # The one update that told us how old the card is.
         await running.check()

@@ -13,6 +13,7 @@ from simulator.faults import FaultRule
 from tests.scenario.handlers import BLANK, PATCH, SEND, counted
 from tests.support import facts, old_ledgers
 from tests.support.commands import run
+from tests.support.dump import dump
 from tests.support.world import Stack, World, files, world
 from worker.ledger.open import open_ledger
 
@@ -48,7 +49,7 @@ def handlers(mood: Mood) -> App:
 
 async def cards(running: World) -> list[tuple[int, str]]:
     """Return version and state of every card."""
-    return [(row["version"], row["state"].decode()) for row in (await running.ledger.dump()).cards]
+    return [(row["version"], row["state"].decode()) for row in (await dump(running.ledger.database)).cards]
 
 
 async def clicked_before(running: World) -> str:
@@ -87,7 +88,7 @@ async def test_what_failed_before_an_upgrade_is_redriven_on_the_card_as_it_is(
         card = await clicked_before(running)
         await as_of_0002(running, either_ledger.ledger)
         assert ["pending"] == [
-            row["status"] for row in (await running.ledger.dump()).effects if row["kind"] == "SendText"
+            row["status"] for row in (await dump(running.ledger.database)).effects if row["kind"] == "SendText"
         ]
         mood.fails = False
         await running.start_worker()
@@ -100,9 +101,9 @@ async def test_what_failed_before_an_upgrade_is_redriven_on_the_card_as_it_is(
         assert (0, "1 are tried again by the workers, 0 cannot be\n") == (done.returncode, done.stdout)
         await running.quiet()
         assert [(5, "103")] == await cards(running)
-        assert {"succeeded"} == {row["status"] for row in (await running.ledger.dump()).effects}
+        assert {"succeeded"} == {row["status"] for row in (await dump(running.ledger.database)).effects}
         assert 4 == len(running.calls(PATCH))
-        assert [] == await running.ledger.failed_inputs()
+        assert [] == await running.ledger.failures.inputs()
         await running.check()
 
 
@@ -115,7 +116,7 @@ async def test_a_redrive_that_names_no_card_changes_none(either_ledger: Stack, t
             await running.simulator.click(card, {"action": action})
             await running.quiet()
         mood.fails = False
-        (failed,) = await running.ledger.failed_inputs()
+        (failed,) = await running.ledger.failures.inputs()
         for message_id, found in ((None, (1, "1")), ("om_other", (1, "1")), (card, (2, "101"))):
             await running.append(facts.redrive(failed.event_id, 1, message_id=message_id, app_id=failed.app_id))
             await running.quiet()

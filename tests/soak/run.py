@@ -23,10 +23,10 @@ from tests.chaos.processes import Fleet, Kept, Spec
 from tests.chaos.stack import Stack
 from tests.soak.clicks import Clicks
 from tests.soak.handlers import SHOWN_EVERY
+from tests.support.dump import Dump, dump
 from tests.support.fold_equals_ledger import differences, rows, stored
 from tests.support.proved import promises_broken_in
 from tests.support.rebuilt_equals_ledger import unlike
-from worker.ledger.dump import Dump
 from worker.ledger.engine import Database
 from worker.ledger.sql_ledger import SqlLedger
 from worker.ledger.tables import PENDING, effects
@@ -109,7 +109,7 @@ async def soak(
         await fleet.close()
         soaked.worked_s = time.monotonic() - began - soaked.appended_s
         soaked.wrong += [f"{each.name} ended by itself: {each.last_line}" for each in fleet.ended]
-        held = await ledger.dump()
+        held = await dump(ledger.database)
         _compare(soaked, clicks, await _outputs(log, topics.outcomes), held)
         soaked.wrong += await unlike(log, topics, held)
         soaked.wrong += await promises_broken_in(log, topics)

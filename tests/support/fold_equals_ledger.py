@@ -15,7 +15,7 @@ import msgspec
 
 from shared.core.folded import REQUEST, ROUTING, Folded, FoldedCard, FoldedClaim, FoldedEffect, FoldedFace, FoldedLetter
 from shared.feishu.limits import CARD_TOKEN_USES
-from worker.ledger.dump import Dump
+from tests.support.dump import Dump
 
 Key = tuple[str | int, ...]
 Rows = Mapping[tuple[str, Key], Mapping[str, Any]]

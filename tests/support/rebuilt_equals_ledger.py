@@ -18,9 +18,9 @@ from shared.clock import Clock
 from shared.core.codec import header
 from shared.eventlog.port import EventLog, Topics
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
+from tests.support.dump import Dump, Row, dump
 from tests.support.fold_equals_ledger import TOLD_SINCE_0003
 from worker.history.walk import walk
-from worker.ledger.dump import Dump, Row, dump
 from worker.ledger.engine import Database
 from worker.ledger.open import open_ledger
 from worker.ledger.restoring import open_restoring

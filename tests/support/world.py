@@ -32,6 +32,7 @@ from shared.observability.traces import Traces
 from simulator.app import RunningSimulator, run_simulator
 from simulator.history import KEPT, CallSeen
 from simulator.settings import SimulatorSettings
+from tests.support.dump import dump
 from tests.support.fold_equals_ledger import assert_fold_equals_ledger
 from tests.support.proved import promises_broken_in
 from tests.support.rebuilt_equals_ledger import assert_rebuilt_equals_ledger
@@ -221,9 +222,9 @@ class World:
         ends = await self._all_decided()
         if ends is None:
             return False
-        if await self.ledger.next_due() is not None:
+        if (await self.ledger.pulse()).next_due is not None:
             return False
-        if any(row["status"] == "pending" for row in (await self.ledger.dump()).effects):
+        if any(row["status"] == "pending" for row in (await dump(self.ledger.database)).effects):
             return False
         # What was done between these questions has left its row here, or what was relayed from it lies in the log. What
         # was decided of that since has left its row behind our question: then the log is longer than it was.
@@ -262,7 +263,7 @@ class World:
         """
         decisions = await self.decisions()
         outputs: list[Output] = [*decisions, *await self.outcomes()]
-        held = await self.ledger.dump()
+        held = await dump(self.ledger.database)
         since = await self.ledger.now() - KEEP_DAYS * DAY_MS
         swept = {(one.app_id, one.event_id) for one in decisions if one.decided_at <= since}
         swept -= {(row["app_id"], row["event_id"]) for row in held.claims}

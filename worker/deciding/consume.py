@@ -32,7 +32,7 @@ from worker.deciding.pausing import Pausing
 from worker.deciding.spans import trace_decisions
 from worker.deciding.telling import Telling
 from worker.deciding.wanted import wanted
-from worker.ledger.port import ClaimRace, DataRefused, Fenced, Known, Ledger, Write
+from worker.ledger.port import ClaimRace, DataRefused, DecidingLedger, Fenced, Known, Write
 from worker.meter import Meter
 from worker.settings import SETTLE_MS
 
@@ -70,7 +70,7 @@ class Consume:
         *,
         apps: Mapping[AppId, App],
         event_log: EventLog,
-        ledger: Ledger,
+        ledger: DecidingLedger,
         topics: Topics,
         group: str,
         clock: Clock,

@@ -1,5 +1,5 @@
 """
-What deciding asks of the ledger and has it store: the values of `Ledger.read` and `Ledger.write`.
+What deciding asks of the ledger and has it store: the values of `DecidingLedger.read` and `write`.
 
 A batch is read at one moment and written in one transaction; nothing here says how.
 """

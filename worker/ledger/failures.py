@@ -134,6 +134,7 @@ class Failures:
 
     @in_snapshot
     def inputs(self, connection: Connection) -> Sequence[FailedInput]:
+        """Return the inputs whose handler failed, oldest first."""
         return [FailedInput(**row) for row in connection.execute(self._inputs).mappings()]
 
     @in_snapshot
@@ -146,6 +147,7 @@ class Failures:
 
     @in_snapshot
     def body(self, connection: Connection, key: ClaimKey | EffectKey) -> bytes | None:
+        """Return what is kept of a failed input, or an effect's payload: as JSON, with what people typed."""
         named = {"app": key.app_id, "event": key.event_id}
         if isinstance(key, EffectKey):
             found = connection.execute(self._payload, {**named, "nth": key.nth}).first()
@@ -155,7 +157,14 @@ class Failures:
 
     @in_transaction
     def redrive(self, connection: Connection, wanted: Iterable[EffectKey], *, topic: str) -> int:
-        """Have effects tried again that are given up: locked by their targets, as everything that changes them."""
+        """
+        Have effects tried again that are given up, and return how many are.
+
+        They are locked by their targets, as by everything that changes them.
+
+        Args:
+            topic: The outcomes topic, in which that is told.
+        """
         asked = sorted(set(wanted))
         targets = {TargetKey(row.app_id, row.target) for row in self._keys.fetch(connection, self._wanted, asked)}
         now = int(connection.execute(select(self._database.now)).scalar_one())

@@ -86,7 +86,7 @@ class Histories:
         )
 
     @in_snapshot
-    def histories(
+    def of_card(
         self, connection: Connection, message_id: MessageId, *, app_id: AppId | None = None, limit: int = CLICKS
     ) -> Sequence[CardHistory]:
         """

@@ -1,4 +1,4 @@
-"""What is old goes: the values of `Ledger.sweep`."""
+"""What is old goes: the values of `RetainingLedger`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,5 +1,5 @@
 """
-What performing takes from the ledger and gives back: the values of `Ledger.lease`, `settle` and `reserve`.
+What performing takes from the ledger and gives back: the values of `PerformingLedger` and `SettlingLedger`.
 
 A target is leased for a bounded time, with its effects and what is known of its card; a settlement says what became
 of them. A rate is what a reservation keeps to.

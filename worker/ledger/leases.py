@@ -114,10 +114,6 @@ class Leases:
             for each in beginnings
         }
 
-    @in_snapshot
-    def next_due(self, connection: Connection) -> EpochMs | None:
-        return self._looking.run(connection)
-
     def _look(self, connection: Connection, taken: Mapping[TargetKey, Any], now: EpochMs) -> Sequence[Leased]:
         heads: dict[TargetKey, list[Head]] = {key: [] for key in taken}
         for row in self._targets.fetch(connection, self._heads, list(taken)):

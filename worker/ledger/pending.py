@@ -62,7 +62,7 @@ class Pendings:
         )
 
     @in_snapshot
-    def pending(self, connection: Connection, *, for_ms: int, limit: int) -> tuple[EpochMs, Sequence[PendingEffect]]:
+    def waiting(self, connection: Connection, *, for_ms: int, limit: int) -> tuple[EpochMs, Sequence[PendingEffect]]:
         """Return the ledger's time, and what has waited for so long, longest first; reminders are not meant."""
         now = int(connection.execute(self._now).scalar_one())
         found = connection.execute(self._waiting, {"ms": for_ms, "most": limit}).mappings()

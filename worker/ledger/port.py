@@ -13,7 +13,9 @@ none open while the platform or user code is called:
 *relay*   outbox rows are read, appended to the log, then deleted: at least once, in order.
 *sweep*   what is old is deleted, some rows at a time.
 
-Rows have one writer: `CardRow` belongs to write, `FaceRow` to settle.
+Rows have one writer: `CardRow` belongs to write, `FaceRow` to settle. So each of those who work on the ledger has a
+protocol of its own here, and is given nothing else: whoever decides can settle nothing, and whoever performs can write
+no card. What people ask, and a redrive of theirs, is no loop's business (`worker/ledger/sql_ledger.py`).
 
 Lock order, of every transaction: roles, positions, claims, cards, targets, effects, card_tokens, faces, outbox,
 dead_letters, suspensions, apps. Rate limits (budgets) are reserved with no other lock held. Rows of one table are
@@ -89,11 +91,13 @@ __all__ = [
     "ClaimRow",
     "DataRefused",
     "DeadLetter",
+    "DecidingLedger",
     "DeliveryRef",
     "EffectChange",
     "EffectKey",
     "FaceRow",
     "Fenced",
+    "FleetRoles",
     "GivenRight",
     "HandlerKey",
     "Head",
@@ -101,24 +105,32 @@ __all__ = [
     "Lease",
     "Leased",
     "Ledger",
+    "LedgerPositions",
     "Mark",
     "Move",
     "NewEffect",
+    "PerformingLedger",
     "Place",
     "Position",
     "Pulse",
     "Rate",
     "Redrivable",
+    "RelayingLedger",
+    "RetainingLedger",
     "RightKey",
     "SchemaMismatch",
     "Settled",
     "Settlement",
+    "SettlingLedger",
+    "StartingLedger",
     "Store",
     "Suspension",
     "Sweep",
     "Swept",
     "TargetKey",
+    "TicketLedger",
     "Wanted",
+    "WatchedLedger",
     "Write",
 ]
 
@@ -139,24 +151,35 @@ class SchemaMismatch(CardwireError):
     """The database's schema is missing, older or newer than this program; the text says which and what to run."""
 
 
-class Ledger(Protocol):
-    """
-    The database, as the worker sees it.
-
-    Every method raises `LedgerUnavailable` when the database cannot be reached or is too busy; nothing was
-    changed then, or (a lost answer to a commit) all of it was.
-    """
-
-    # decide
+class LedgerPositions(Protocol):
+    """Up to where the log is decided, and when: what begins with a look at the positions."""
 
     async def positions(self) -> Mapping[int, Position]:
         """Return every partition's position; empty before the first `begin`."""
+
+    async def now(self) -> EpochMs:
+        """Return the ledger's time (ms)."""
+
+
+class FleetRoles(Protocol):
+    """What only one worker of the fleet does at a time."""
+
+    async def hold(self, name: str, owner: str, *, ttl_ms: int) -> bool:
+        """Take or keep the fleet-wide role ``name`` for so long; False if somebody else has it."""
+
+
+class StartingLedger(LedgerPositions, Protocol):
+    """What a worker compares with the log before it does anything."""
 
     async def begin(self, partitions: int) -> None:
         """Create positions at 0 for a log of ``partitions``, where there are none yet."""
 
     async def claimed(self, claims: Collection[ClaimKey]) -> Collection[ClaimKey]:
         """Return which of these inputs are claimed."""
+
+
+class DecidingLedger(LedgerPositions, Protocol):
+    """What deciding reads and writes: the only way to a position, a claim, a card's row or a new effect."""
 
     async def read(self, wanted: Wanted) -> Known:
         """Return what the ledger knows, as of one moment. Raises `DataRefused`."""
@@ -173,7 +196,9 @@ class Ledger(Protocol):
             Fenced, ClaimRace, DataRefused: Nothing was changed.
         """
 
-    # pump
+
+class PerformingLedger(Protocol):
+    """What those who make the calls take from the ledger, and what they note before a call."""
 
     async def lease(self, owner: str, *, limit: int, ttl_ms: int) -> Lease:
         """
@@ -202,14 +227,6 @@ class Ledger(Protocol):
         twice.
         """
 
-    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
-        """
-        Store what became of leased targets, release them, and tell whose lease had been lost.
-
-        A lost one changes nothing, except that the newest state of its target is sent again if it was called.
-        A released target is due when its earliest pending effect is, not before ``pace_ms`` are over.
-        """
-
     async def reserve(self, wants: Mapping[BudgetKey, tuple[int, Rate]], *, ahead_ms: int) -> Mapping[BudgetKey, int]:
         """
         Reserve calls of each API and return how long the first of them must wait (ms); the others follow spaced.
@@ -220,22 +237,28 @@ class Ledger(Protocol):
     async def blocked(self, key: BudgetKey, *, for_ms: int) -> None:
         """Let nobody call this API for so long: the platform said so."""
 
+
+class SettlingLedger(Protocol):
+    """Where it is stored what became of calls: the only way to an outcome, or to what a card shows."""
+
+    async def settle(self, owner: str, settlements: Sequence[Settlement]) -> Settled:
+        """
+        Store what became of leased targets, release them, and tell whose lease had been lost.
+
+        A lost one changes nothing, except that the newest state of its target is sent again if it was called.
+        A released target is due when its earliest pending effect is, not before ``pace_ms`` are over.
+        """
+
+
+class TicketLedger(FleetRoles, Protocol):
+    """What store apps get their access tokens with."""
+
     async def app_ticket(self, app_id: AppId) -> Secret | None:
         """Return the newest ticket of a store app, or ``None`` if none has come yet."""
 
-    async def next_due(self) -> EpochMs | None:
-        """Return when the next free target is due, or a lease ends (ms, ledger's clock)."""
 
-    async def pulse(self) -> Pulse:
-        """Return how the ledger is doing, for those who watch."""
-
-    async def now(self) -> EpochMs:
-        """Return the ledger's time (ms)."""
-
-    # relay
-
-    async def hold(self, name: str, owner: str, *, ttl_ms: int) -> bool:
-        """Take or keep the fleet-wide role ``name`` for so long; False if somebody else has it."""
+class RelayingLedger(FleetRoles, Protocol):
+    """What is to be told to the log."""
 
     async def outbox(self, *, limit: int) -> Sequence[tuple[int, NewRecord]]:
         """Return the oldest outbox rows, in the order they were committed per card."""
@@ -246,7 +269,9 @@ class Ledger(Protocol):
     async def outbox_depth(self) -> int:
         """Return how many outbox rows wait."""
 
-    # retention
+
+class RetainingLedger(FleetRoles, Protocol):
+    """What is old goes."""
 
     async def sweep(self, sweep: Sweep) -> Swept:
         """
@@ -259,7 +284,31 @@ class Ledger(Protocol):
     async def aged(self) -> Aged:
         """Return how old the oldest rows are."""
 
-    # life
+
+class WatchedLedger(Protocol):
+    """What is measured."""
+
+    async def pulse(self) -> Pulse:
+        """Return how the ledger is doing, for those who watch."""
+
+
+class Ledger(
+    StartingLedger,
+    DecidingLedger,
+    PerformingLedger,
+    SettlingLedger,
+    TicketLedger,
+    RelayingLedger,
+    RetainingLedger,
+    WatchedLedger,
+    Protocol,
+):
+    """
+    The whole database, as whoever puts a worker together sees it: each loop is given its own side of it.
+
+    Every method of every side raises `LedgerUnavailable` when the database cannot be reached or is too busy; nothing
+    was changed then, or (a lost answer to a commit) all of it was.
+    """
 
     async def check(self) -> None:
         """
@@ -268,9 +317,6 @@ class Ledger(Protocol):
         Raises:
             SchemaMismatch: With the command that mends it.
         """
-
-    async def upgrade(self) -> None:
-        """Bring the schema up to date; safe to run by several processes at once."""
 
     async def close(self) -> None:
         """Release all connections. Never raises."""

@@ -1,22 +1,25 @@
-"""The ledger on SQL: `Ledger`'s methods, each the business of one module."""
+"""
+The ledger on SQL: `Ledger`'s methods, each the business of one module, and what people ask.
+
+The parts do not stand beside each other as those of whoever asks: a loop is given one object, whose protocol in
+`worker.ledger.port` names what it may do, however many parts that takes.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
-from shared.core.ids import AppId, MessageId
+from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
-from worker.history.card_history import CLICKS, CardHistory
 from worker.ledger import schema
 from worker.ledger.budgets import Budgets
-from worker.ledger.dump import Dump, dump
 from worker.ledger.engine import Database
-from worker.ledger.failures import FailedEffect, FailedInput, Failures
+from worker.ledger.failures import Failures
 from worker.ledger.histories import Histories
 from worker.ledger.kept import Aged, Sweep, Swept
 from worker.ledger.leases import Leases
 from worker.ledger.outbox import Outbox
-from worker.ledger.pending import PendingEffect, Pendings
+from worker.ledger.pending import Pendings
 from worker.ledger.port import (
     Beginning,
     Begun,
@@ -46,10 +49,18 @@ from worker.ledger.writes import Writes
 
 
 class SqlLedger:
-    """A `Ledger` in SQLite or PostgreSQL; see the port for what its methods promise."""
+    """
+    A `Ledger` in SQLite or PostgreSQL; see the port for what its methods promise.
+
+    Attributes:
+        database: Where it is.
+        histories: What people ask of a card.
+        failures: What people ask of what failed, and how they have effects tried again.
+        pendings: What people ask of what waits.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._reads = Reads(database)
         self._writes = Writes(database)
         self._leases = Leases(database)
@@ -60,9 +71,9 @@ class SqlLedger:
         self._roles = Roles(database)
         self._sweeps = Sweeps(database)
         self._pulses = Pulses(database)
-        self._failures = Failures(database)
-        self._pendings = Pendings(database)
-        self._histories = Histories(database)
+        self.failures = Failures(database)
+        self.pendings = Pendings(database)
+        self.histories = Histories(database)
 
     async def positions(self) -> Mapping[int, Position]:
         return await self._reads.positions()
@@ -109,9 +120,6 @@ class SqlLedger:
     async def app_ticket(self, app_id: AppId) -> Secret | None:
         return await self._reads.app_ticket(app_id)
 
-    async def next_due(self) -> EpochMs | None:
-        return await self._leases.next_due()
-
     async def pulse(self) -> Pulse:
         return await self._pulses.pulse()
 
@@ -138,49 +146,14 @@ class SqlLedger:
 
     async def check(self) -> None:
         """Reach the database and compare its schema; a SQLite file is made or upgraded. See the port."""
-        await schema.check(self._database)
+        await schema.check(self.database)
 
     async def upgrade(self) -> None:
-        await schema.upgrade(self._database)
+        await schema.upgrade(self.database)
 
     async def look(self) -> None:
         """Compare the schema as `check` does, and change nothing: not even a SQLite file is made or upgraded."""
-        await schema.look(self._database)
-
-    async def histories(
-        self, message_id: MessageId, *, app_id: AppId | None = None, limit: int = CLICKS
-    ) -> Sequence[CardHistory]:
-        """Return a card's story, of each app that knows the card; see `worker.history.card_history`."""
-        return await self._histories.histories(message_id, app_id=app_id, limit=limit)
-
-    async def failed_inputs(self) -> Sequence[FailedInput]:
-        """Return the inputs whose handler failed, oldest first; see `worker.ledger.failures`."""
-        return await self._failures.inputs()
-
-    async def pending(self, *, for_ms: int, limit: int) -> tuple[EpochMs, Sequence[PendingEffect]]:
-        """Return the ledger's time, and which effects have waited for so long, longest first; see `Pendings`."""
-        return await self._pendings.pending(for_ms=for_ms, limit=limit)
-
-    async def failed_effects(self) -> Sequence[FailedEffect]:
-        """Return the effects that were given up, in log order."""
-        return await self._failures.effects()
-
-    async def body(self, key: ClaimKey | EffectKey) -> bytes | None:
-        """Return what is kept of a failed input, or an effect's payload: as JSON, with what people typed."""
-        return await self._failures.body(key)
-
-    async def redrive_effects(self, wanted: Collection[EffectKey], *, topic: str) -> int:
-        """
-        Have effects tried again that are given up, and return how many are.
-
-        Args:
-            topic: The outcomes topic, in which that is told.
-        """
-        return await self._failures.redrive(wanted, topic=topic)
-
-    async def dump(self) -> Dump:
-        """Return all rows that the log can restore, for comparing the two."""
-        return await dump(self._database)
+        await schema.look(self.database)
 
     async def close(self) -> None:
-        await self._database.close()
+        await self.database.close()

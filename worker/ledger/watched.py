@@ -1,4 +1,4 @@
-"""How the ledger is doing: the value of `Ledger.pulse`."""
+"""How the ledger is doing: the value of `WatchedLedger.pulse`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.clock import Clock
 from worker.alarm import Alarm
-from worker.ledger.port import Ledger
+from worker.ledger.port import PerformingLedger
 from worker.meter import Meter
 
 
@@ -20,7 +20,7 @@ class Performing:
         chance: Draws evenly from [0, 1).
     """
 
-    ledger: Ledger
+    ledger: PerformingLedger
     owner: str
     clock: Clock
     alarm: Alarm

@@ -8,7 +8,7 @@ import structlog
 
 from shared.clock import Clock
 from shared.core.errors import LedgerUnavailable
-from worker.ledger.port import DataRefused, Ledger, Settled, Settlement
+from worker.ledger.port import DataRefused, Settled, Settlement, SettlingLedger
 
 GATHER_S: Final = 0.002
 """How long to wait for company: 820 to 950 effects/s on one core pair, against 190 to 230 one by one."""
@@ -26,7 +26,7 @@ class Settler:
     again under the same idempotency key.
     """
 
-    def __init__(self, *, ledger: Ledger, owner: str, clock: Clock, settled: Callable[[Settled], None]) -> None:
+    def __init__(self, *, ledger: SettlingLedger, owner: str, clock: Clock, settled: Callable[[Settled], None]) -> None:
         self._ledger, self._owner, self._clock, self._settled = ledger, owner, clock, settled
         self._waiting: list[Settlement] = []
         self._news = asyncio.Event()

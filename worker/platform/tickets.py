@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from shared.core.errors import LedgerUnavailable
 from shared.core.ids import AppId
 from shared.core.secret import Secret
-from worker.ledger.port import Ledger
+from worker.ledger.port import TicketLedger
 
 ASK_EVERY_MS: Final = 60_000
 """How often the platform is asked for a ticket at most, by all workers together: it is an event, and takes its way."""
@@ -41,7 +41,7 @@ class NoTickets:
 class LedgerTickets:
     """The tickets that the ledger holds. An absent ledger has none: the calls that need one wait."""
 
-    def __init__(self, ledger: Ledger, owner: str) -> None:
+    def __init__(self, ledger: TicketLedger, owner: str) -> None:
         self._ledger, self._owner = ledger, owner
         self._asked = itertools.count(1)
 

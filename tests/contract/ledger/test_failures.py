@@ -23,6 +23,7 @@ from tests.contract.ledger.words import (
     settling,
     succeeded,
 )
+from tests.support.dump import dump
 from worker.ledger.port import (
     CardKey,
     ClaimKey,
@@ -78,10 +79,10 @@ async def test_an_input_that_failed_is_redriven_once_for_each_wish(ledger: SqlLe
         await decider.write(claims=[replace(claim("e1"), redrive=1)], revived=[key])
     await decider.write(claims=[replace(claim("e1"), redrive=2)], revived=[key])
     assert {} == dict((await ledger.read(asking("e1"))).redrivable)
-    assert [] == await ledger.failed_inputs()
+    assert [] == await ledger.failures.inputs()
     with pytest.raises(ClaimRace):
         await decider.write(claims=[replace(claim("e1"), redrive=3)])
-    (row,) = (await ledger.dump()).claims
+    (row,) = (await dump(ledger.database)).claims
     assert ("decided", 2) == (row["result"], row["redrive"])
 
 
@@ -96,7 +97,7 @@ async def test_a_card_that_stands_still_says_what_is_first(ledger: SqlLedger, cl
     await decider.write(claims=[failed("e1", redrive=1)], dead_letters=[letter("e1", offset=99, parks=True)])
     parked = (await ledger.read(asking())).standing
     assert {CardKey(APP, CARD): ["e1", "e2"]} == {key: list(events) for key, events in parked.items()}
-    redriven = {one.event_id: one.redrive for one in await ledger.failed_inputs()}
+    redriven = {one.event_id: one.redrive for one in await ledger.failures.inputs()}
     assert {"e0": 0, "e1": 1, "e2": 0} == redriven
 
 
@@ -128,19 +129,19 @@ async def test_an_effect_that_was_given_up_is_pending_again_and_told_so(ledger: 
     leased = (await ledger.lease("pump", limit=9, ttl_ms=1000)).targets
     (gone,) = [one for one in leased if one.key == on()]
     await settle(ledger, settling(gone, changes=[given_up(gone.heads[0])]))
-    (found,) = await ledger.failed_effects()
+    (found,) = await ledger.failures.effects()
     assert (1, "UpdateCard", 230002, False) == (found.index, found.kind, found.outcome.code, found.returned)
-    assert b'{"kind":"UpdateCard"}' == await ledger.body(EffectKey(APP, EventId("e1"), 1))
+    assert b'{"kind":"UpdateCard"}' == await ledger.failures.body(EffectKey(APP, EventId("e1"), 1))
     wanted = [EffectKey(APP, EventId("e1"), index) for index in (1, 2, 3)]
-    assert 1 == await ledger.redrive_effects(wanted, topic="outcomes")
-    assert [] == await ledger.failed_effects()
+    assert 1 == await ledger.failures.redrive(wanted, topic="outcomes")
+    assert [] == await ledger.failures.effects()
     again = await only(ledger)
     assert (on(), [(1, 2, 0)]) == (again.key, [(head.index, head.k, head.attempts) for head in again.heads])
     assert (None, await ledger.now()) == (gone.heads[0].redriven_at, again.heads[0].redriven_at)
     ((_, record),) = await ledger.outbox(limit=9)
     told = msgspec.json.decode(record.value, type=EffectOutcome)
     assert ("outcomes", 2, False, "redriven") == (record.topic, told.k, told.final, told.reason)
-    assert 0 == await ledger.redrive_effects(wanted, topic="outcomes")
+    assert 0 == await ledger.failures.redrive(wanted, topic="outcomes")
     assert await nothing_is_due(ledger)
 
 
@@ -158,15 +159,15 @@ async def test_a_failed_call_whose_handler_was_told_is_marked_so(ledger: SqlLedg
     )
     for one in (await ledger.lease("pump", limit=9, ttl_ms=1000)).targets:
         await settle(ledger, settling(one, changes=[given_up(one.heads[0])]))
-    assert [(1, True), (2, True), (3, False)] == [(one.index, one.returned) for one in await ledger.failed_effects()]
+    assert [(1, True), (2, True), (3, False)] == [(one.index, one.returned) for one in await ledger.failures.effects()]
 
 
 async def test_what_was_kept_is_shown_whole_on_demand(ledger: SqlLedger) -> None:
     """And nothing of what is not there."""
     await Decider(ledger).write(claims=[failed("e1")], dead_letters=[letter("e1")])
-    assert b'{"a":1}' == await ledger.body(ClaimKey(APP, EventId("e1")))
-    assert await ledger.body(ClaimKey(APP, EventId("e2"))) is None
-    (one,) = await ledger.failed_inputs()
+    assert b'{"a":1}' == await ledger.failures.body(ClaimKey(APP, EventId("e1")))
+    assert await ledger.failures.body(ClaimKey(APP, EventId("e2"))) is None
+    (one,) = await ledger.failures.inputs()
     assert (CARD, KIND, "follow_up", "ValueError", False) == (
         MessageId(one.message_id or ""), one.kind, one.handler, one.reason, one.parks,
     )  # fmt: skip
@@ -187,7 +188,7 @@ async def test_what_is_tried_again_is_shown_what_was_performed_since(ledger: Sql
     assert () == tuple(leased.performed)
     changes = [given_up(head) if head.event_id == "e2" else succeeded(head) for head in leased.heads]
     await settle(ledger, settling(leased, changes=changes))
-    assert 1 == await ledger.redrive_effects([EffectKey(APP, EventId("e2"), 1)], topic="outcomes")
+    assert 1 == await ledger.failures.redrive([EffectKey(APP, EventId("e2"), 1)], topic="outcomes")
     again = await only(ledger)
     assert ["e2"] == [head.event_id for head in again.heads]
     assert [("e4", "text:a"), ("e5", "text:b")] == sorted((head.event_id, head.coalesce) for head in again.performed)
@@ -203,7 +204,7 @@ async def test_a_switch_of_streaming_that_is_tried_again_is_shown_the_newest_sin
     leased = await only(ledger)
     changes = [given_up(head) if head.event_id == "e1" else succeeded(head) for head in leased.heads]
     await settle(ledger, settling(leased, changes=changes))
-    assert 1 == await ledger.redrive_effects([EffectKey(APP, EventId("e1"), 1)], topic="outcomes")
+    assert 1 == await ledger.failures.redrive([EffectKey(APP, EventId("e1"), 1)], topic="outcomes")
     assert [("e3", "SetStreaming")] == [(head.event_id, head.kind) for head in (await only(ledger)).performed]
 
 

@@ -57,7 +57,7 @@ def clicked(event: str, *, offset: int = 0, partition: int = 0, **columns: Any) 
 
 async def told(ledger: SqlLedger) -> CardHistory:
     """Return the card's one story."""
-    (history,) = await ledger.histories(CARD)
+    (history,) = await ledger.histories.of_card(CARD)
     return history
 
 
@@ -86,8 +86,8 @@ def outcome(head: Head, **told: Any) -> EffectChange:
 
 async def test_a_card_that_nobody_knows_has_no_story(ledger: SqlLedger) -> None:
     """Neither of any app nor of one."""
-    assert [] == list(await ledger.histories(CARD))
-    assert [] == list(await ledger.histories(CARD, app_id=APP))
+    assert [] == list(await ledger.histories.of_card(CARD))
+    assert [] == list(await ledger.histories.of_card(CARD, app_id=APP))
 
 
 async def test_clicks_are_told_in_log_order(ledger: SqlLedger, clock: ManualClock) -> None:
@@ -117,7 +117,7 @@ async def test_only_the_newest_clicks_are_told(ledger: SqlLedger) -> None:
     decider = Decider(ledger)
     for number in range(5):
         await decider.write(claims=[clicked(f"e{number}", offset=number)])
-    (history,) = await ledger.histories(CARD, limit=2)
+    (history,) = await ledger.histories.of_card(CARD, limit=2)
     assert (["e3", "e4"], 3) == ([one.event_id for one in history.inputs], history.older)
 
 
@@ -224,7 +224,7 @@ async def test_a_handler_is_told_suspended_on_cards_of_its_own_app(ledger: SqlLe
         await decider.write(suspensions=[hung])
     told = {
         one.app_id: [(standing.handler, standing.until - until) for standing in one.suspended]
-        for one in await ledger.histories(CARD)
+        for one in await ledger.histories.of_card(CARD)
     }
     assert {APP: [(names[1], 1), (names[0], 2)], other: [(names[0], 3)]} == told
 
@@ -258,8 +258,8 @@ async def test_each_app_has_its_own_story_of_a_card(ledger: SqlLedger) -> None:
     await decider.decide("sent", effect("sent", target="chat:oc_1"))
     leased = await only(ledger)
     await settle(ledger, settling(leased, face=FaceRow(app_id=APP, message_id=CARD, sent_at=SENT_AT)))
-    assert [(APP, 0), ("cli_b", 1)] == [(one.app_id, len(one.inputs)) for one in await ledger.histories(CARD)]
-    assert ["cli_b"] == [one.app_id for one in await ledger.histories(CARD, app_id=AppId("cli_b"))]
+    assert [(APP, 0), ("cli_b", 1)] == [(one.app_id, len(one.inputs)) for one in await ledger.histories.of_card(CARD)]
+    assert ["cli_b"] == [one.app_id for one in await ledger.histories.of_card(CARD, app_id=AppId("cli_b"))]
 
 
 async def test_looking_changes_no_schema(empty_url: str, opened: Opener) -> None:

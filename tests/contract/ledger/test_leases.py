@@ -27,6 +27,7 @@ from tests.contract.ledger.words import (
     told,
     waiting,
 )
+from tests.support.dump import dump
 from worker.ledger.port import (
     Beginning,
     EffectKey,
@@ -70,7 +71,7 @@ async def test_a_leased_target_is_nobody_elses(ledger: SqlLedger, clock: ManualC
     await only(ledger)
     await decider.decide("e2", effect("e2"))
     assert await nothing_is_due(ledger, "other")
-    assert clock.now() + TTL_MS == await ledger.next_due()
+    assert clock.now() + TTL_MS == (await ledger.pulse()).next_due
 
 
 async def test_pumps_at_once_share_the_work(ledger_url: str, opened: Opener) -> None:
@@ -103,10 +104,10 @@ async def test_a_lost_lease_settles_nothing(ledger: SqlLedger, clock: ManualCloc
     late = await only(ledger, "late")
     clock.advance(TTL_MS / 1000)
     await only(ledger, "heir")
-    before = await ledger.dump()
+    before = await dump(ledger.database)
     face = FaceRow(app_id=APP, message_id=CARD, shown="x")
     assert [on()] == await settle(ledger, performed(late, face=face, outbox=[told("x")]), owner="late")
-    assert before == await ledger.dump()
+    assert before == await dump(ledger.database)
     assert 0 == await ledger.outbox_depth()
     assert await nothing_is_due(ledger, "third")
 
@@ -122,7 +123,7 @@ async def test_of_several_targets_only_the_lost_one_is_dropped(ledger: SqlLedger
     kept = await only(ledger)
     assert [lost.key] == await settle(ledger, performed(lost), performed(kept))
     assert {"e1": "pending", "e2": "succeeded"} == {
-        row["event_id"]: row["status"] for row in (await ledger.dump()).effects
+        row["event_id"]: row["status"] for row in (await dump(ledger.database)).effects
     }
 
 
@@ -134,7 +135,7 @@ async def test_a_target_without_work_is_let_go_at_once(ledger: SqlLedger, clock:
     await decider.write(marks=[mark("e1")])
     clock.advance(0.1)
     assert await nothing_is_due(ledger)
-    assert clock.now() - 100 + SETTLE_MS == await ledger.next_due()
+    assert clock.now() - 100 + SETTLE_MS == (await ledger.pulse()).next_due
 
 
 async def test_a_hot_target_shows_a_part(ledger: SqlLedger) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from shared.core.ids import EventId
 from tests.contract.ledger.words import APP, CARD, Decider, Opener, card, claim, effect, mark, told, waiting
+from tests.support.dump import dump
 from worker.ledger import port
 from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import DeadLetter, Suspension
@@ -70,7 +71,7 @@ async def test_a_batch_that_waits_for_rows_of_a_table_holds_none_of_those_behind
         await writing
     finally:
         await holder.close()
-    assert {2} == {row["version"] for row in (await ledger.dump()).cards}
+    assert {2} == {row["version"] for row in (await dump(ledger.database)).cards}
 
 
 async def _is_waiting(url: str) -> None:

@@ -23,6 +23,7 @@ from tests.contract.ledger.words import (
     settling,
     waiting,
 )
+from tests.support.dump import dump
 from worker.ledger.port import ClaimKey, NewEffect, Wanted
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -33,7 +34,7 @@ async def test_an_effect_waits_for_its_answer(ledger: SqlLedger, clock: ManualCl
     await decider.decide("e1", waiting("e1"))
     clock.advance(1)
     marked_at = await decider.write(marks=[mark("e1")])
-    assert marked_at + SETTLE_MS == await ledger.next_due()
+    assert marked_at + SETTLE_MS == (await ledger.pulse()).next_due
     clock.advance(SETTLE_MS / 1000 - 0.001)
     assert await nothing_is_due(ledger)
     clock.advance(0.001)
@@ -67,7 +68,7 @@ async def test_a_late_first_mark_still_leaves_the_gap(ledger: SqlLedger, clock: 
     marked_at = await decider.write(marks=[mark("e1")])
     clock.advance(0.1)
     assert await nothing_is_due(ledger)
-    assert marked_at + SETTLE_MS == await ledger.next_due()
+    assert marked_at + SETTLE_MS == (await ledger.pulse()).next_due
 
 
 async def test_the_first_mark_counts(ledger: SqlLedger, clock: ManualClock) -> None:
@@ -77,8 +78,8 @@ async def test_the_first_mark_counts(ledger: SqlLedger, clock: ManualClock) -> N
     first = await decider.write(marks=[mark("e1")])
     clock.advance(0.2)
     await decider.write(marks=[mark("e1")])
-    assert first + SETTLE_MS == await ledger.next_due()
-    assert [first] == [row["marked_at"] for row in (await ledger.dump()).effects]
+    assert first + SETTLE_MS == (await ledger.pulse()).next_due
+    assert [first] == [row["marked_at"] for row in (await dump(ledger.database)).effects]
 
 
 async def test_a_mark_concerns_what_waits_for_an_answer(ledger: SqlLedger, clock: ManualClock) -> None:
@@ -87,7 +88,9 @@ async def test_a_mark_concerns_what_waits_for_an_answer(ledger: SqlLedger, clock
     await decider.decide("e1", waiting("e1", 1), effect("e1", 2, target="chat:oc", due_in_ms=60_000))
     await decider.decide("e2", waiting("e2", target="message:om_other"))
     await decider.write(marks=[mark("e1")])
-    marked = {(row["event_id"], row["index"]) for row in (await ledger.dump()).effects if row["marked_at"] is not None}
+    marked = {
+        (row["event_id"], row["index"]) for row in (await dump(ledger.database)).effects if row["marked_at"] is not None
+    }
     assert {("e1", 1)} == marked
 
 
@@ -97,7 +100,7 @@ async def test_a_mark_of_nothing_does_nothing(ledger: SqlLedger) -> None:
     await decider.decide("e1", effect("e1"))
     await settle(ledger, performed(await only(ledger)))
     await decider.write(marks=[mark("e1"), mark("unknown", "om_unknown")])
-    assert await ledger.next_due() is None
+    assert (await ledger.pulse()).next_due is None
 
 
 async def test_a_mark_does_not_hasten_a_retry(ledger: SqlLedger, clock: ManualClock) -> None:
@@ -111,7 +114,7 @@ async def test_a_mark_does_not_hasten_a_retry(ledger: SqlLedger, clock: ManualCl
         settling(leased, changes=[retried(leased.heads[0], 60_000)]),
     )
     await decider.write(marks=[mark("e1")])
-    assert [clock.now() + 60_000] == [row["due"] for row in (await ledger.dump()).effects]
+    assert [clock.now() + 60_000] == [row["due"] for row in (await dump(ledger.database)).effects]
 
 
 def answer(event: str) -> NewEffect:
@@ -125,7 +128,7 @@ async def test_a_delivered_card_is_due_at_its_mark(ledger: SqlLedger, clock: Man
     await decider.decide("e1", answer("e1"), waiting("e1", 1))
     clock.advance(0.1)
     marked_at = await decider.write(marks=[mark("e1")])
-    assert marked_at == await ledger.next_due()
+    assert marked_at == (await ledger.pulse()).next_due
     heads = (await only(ledger)).heads
     assert [(0, marked_at, True), (1, marked_at + SETTLE_MS, True)] == [
         (head.index, head.due, head.delivered) for head in heads
@@ -137,7 +140,7 @@ async def test_a_card_that_was_not_delivered_waits_as_any_update(ledger: SqlLedg
     decider = Decider(ledger)
     await decider.decide("e1", answer("e1"))
     marked_at = await decider.write(marks=[mark("e1", delivered=False)])
-    assert marked_at + SETTLE_MS == await ledger.next_due()
+    assert marked_at + SETTLE_MS == (await ledger.pulse()).next_due
     clock.advance(SETTLE_MS / 1000)
     assert [False] == [head.delivered for head in (await only(ledger)).heads]
 
@@ -164,7 +167,7 @@ async def test_marks_of_many_events_are_told_apart(ledger: SqlLedger) -> None:
         await decider.decide(event, answer(event))
     await decider.write(marks=[mark("e1", delivered=False), mark("e2")])
     assert [("e1", False), ("e2", True)] == [
-        (row["event_id"], row["delivered"]) for row in (await ledger.dump()).effects
+        (row["event_id"], row["delivered"]) for row in (await dump(ledger.database)).effects
     ]
 
 
@@ -207,13 +210,13 @@ async def test_a_click_that_has_work_done_tells_when_it_was_answered(
     await decider.decide("e1", effect("e1", target="call:e1/1", kind=kind, due_in_ms=50))
     asked = Wanted(claims=(), deliveries=(), cards=(), apps=(), origins=[ClaimKey(APP, EventId("e1"))])
     assert {} == (await ledger.read(asked)).answered
-    due = await ledger.next_due()
+    due = (await ledger.pulse()).next_due
     clock.advance(0.01)
     at = await decider.write(marks=[mark("e1")])
     clock.advance(0.01)
     await decider.write(marks=[mark("e1")])
     assert {ClaimKey(APP, EventId("e1")): at} == (await ledger.read(asked)).answered
-    assert due == await ledger.next_due()
+    assert due == (await ledger.pulse()).next_due
 
 
 async def test_a_click_without_such_work_is_not_written_again_for_its_mark(ledger: SqlLedger) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.ledger.words import APP, CARD, Opener
 from tests.support import old_ledgers
+from tests.support.dump import dump
 from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import CardKey, Suspension, Wanted
 
@@ -56,11 +57,12 @@ async def test_dead_letters_of_schema_0002_know_their_card_and_their_turn(empty_
     )
     ledger = opened(empty_url)
     await ledger.upgrade()
-    found = await ledger.failed_inputs()
+    found = await ledger.failures.inputs()
     assert {CARD} == {one.message_id for one in found}
     assert events[::-1] == [one.event_id for one in found]
     claims = {
-        (row["message_id"], row["open_id"], row["occurred_at"], row["late"]) for row in (await ledger.dump()).claims
+        (row["message_id"], row["open_id"], row["occurred_at"], row["late"])
+        for row in (await dump(ledger.database)).claims
     }
     assert {(CARD, "ou_1", 7, False)} == claims
 
@@ -83,9 +85,9 @@ async def test_what_a_kept_record_does_not_say_stays_unknown(
     await old_ledgers.make(empty_url, "0002", {"claims": [claim("e1", 4)], "dead_letters": [letter("e1", kept)]})
     ledger = opened(empty_url)
     await ledger.upgrade()
-    (row,) = (await ledger.dump()).claims
+    (row,) = (await dump(ledger.database)).claims
     assert told == (row["message_id"], row["open_id"], row["occurred_at"])
-    assert [told[0]] == [one.message_id for one in await ledger.failed_inputs()]
+    assert [told[0]] == [one.message_id for one in await ledger.failures.inputs()]
 
 
 async def test_what_was_decided_and_not_kept_is_as_it_was(empty_url: str, opened: Opener) -> None:
@@ -94,7 +96,7 @@ async def test_what_was_decided_and_not_kept_is_as_it_was(empty_url: str, opened
     await old_ledgers.make(empty_url, "0002", {"claims": [claim("e1", 4, "decided")], "cards": [card]})
     ledger = opened(empty_url)
     await ledger.upgrade()
-    (row,) = (await ledger.dump()).claims
+    (row,) = (await dump(ledger.database)).claims
     assert ("decided", None, None, None) == (row["result"], row["message_id"], row["occurred_at"], row["late"])
     known = await ledger.read(Wanted(claims=(), deliveries=(), cards=[CardKey(APP, CARD)], apps=()))
     assert (4, "3") == (known.cards[CardKey(APP, CARD)].version, known.cards[CardKey(APP, CARD)].state)

@@ -26,7 +26,7 @@ async def _applied_card(ledger: SqlLedger, **columns: Any) -> None:
 async def test_after_an_ambiguous_call_the_newest_update_is_sent_again(ledger: SqlLedger, clock: ManualClock) -> None:
     """At the time wished, with the effect that was applied, until the wish is cleared."""
     await _applied_card(ledger, resend=1_000)
-    assert clock.now() + 1_000 == await ledger.next_due()
+    assert clock.now() + 1_000 == (await ledger.pulse()).next_due
     clock.advance(1)
     leased = await only(ledger)
     assert ([], "e1") == (leased.heads, leased.resend and leased.resend.event_id)
@@ -34,7 +34,7 @@ async def test_after_an_ambiguous_call_the_newest_update_is_sent_again(ledger: S
     clock.advance(0.5)
     leased = await only(ledger)
     await settle(ledger, settling(leased, resend="clear"))
-    assert await ledger.next_due() is None
+    assert (await ledger.pulse()).next_due is None
 
 
 async def test_the_wish_is_kept_while_other_work_is_done(ledger: SqlLedger, clock: ManualClock) -> None:
@@ -44,7 +44,7 @@ async def test_the_wish_is_kept_while_other_work_is_done(ledger: SqlLedger, cloc
     leased = await only(ledger)
     assert leased.resend is None
     await settle(ledger, performed(leased, pace_ms=200))
-    assert clock.now() + 200 == await ledger.next_due()
+    assert clock.now() + 200 == (await ledger.pulse()).next_due
     clock.advance(0.2)
     assert (await only(ledger)).resend is not None
 
@@ -84,7 +84,7 @@ async def test_without_a_call_nothing_is_sent_again(ledger: SqlLedger, clock: Ma
     heir = await only(ledger, "heir")
     assert [late.key] == await settle(ledger, settling(late, called=False), owner="late")
     await settle(ledger, performed(heir), owner="heir")
-    assert await ledger.next_due() is None
+    assert (await ledger.pulse()).next_due is None
 
 
 async def test_a_wish_sleeps_until_something_was_applied(ledger: SqlLedger, clock: ManualClock) -> None:
@@ -100,7 +100,7 @@ async def test_a_wish_sleeps_until_something_was_applied(ledger: SqlLedger, cloc
         settling(heir, changes=[retried(heir.heads[0], 60_000)]),
         owner="heir",
     )
-    assert clock.now() + 60_000 == await ledger.next_due()
+    assert clock.now() + 60_000 == (await ledger.pulse()).next_due
     clock.advance(60)
     leased = await only(ledger)
     await settle(ledger, performed(leased, applied=applied(leased.heads[0])))

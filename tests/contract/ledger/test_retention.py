@@ -369,7 +369,7 @@ async def test_an_effect_that_was_given_up_goes_with_its_click_unless_it_is_trie
         given_up = EffectChange(key=leased.heads[0].key, status="failed", k=1, attempts=1, outcome=b"{}")
         await settle(ledger, settling(leased, changes=[given_up]))
     clock.advance(OLD_S)
-    await ledger.redrive_effects([EffectKey(APP, EventId("e2"), 1)], topic="outcomes")
+    await ledger.failures.redrive([EffectKey(APP, EventId("e2"), 1)], topic="outcomes")
     assert {"claims": 1, "effects": 1, "targets": 1} == await sweep(ledger, *INPUTS)
     assert ["e2"] == [row["event_id"] for row in (await rows_of(ledger_url))["effects"]]
 

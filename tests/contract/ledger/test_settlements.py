@@ -42,7 +42,7 @@ async def test_a_settled_target_is_due_with_its_next_effect(ledger: SqlLedger, c
         ledger,
         settling(leased, changes=[retried(leased.heads[0], 5_000)]),
     )
-    assert clock.now() + 5_000 == await ledger.next_due()
+    assert clock.now() + 5_000 == (await ledger.pulse()).next_due
     clock.advance(5)
     leased = await only(ledger)
     assert (1, 1) == (leased.heads[0].k, leased.heads[0].attempts)
@@ -51,10 +51,10 @@ async def test_a_settled_target_is_due_with_its_next_effect(ledger: SqlLedger, c
         ledger,
         settling(leased, changes=[succeeded(leased.heads[0])]),
     )
-    assert clock.now() + 700 == await ledger.next_due()
+    assert clock.now() + 700 == (await ledger.pulse()).next_due
     clock.advance(1)
     await settle(ledger, performed(await only(ledger)))
-    assert await ledger.next_due() is None
+    assert (await ledger.pulse()).next_due is None
 
 
 async def test_pacing_outlasts_a_wake_up(ledger: SqlLedger, clock: ManualClock) -> None:
@@ -65,7 +65,7 @@ async def test_pacing_outlasts_a_wake_up(ledger: SqlLedger, clock: ManualClock) 
     clock.advance(0.1)
     await decider.decide("e2", effect("e2"))
     assert await nothing_is_due(ledger)
-    assert clock.now() + 100 == await ledger.next_due()
+    assert clock.now() + 100 == (await ledger.pulse()).next_due
     clock.advance(0.1)
     assert ["e2"] == [head.event_id for head in (await only(ledger)).heads]
 
@@ -79,7 +79,7 @@ async def test_what_was_put_off_is_due_again_when_it_is_called_up(ledger: SqlLed
     await settle(ledger, settling(put_off, called=False, pace_ms=30_000), performed(over))
     await ledger.resume([put_off.key, held.key, over.key])
     assert [put_off.key] == [one.key for one in (await lease(ledger)).targets]
-    assert clock.now() + TTL_MS == await ledger.next_due()
+    assert clock.now() + TTL_MS == (await ledger.pulse()).next_due
 
 
 async def test_what_is_known_of_a_card_is_kept(ledger: SqlLedger) -> None:
@@ -131,7 +131,7 @@ async def test_a_moved_effect_is_found_at_its_new_target(ledger: SqlLedger, cloc
     leased = await only(ledger)
     assert (on("chat:oc"), ["e1"]) == (leased.key, [head.event_id for head in leased.heads])
     await settle(ledger, performed(leased))
-    assert await ledger.next_due() is None
+    assert (await ledger.pulse()).next_due is None
 
 
 async def test_an_effect_that_moves_to_a_leased_target_is_not_lost(ledger: SqlLedger) -> None:

@@ -29,6 +29,7 @@ from tests.contract.ledger.words import (
     settling,
     waiting,
 )
+from tests.support.dump import dump
 from worker.ledger.port import Beginning, ClaimKey, EffectKey, Fenced, Leased, Move, Settlement, Write
 from worker.ledger.sql_ledger import SqlLedger
 
@@ -53,7 +54,7 @@ class Pump:
             found = (await lease(self.ledger, self.name, limit=4, ttl_ms=TTL_MS)).targets
             if found:
                 await self._perform(found)
-            elif last and await self.ledger.next_due() is None:
+            elif last and (await self.ledger.pulse()).next_due is None:
                 return
             else:
                 await asyncio.sleep(0.002)
@@ -118,7 +119,7 @@ async def test_pumps_and_deciders_do_everything_once(ledger_url: str, opened: Op
     deciding = [asyncio.create_task(decide(Decider(ledgers[nth], nth))) for nth in range(2)]
     done = await _all(ledgers[2:], deciding)
     assert {EffectKey(on().app_id, EventId(f"{p}-{n}"), 1): 1 for p in range(2) for n in range(rounds)} == done
-    assert {"succeeded"} == {row["status"] for row in (await ledgers[0].dump()).effects}
+    assert {"succeeded"} == {row["status"] for row in (await dump(ledgers[0].database)).effects}
 
 
 async def test_three_deciders_and_three_pumps_do_not_block_each_other(ledger_url: str, opened: Opener) -> None:
@@ -152,9 +153,9 @@ async def test_three_deciders_and_three_pumps_do_not_block_each_other(ledger_url
     done = await _all(ledgers[3:], deciding)
     assert 3 * batches * size * 3 == len(done)
     assert {1} == set(done.values())
-    dump = await ledgers[0].dump()
-    assert {"succeeded"} == {row["status"] for row in dump.effects}
-    assert 3 * batches * size == len(dump.claims)
+    held = await dump(ledgers[0].database)
+    assert {"succeeded"} == {row["status"] for row in held.effects}
+    assert 3 * batches * size == len(held.claims)
     assert 0 == await _deadlocks(ledger_url)
 
 
@@ -181,7 +182,7 @@ async def test_moving_effects_do_not_block_those_who_wake_their_chat(ledger_url:
             last = decided.is_set()
             found = (await lease(ledger, owner, limit=6, ttl_ms=TTL_MS)).targets
             await ledger.settle(owner, [_moved_or_done(leased) for leased in found])
-            if last and not found and await ledger.next_due() is None:
+            if last and not found and (await ledger.pulse()).next_due is None:
                 return
             await asyncio.sleep(0)
 
@@ -192,7 +193,9 @@ async def test_moving_effects_do_not_block_those_who_wake_their_chat(ledger_url:
         unknown, known = Decider(ledgers[0], 0), Decider(ledgers[1], 1)
         await asyncio.gather(decide_for_unknown_chats(unknown), decide_for_known_chats(known))
         decided.set()
-    assert {("chat:", "succeeded")} == {(row["target"][:5], row["status"]) for row in (await ledgers[0].dump()).effects}
+    assert {("chat:", "succeeded")} == {
+        (row["target"][:5], row["status"]) for row in (await dump(ledgers[0].database)).effects
+    }
     assert 0 == await _deadlocks(ledger_url)
 
 

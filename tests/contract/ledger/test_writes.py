@@ -23,6 +23,7 @@ from tests.contract.ledger.words import (
     told,
     waiting,
 )
+from tests.support.dump import dump
 from worker.ledger.decided import EVERY_APP
 from worker.ledger.port import (
     AppTicket,
@@ -48,9 +49,9 @@ async def everything(ledger: SqlLedger) -> tuple[Any, ...]:
     known = await ledger.read(replace(NOTHING, apps=[APP]))
     return (
         await ledger.positions(),
-        await ledger.dump(),
+        await dump(ledger.database),
         await ledger.outbox(limit=100),
-        await ledger.next_due(),
+        (await ledger.pulse()).next_due,
         known.suspensions,
         known.new_style_at,
     )
@@ -176,7 +177,7 @@ async def test_of_writers_at_once_one_commits(ledger_url: str, opened: Opener) -
         results = await asyncio.gather(*writes, return_exceptions=True)
         assert 1 == sum(isinstance(result, int) for result in results)
         assert 3 == sum(isinstance(result, Fenced) for result in results)
-    assert 10 == len((await ledgers[0].dump()).claims)
+    assert 10 == len((await dump(ledgers[0].database)).claims)
 
 
 async def test_an_event_is_claimed_once(ledger: SqlLedger) -> None:
@@ -238,10 +239,10 @@ async def test_a_large_batch_is_one_transaction(ledger: SqlLedger) -> None:
         outbox=[told(event) for event in events],
     )
     await Decider(ledger, 1).write(marks=[mark(event) for event in events])
-    dump = await ledger.dump()
-    assert [2_500] * 3 == [len(dump.claims), len(dump.cards), len(dump.effects)]
+    held = await dump(ledger.database)
+    assert [2_500] * 3 == [len(held.claims), len(held.cards), len(held.effects)]
     assert events == [record.value.decode() for _, record in await ledger.outbox(limit=10_000)]
-    assert all(row["marked_at"] for row in dump.effects)
+    assert all(row["marked_at"] for row in held.effects)
 
 
 async def test_what_is_rarely_written_keeps_its_newest(ledger: SqlLedger) -> None:

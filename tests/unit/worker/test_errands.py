@@ -21,7 +21,7 @@ from tests.unit.worker.test_answered import APP, CARD, NOW, head
 from worker.alarm import Alarm
 from worker.calling.came import Broke, Came
 from worker.calling.runner import Runner, TooManyHang
-from worker.ledger.port import EffectKey, Lease, Leased, Ledger, TargetKey
+from worker.ledger.port import EffectKey, Lease, Leased, PerformingLedger, RelayingLedger, SettlingLedger, TargetKey
 from worker.meter import Meter
 from worker.performing.choose import choose
 from worker.performing.errands import CALLS, Errands
@@ -109,7 +109,7 @@ class Desk:
         self.put: list[Result] = []
         self.meter = Meter()
         self.performing = Performing(
-            ledger=cast("Ledger", self.leases),
+            ledger=cast("PerformingLedger", self.leases),
             owner="pump",
             clock=self.clock,
             alarm=Alarm(self.clock),
@@ -287,10 +287,12 @@ async def test_where_too_many_hang_a_call_waits_and_nothing_counts() -> None:
 async def test_a_pump_ends_when_too_many_functions_hang() -> None:
     """It leases nothing more, lets end what is under way, and says why: whoever runs the process starts it afresh."""
     desk = Desk()
-    settler = Settler(ledger=cast("Ledger", desk.leases), owner="pump", clock=desk.clock, settled=lambda _: None)
+    settler = Settler(
+        ledger=cast("SettlingLedger", desk.leases), owner="pump", clock=desk.clock, settled=lambda _: None
+    )
     relay = Relay(
         event_log=cast("EventLog", None),
-        ledger=cast("Ledger", desk.leases),
+        ledger=cast("RelayingLedger", desk.leases),
         owner="pump",
         clock=desk.clock,
         meter=desk.meter,

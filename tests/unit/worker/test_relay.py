@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import Any
 
 from structlog.testing import capture_logs
 
@@ -10,7 +10,6 @@ from shared.clock import ManualClock
 from shared.core.errors import LedgerUnavailable
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord
-from worker.ledger.port import Ledger
 from worker.meter import Meter
 from worker.relay import Relay
 
@@ -48,7 +47,7 @@ async def _relayed(ledger: LostLedger) -> list[Any]:
     """Run a relay until everything is told, and return what it said."""
     clock, log = ManualClock(), MemoryLog()
     await log.create([TOPIC])
-    relay = Relay(event_log=log, ledger=cast("Ledger", ledger), owner="one", clock=clock, meter=Meter())
+    relay = Relay(event_log=log, ledger=ledger, owner="one", clock=clock, meter=Meter())
     with capture_logs() as lines:
         running = asyncio.create_task(relay.run())
         for _ in range(100):

@@ -12,7 +12,7 @@ from shared.core.errors import LedgerUnavailable, LogUnavailable
 from shared.eventlog.open import OpenedLog
 from shared.eventlog.port import TOPICS
 from worker.keeping import ORDER, Keeping
-from worker.ledger.port import Aged, Ledger, Sweep, Swept
+from worker.ledger.port import Aged, Sweep, Swept
 from worker.meter import Meter
 from worker.retention import HOUR_S, LOOK_S, ROLE_MS, Retention
 
@@ -83,9 +83,7 @@ class Fleet:
     def start(self, owner: str) -> Retention:
         """Start a worker."""
         given: Any = {"keeping": Keeping(), "clock": self.clock, "meter": self.meter, "topics": TOPICS}
-        retention = Retention(
-            ledger=cast("Ledger", self.ledger), event_log=cast("OpenedLog", self.log), owner=owner, **given
-        )
+        retention = Retention(ledger=self.ledger, event_log=cast("OpenedLog", self.log), owner=owner, **given)
         self.running.append((retention, asyncio.create_task(retention.run())))
         return retention
 

@@ -27,7 +27,7 @@ class Dump:
 
 
 async def dump(database: Database) -> Dump:
-    """Return all rows. They all go into memory: for tests and tools, not for a large ledger."""
+    """Return all rows. They all go into memory."""
     return await database.snapshot(
         lambda connection: Dump(
             claims=_rows(connection, claims),

@@ -24,8 +24,9 @@ from shared.eventlog.port import PARTITIONS, Consumer, EventLog, Polled, Topics
 from worker.deciding.consume import Consume
 from worker.deciding.failing import SHARE
 from worker.deciding.handlers import HandlerThreads
+from worker.ledger.decided import Write
 from worker.ledger.open import open_ledger
-from worker.ledger.port import DecidingLedger, Write
+from worker.ledger.port import DecidingLedger
 from worker.meter import Meter
 from worker.settings import SETTLE_MS
 

@@ -23,7 +23,7 @@ from shared.eventlog.port import PARTITIONS, EventLog, Topics
 from shared.feishu.openapi import ApiReply, ApiRequest
 from worker.app import serve
 from worker.ledger.engine import Database
-from worker.ledger.port import Settled, Settlement
+from worker.ledger.leased import Settled, Settlement
 from worker.ledger.sql_ledger import SqlLedger
 from worker.settings import WorkerSettings
 

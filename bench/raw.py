@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from shared.core.targets import message_target
-from worker.ledger.port import Write
+from worker.ledger.decided import Write
 
 _CLAIM: Final = (
     "app_id", "event_id", "delivery_key", "result", "redrive", "handler", "digest", "reason", "partition", "offset",

@@ -25,8 +25,10 @@ from worker.alarm import Alarm
 from worker.calling.runner import Runner
 from worker.deciding.consume import Consume
 from worker.deciding.handlers import HandlerThreads
+from worker.ledger.decided import Write
+from worker.ledger.leased import Settled
 from worker.ledger.open import open_ledger
-from worker.ledger.port import Ledger, Settled, Write
+from worker.ledger.port import Ledger
 from worker.measure import Measure
 from worker.meter import Meter
 from worker.performing.errands import Errands

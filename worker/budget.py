@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 
 from shared.feishu.limits import ApiRate
 from shared.feishu.openapi import LONGEST_RATE_WAIT_MS
-from worker.ledger.port import Rate
+from worker.ledger.leased import Rate
 
 SPACING = 0.95
 """Share of a limit that evenly spaced calls use."""

@@ -12,7 +12,7 @@ from typing import Final
 from shared.eventlog.port import RETENTION_MS, Topics
 from shared.settings import setting
 from shared.settings.kinds import whole
-from worker.ledger.port import Store
+from worker.ledger.kept import Store
 
 DAY_MS: Final = 86_400_000
 LOG_DAYS: Final = RETENTION_MS // DAY_MS

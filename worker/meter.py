@@ -45,7 +45,8 @@ from shared.observability.metrics import (
     WORKER_METRICS,
     Metrics,
 )
-from worker.ledger.port import HandlerKey, Head
+from worker.ledger.decided import HandlerKey
+from worker.ledger.leased import Head
 from worker.letters import is_dead_letter
 from worker.use import Use
 

@@ -36,7 +36,7 @@ from shared.feishu.elements import too_many
 from shared.feishu.limits import TEXT_BYTES, UUID_VALID_MS
 from shared.feishu.openapi import text_content
 from shared.feishu.validity import clicked_too_late, fits, update_too_late
-from worker.ledger.port import FaceRow, Head
+from worker.ledger.leased import FaceRow, Head
 
 Reason = Literal["expired", "too_large", "too_many_elements", "no_chat", "no_entity", "not_2_0"]
 """

@@ -22,8 +22,8 @@ from shared.eventlog.open import OpenedLog
 from shared.eventlog.port import Topics
 from worker.alarm import woken_within
 from worker.keeping import ORDER, ROWS, Keeping, in_log
-from worker.ledger.kept import ROLE
-from worker.ledger.port import Place, RetainingLedger, Store, Sweep, Swept
+from worker.ledger.kept import ROLE, Place, Store, Sweep, Swept
+from worker.ledger.port import RetainingLedger
 from worker.meter import Meter
 
 HOUR_S: Final = 3_600.0

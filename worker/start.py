@@ -15,7 +15,8 @@ from shared.core.events import Decided
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import EventLog, Record, Span, Topics
 from worker.identity import record_id
-from worker.ledger.port import ClaimKey, Position, StartingLedger
+from worker.ledger.decided import ClaimKey, Position
+from worker.ledger.port import StartingLedger
 
 LOOK_BACK: Final = 500
 """Outcomes read at a time while looking backwards for the newest `Decided` of a partition."""

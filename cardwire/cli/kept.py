@@ -20,7 +20,8 @@ from shared.core.secret import Secret
 from shared.eventlog.open import open_log
 from shared.eventlog.port import EventLog, NewRecord, Topics
 from shared.settings import LogSettings, load, section
-from worker.ledger.port import ClaimKey, EffectKey
+from worker.ledger.decided import ClaimKey
+from worker.ledger.leased import EffectKey
 from worker.settings import ledger_url
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.feishu.limits import ApiRate
 from worker.budget import Tats, blocked, empty, far_us, rate_of, reserve
-from worker.ledger.port import Rate
+from worker.ledger.leased import Rate
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

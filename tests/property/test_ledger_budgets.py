@@ -12,8 +12,8 @@ from shared.clock import ManualClock
 from shared.core.ids import AppId, TenantKey
 from shared.feishu.limits import ApiRate
 from worker import budget
+from worker.ledger.leased import BudgetKey, Rate
 from worker.ledger.open import open_ledger
-from worker.ledger.port import BudgetKey, Rate
 
 KEY = BudgetKey(AppId("cli_a"), TenantKey("t"), "im.v1.message.patch")
 

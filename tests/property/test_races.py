@@ -18,7 +18,7 @@ from tests.support.facts import APP, CARD, NOW, TOPICS, click, records
 from tests.unit.worker.test_decide import Direct, decisions
 from worker.deciding.batch import Taken, take
 from worker.deciding.decide import decide
-from worker.ledger.port import CardKey, CardRow, ClaimKey, Known, Write
+from worker.ledger.decided import CardKey, CardRow, ClaimKey, Known, Write
 
 RULES: list[dict[str, Any]] = [{"once": "per_card"}, {"once": "per_user"}, {"quorum": 2}, {"quorum": 3}]
 PEOPLE = ["ou_ada", "ou_bob", "ou_cat", "ou_dan"]

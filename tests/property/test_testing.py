@@ -25,7 +25,8 @@ from tests.unit.worker.test_decide import Direct
 from worker.deciding.batch import take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
-from worker.ledger.port import CardKey, ClaimKey, DeadLetter, FaceRow, Known, Redrivable, Write
+from worker.ledger.decided import CardKey, ClaimKey, DeadLetter, Known, Redrivable, Write
+from worker.ledger.leased import FaceRow
 
 PART = {"tag": "markdown", "element_id": "a", "content": "new"}
 SHARED = {"schema": "2.0", "body": {"elements": [{**PART, "content": "old"}]}}

@@ -12,7 +12,7 @@ from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, app_of_stories
 from tests.support import facts
 from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, world
-from worker.ledger.port import BudgetKey
+from worker.ledger.leased import BudgetKey
 
 CLICKS = 20
 SLOW_MS = 1_500

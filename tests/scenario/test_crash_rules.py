@@ -21,7 +21,7 @@ from simulator.faults import FaultKind, FaultRule
 from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_stories
 from tests.support.world import Stack, World, clock_of_now, world
 from worker.app import RunningWorker
-from worker.ledger.port import Lease
+from worker.ledger.leased import Lease
 from worker.performing.lease import LEASE_MS
 from worker.platform.client import HttpPlatform, Platform
 from worker.settings import WorkerSettings

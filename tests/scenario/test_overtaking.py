@@ -20,8 +20,8 @@ from tests.scenario.test_limits import shown
 from tests.support import facts
 from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, files, world
+from worker.ledger.leased import EffectKey
 from worker.ledger.leases import HEADS
-from worker.ledger.port import EffectKey
 
 LONG_MS = 3_000
 """A back-off that is surely longer than a newer click takes."""

@@ -14,8 +14,8 @@ from shared.clock import ManualClock
 from shared.core.events import EffectOutcome
 from tests.contract.ledger.words import Decider, effect, only, retried, settle, settling
 from tests.support.commands import run
+from worker.ledger.leased import EffectChange, Head
 from worker.ledger.open import open_ledger
-from worker.ledger.port import EffectChange, Head
 from worker.ledger.sql_ledger import SqlLedger
 
 AGO_S = 3_600

@@ -21,7 +21,7 @@ from tests.support.commands import run
 from tests.support.dump import dump
 from tests.support.world import Stack, World, clock_of_now, files, world
 from worker.app import RunningWorker
-from worker.ledger.port import EffectKey
+from worker.ledger.leased import EffectKey
 
 
 class Mood:

@@ -14,7 +14,8 @@ from shared.eventlog.partition import partition_of
 from shared.eventlog.port import PARTITIONS, EventLog, NewRecord, Record, Topics
 from worker.deciding.batch import Batch, Taken
 from worker.deciding.decide import decide
-from worker.ledger.port import CardKey, FaceRow, Known
+from worker.ledger.decided import CardKey, Known
+from worker.ledger.leased import FaceRow
 from worker.traveling.card import UNTOUCHED, CardThen, after, row_of
 
 APPEND: Final = 2_000

@@ -32,7 +32,8 @@ from worker.deciding.pausing import Pausing
 from worker.deciding.spans import trace_decisions
 from worker.deciding.telling import Telling
 from worker.deciding.wanted import wanted
-from worker.ledger.port import ClaimRace, DataRefused, DecidingLedger, Fenced, Known, Write
+from worker.ledger.decided import Known, Write
+from worker.ledger.port import ClaimRace, DataRefused, DecidingLedger, Fenced
 from worker.meter import Meter
 from worker.settings import SETTLE_MS
 

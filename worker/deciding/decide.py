@@ -28,7 +28,7 @@ from shared.core.json_text import EpochMs
 from worker.deciding.batch import Batch, Taken
 from worker.deciding.draft import Draft
 from worker.deciding.judge import Call, Judge, Place
-from worker.ledger.port import Known, Redrivable
+from worker.ledger.decided import Known, Redrivable
 
 
 def decide(

@@ -28,18 +28,18 @@ from worker.deciding.fact import delivery_key_of, fact_of, next_row
 from worker.deciding.suspension import after_miss, after_success
 from worker.deciding.verdict import Verdict
 from worker.deciding.write import Claimed, Held, as_write
-from worker.ledger.port import (
+from worker.ledger.decided import (
     CardKey,
     CardRow,
     ClaimKey,
     DeliveryRef,
-    FaceRow,
     HandlerKey,
     Known,
     Redrivable,
     Suspension,
     Write,
 )
+from worker.ledger.leased import FaceRow
 
 TOLD_BYTES: Final = MAX_RECORD_BYTES - 20_000
 """How large a `Decided` may be; its headers, with the ids of the platform's, need the rest."""

@@ -7,7 +7,7 @@ from shared.core.ids import ChatId, DeliveryKey
 from shared.core.json_text import EpochMs
 from worker.deciding.batch import Taken
 from worker.deciding.verdict import Verdict
-from worker.ledger.port import CardRow
+from worker.ledger.decided import CardRow
 
 
 def next_row(row: CardRow | None, click: Asked, verdict: Verdict) -> CardRow | None:

@@ -7,9 +7,10 @@ That may also be one that is decided when something comes back, a function's res
 from collections.abc import Sequence
 
 from shared.core.events import Asked, InteractionReceived, PlannedEffect
+from shared.core.folded import RightKey
 from shared.core.rights import Right, needed
 from shared.core.secret import Secret
-from worker.ledger.port import GivenRight, RightKey
+from worker.ledger.leased import GivenRight
 
 
 def rights(click: Asked, effects: Sequence[PlannedEffect]) -> list[GivenRight]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from shared.core.json_text import EpochMs
-from worker.ledger.port import Suspension
+from worker.ledger.decided import Suspension
 
 MISSES: Final = 3
 """In a row."""

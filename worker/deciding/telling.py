@@ -20,7 +20,7 @@ from shared.core.json_text import EpochMs
 from shared.observability.often import Line, often
 from worker.deciding.batch import Taken
 from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER
-from worker.ledger.port import DeadLetter, Write
+from worker.ledger.decided import DeadLetter, Write
 from worker.settings import CALLERS_HINT, UNKNOWN_HINT
 
 TWINS_HINT = "the console is subscribed to card callbacks in both styles: unsubscribe one of them"

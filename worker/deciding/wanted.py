@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from shared.core.events import Asked, CallReturned, InteractionReceived, RedriveRequested, TimerFired
 from worker.deciding.batch import Taken
-from worker.ledger.port import CardKey, ClaimKey, DeliveryRef, Wanted
+from worker.ledger.decided import CardKey, ClaimKey, DeliveryRef, Wanted
 
 
 def wanted(batch: Iterable[Taken]) -> Wanted:

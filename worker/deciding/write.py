@@ -17,7 +17,7 @@ from shared.eventlog.port import NewRecord, Topics
 from worker.deciding.batch import Taken, parked
 from worker.deciding.rights import rights
 from worker.deciding.verdict import Verdict
-from worker.ledger.port import (
+from worker.ledger.decided import (
     AppTicket,
     CardKey,
     CardRow,

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, case
 
 from worker import budget
 from worker.ledger.engine import Database, in_transaction
-from worker.ledger.port import BudgetKey, Rate
+from worker.ledger.leased import BudgetKey, Rate
 from worker.ledger.sql import greatest, insert_into
 from worker.ledger.tables import budgets
 

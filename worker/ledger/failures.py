@@ -32,9 +32,10 @@ from shared.core.events import REDRIVEN, EffectOutcome
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord
+from worker.ledger.decided import ClaimKey
 from worker.ledger.engine import Database, in_snapshot, in_transaction
+from worker.ledger.leased import EffectKey, TargetKey
 from worker.ledger.outbox import Telling
-from worker.ledger.port import ClaimKey, EffectKey, TargetKey
 from worker.ledger.sql import keys, rows
 from worker.ledger.tables import FAILED, PENDING, Key, claims, dead_letters, effects
 from worker.ledger.targets import Waking

@@ -8,20 +8,10 @@ from sqlalchemy import BigInteger, Connection, Integer, String, and_, bindparam,
 from shared.core.ids import MessageId
 from shared.core.json_text import EpochMs
 from shared.core.targets import card_in, card_of_unknown_chat
+from worker.ledger.decided import CardKey
 from worker.ledger.engine import Database, in_snapshot, in_transaction
+from worker.ledger.leased import Applied, Beginning, Begun, EffectKey, FaceRow, Head, Lease, Leased, TargetKey
 from worker.ledger.performed import HEAD, Performed, head
-from worker.ledger.port import (
-    Applied,
-    Beginning,
-    Begun,
-    CardKey,
-    EffectKey,
-    FaceRow,
-    Head,
-    Lease,
-    Leased,
-    TargetKey,
-)
 from worker.ledger.reads import FACE_COLUMNS, face
 from worker.ledger.sql import Given, keys
 from worker.ledger.tables import PENDING, Key, effects, faces, targets

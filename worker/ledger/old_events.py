@@ -16,10 +16,11 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, Integer, and_, bindparam, delete, func, select, tuple_
 
+from worker.ledger.decided import CardKey, ClaimKey
 from worker.ledger.engine import Database
 from worker.ledger.kept import Sweep, Swept, place_after
+from worker.ledger.leased import TargetKey
 from worker.ledger.old_rows import among, behind, cut, idle, oldest_first
-from worker.ledger.port import CardKey, ClaimKey, TargetKey
 from worker.ledger.sql import keys
 from worker.ledger.tables import Key, cards, claims, dead_letters, effects, faces, targets
 

@@ -14,7 +14,7 @@ from shared.core.effects import SetStreaming
 from shared.core.events import EFFECTS_PER_DECISION
 from shared.core.ids import AppId, MessageId, Target
 from shared.core.targets import acts_on
-from worker.ledger.port import Head, TargetKey
+from worker.ledger.leased import Head, TargetKey
 from worker.ledger.sql import Dialect, Given, keys
 from worker.ledger.tables import Key, claims, effects
 

@@ -25,8 +25,8 @@ touched in any. A pump looks for remaining work in a second statement, once its 
 All times are the ledger's clock (ms): the database's in production, so that workers need not agree on theirs.
 JSON is stored as bytes: PostgreSQL refuses NUL in text and jsonb.
 
-The values have files of their own, by the stage that uses them, and all of their names are here, too:
-`worker/ledger/decided.py`, `worker/ledger/leased.py`, `worker/ledger/kept.py` and `worker/ledger/watched.py`.
+The values have files of their own, by the stage that uses them: `worker/ledger/decided.py`, `worker/ledger/leased.py`,
+`worker/ledger/kept.py` and `worker/ledger/watched.py`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -39,100 +39,26 @@ from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from worker.ledger.decided import (
-    AppTicket,
-    CardKey,
-    CardRow,
     ClaimKey,
-    ClaimRow,
-    DeadLetter,
-    DeliveryRef,
-    HandlerKey,
     Known,
-    Mark,
-    Move,
-    NewEffect,
     Position,
-    Redrivable,
-    Suspension,
     Wanted,
     Write,
 )
-from worker.ledger.kept import Aged, Place, Store, Sweep, Swept
+from worker.ledger.kept import Aged, Sweep, Swept
 from worker.ledger.leased import (
-    Applied,
     Beginning,
     Begun,
     BudgetKey,
-    EffectChange,
     EffectKey,
-    FaceRow,
     GivenRight,
-    Head,
     Lease,
-    Leased,
     Rate,
     Settled,
     Settlement,
     TargetKey,
 )
 from worker.ledger.watched import Pulse
-
-__all__ = [
-    "Aged",
-    "AppTicket",
-    "Applied",
-    "Beginning",
-    "Begun",
-    "BudgetKey",
-    "CardKey",
-    "CardRow",
-    "ClaimKey",
-    "ClaimRace",
-    "ClaimRow",
-    "DataRefused",
-    "DeadLetter",
-    "DecidingLedger",
-    "DeliveryRef",
-    "EffectChange",
-    "EffectKey",
-    "FaceRow",
-    "Fenced",
-    "FleetRoles",
-    "GivenRight",
-    "HandlerKey",
-    "Head",
-    "Known",
-    "Lease",
-    "Leased",
-    "Ledger",
-    "LedgerPositions",
-    "Mark",
-    "Move",
-    "NewEffect",
-    "PerformingLedger",
-    "Place",
-    "Position",
-    "Pulse",
-    "Rate",
-    "Redrivable",
-    "RelayingLedger",
-    "RetainingLedger",
-    "RightKey",
-    "SchemaMismatch",
-    "Settled",
-    "Settlement",
-    "SettlingLedger",
-    "StartingLedger",
-    "Store",
-    "Suspension",
-    "Sweep",
-    "Swept",
-    "TargetKey",
-    "TicketLedger",
-    "Wanted",
-    "WatchedLedger",
-    "Write",
-]
 
 
 class Fenced(CardwireError):

@@ -9,19 +9,19 @@ from shared.core.ids import AppId, EventId
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.races import read_standings
 from shared.core.secret import Secret
-from worker.ledger.engine import Database, in_snapshot, in_transaction
-from worker.ledger.port import (
+from worker.ledger.decided import (
     CardKey,
     CardRow,
     ClaimKey,
     DeliveryRef,
-    FaceRow,
     Known,
     Position,
     Redrivable,
     Suspension,
     Wanted,
 )
+from worker.ledger.engine import Database, in_snapshot, in_transaction
+from worker.ledger.leased import FaceRow
 from worker.ledger.sql import Given, insert_given, keys
 from worker.ledger.tables import PARKS, Key, apps, cards, claims, dead_letters, faces, positions, suspensions
 

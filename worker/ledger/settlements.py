@@ -14,8 +14,8 @@ from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, String, and
 
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database, in_transaction
+from worker.ledger.leased import EffectChange, EffectKey, FaceRow, Settled, Settlement, TargetKey
 from worker.ledger.outbox import Telling
-from worker.ledger.port import EffectChange, EffectKey, FaceRow, Settled, Settlement, TargetKey
 from worker.ledger.reads import bytes_of
 from worker.ledger.sql import Dialect, Given, earliest, greatest, insert_given, keys, rows
 from worker.ledger.tables import Key, effects, faces, targets

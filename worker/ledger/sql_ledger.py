@@ -7,44 +7,40 @@ The parts do not stand beside each other as those of whoever asks: a loop is giv
 
 from collections.abc import Collection, Mapping, Sequence
 
+from shared.core.folded import RightKey
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.secret import Secret
 from shared.eventlog.port import NewRecord
 from worker.ledger import schema
 from worker.ledger.budgets import Budgets
+from worker.ledger.decided import ClaimKey, Known, Position, Wanted, Write
 from worker.ledger.engine import Database
 from worker.ledger.failures import Failures
 from worker.ledger.histories import Histories
 from worker.ledger.kept import Aged, Sweep, Swept
-from worker.ledger.leases import Leases
-from worker.ledger.outbox import Outbox
-from worker.ledger.pending import Pendings
-from worker.ledger.port import (
+from worker.ledger.leased import (
     Beginning,
     Begun,
     BudgetKey,
-    ClaimKey,
     EffectKey,
     GivenRight,
-    Known,
     Lease,
-    Position,
-    Pulse,
     Rate,
-    RightKey,
     Settled,
     Settlement,
     TargetKey,
-    Wanted,
-    Write,
 )
+from worker.ledger.leases import Leases
+from worker.ledger.outbox import Outbox
+from worker.ledger.pending import Pendings
 from worker.ledger.pulse import Pulses
 from worker.ledger.reads import Reads
 from worker.ledger.roles import Roles
 from worker.ledger.settlements import Settlements
 from worker.ledger.sweeps import Sweeps
 from worker.ledger.tokens import Tokens
+from worker.ledger.watched import Pulse
 from worker.ledger.writes import Writes
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Connection, Integer, String, and_, case, func
 
 from shared.core.json_text import EpochMs
 from worker.ledger.engine import Database
-from worker.ledger.port import Applied, Settlement, TargetKey
+from worker.ledger.leased import Applied, Settlement, TargetKey
 from worker.ledger.sql import earliest, greatest, insert_given, keys
 from worker.ledger.tables import HELD, PENDING, Key, effects, targets
 

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, select, update
 
+from shared.core.folded import RightKey
 from shared.core.secret import Secret
 from shared.feishu.limits import CARD_TOKEN_USES
 from worker.ledger.engine import Database, in_snapshot
-from worker.ledger.port import GivenRight, RightKey
+from worker.ledger.leased import GivenRight
 from worker.ledger.sql import insert_given, keys, rows
 from worker.ledger.tables import Key, card_tokens
 

@@ -32,9 +32,11 @@ from shared.core.effects import ANSWERED_CARD, Remind, Returning, kinds
 from shared.core.ids import AppId
 from shared.core.json_text import EpochMs
 from shared.core.races import standings_text
+from worker.ledger.decided import AppTicket, ClaimKey, Mark, NewEffect, Write
 from worker.ledger.engine import Database, in_transaction
+from worker.ledger.leased import EffectKey, TargetKey
 from worker.ledger.outbox import Telling
-from worker.ledger.port import AppTicket, ClaimKey, ClaimRace, EffectKey, Fenced, Mark, NewEffect, TargetKey, Write
+from worker.ledger.port import ClaimRace, Fenced
 from worker.ledger.reads import bytes_of
 from worker.ledger.sql import Dialect, Given, greatest, insert_given, keys, rows
 from worker.ledger.tables import (

@@ -13,7 +13,7 @@ from shared.core.cards import card_format
 from shared.core.events import EVERYBODY
 from shared.core.json_text import EpochMs, JsonText
 from shared.feishu.validity import update_too_late
-from worker.ledger.port import Applied, FaceRow, Head
+from worker.ledger.leased import Applied, FaceRow, Head
 from worker.performing.choose import is_painted
 from worker.performing.request import digest_of
 from worker.performing.turn import Result, Turn

@@ -8,7 +8,7 @@ from shared.core.effects import UpdateChat
 from shared.core.events import CARD, EVERYBODY, NAME
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord
-from worker.ledger.port import FaceRow
+from worker.ledger.leased import FaceRow
 from worker.performing.job import Job
 from worker.performing.returning import brought
 from worker.platform.performed import Done, Failure, Found, FoundEntity, Unsure

@@ -18,7 +18,7 @@ from shared.core.effects import ANSWERED_CARD, SetStreaming, StreamText, kinds
 from shared.core.events import CARD, EVERYBODY, TIMER
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs
-from worker.ledger.port import FaceRow, Head, Leased
+from worker.ledger.leased import FaceRow, Head, Leased
 from worker.performing.superseding import SWITCH, Superseded, is_part, place_of, superseded_by
 
 LOOK_MS: Final = 100

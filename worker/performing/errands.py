@@ -23,7 +23,7 @@ from shared.core.json_text import EpochMs
 from shared.feishu.openapi import idempotency_key
 from worker.calling.came import Broke, Came
 from worker.calling.runner import Runner, TooManyHang
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.performing.errand_result import errand_result
 from worker.performing.job import Errand
 from worker.performing.lease import LEASE_MS, PROLONGED_EVERY_MS

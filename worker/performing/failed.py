@@ -7,7 +7,7 @@ from shared.core.effects import OnCard
 from shared.eventlog.port import NewRecord
 from shared.feishu.codes import Sense
 from shared.feishu.openapi import PlatformError
-from worker.ledger.port import FaceRow
+from worker.ledger.leased import FaceRow
 from worker.performing.attempted import Attempt, handed_back, is_state, may_have_happened, told_means, uses_left
 from worker.performing.job import Job
 from worker.performing.retry import GiveUp, RetryIn, after, api_pause_ms, came_too_long, counts, last_attempt_at

@@ -8,7 +8,7 @@ days ago.
 
 from shared.core.effects import Call, PlatformEffect
 from shared.core.json_text import EpochMs
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.performing.retry import HORIZON_MS, Reason, last_attempt_at
 from worker.performing.returning import brought
 from worker.performing.turn import Result, Turn

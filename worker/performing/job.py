@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from shared.core.effects import Call, PlatformEffect, Reply, SendCard, SendText
-from worker.ledger.port import Beginning, Begun, GivenRight, Head, RightKey
+from shared.core.folded import RightKey
+from worker.ledger.leased import Beginning, Begun, GivenRight, Head
 from worker.performing.turn import Result, Turn
 from worker.performing.way import NOTHING, Means
 from worker.policy import FindChat, FindEntity, Go

@@ -7,7 +7,7 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.feishu.codes import meaning
 from shared.observability.often import Line, often
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.letters import is_dead_letter
 from worker.performing.turn import Result
 

@@ -10,7 +10,7 @@ from shared.core.events import EffectOutcome, OutcomeStatus
 from shared.core.json_text import EpochMs
 from shared.core.targets import chat_in
 from shared.eventlog.port import NewRecord, Topics
-from worker.ledger.port import EffectChange, Head
+from worker.ledger.leased import EffectChange, Head
 
 _JSON = msgspec.json.Encoder()
 

@@ -26,7 +26,7 @@ from shared.feishu.openapi import (
     read,
     sent,
 )
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.performing.request import done, request_of
 from worker.performing.way import NOTHING, Means
 from worker.platform.client import Platform, Unauthorized, Unreachable

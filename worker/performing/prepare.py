@@ -21,7 +21,7 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import chat_target
 from shared.feishu.card_calls import find_entity
 from shared.feishu.openapi import get_message
-from worker.ledger.port import GivenRight, Head
+from worker.ledger.leased import GivenRight, Head
 from worker.performing.answered import answered, left_behind
 from worker.performing.horizon import is_over, out_of_time
 from worker.performing.job import Errand, Job

@@ -18,10 +18,11 @@ from typing import Final
 import structlog
 
 from shared.core.errors import LedgerUnavailable
+from shared.core.folded import RightKey
 from shared.core.json_text import EpochMs
 from shared.core.targets import shown_target
 from shared.eventlog.port import Topics
-from worker.ledger.port import EffectKey, GivenRight, RightKey
+from worker.ledger.leased import EffectKey, GivenRight
 from worker.performing.attempt import attempt
 from worker.performing.attempted import Attempt
 from worker.performing.choose import Choice, choose

@@ -8,7 +8,7 @@ from shared.core.effects import CancelReminder, Remind
 from shared.core.events import TimerFired, fired_event_id
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.performing.outcome import tell
 from worker.performing.returning import descent
 from worker.performing.turn import Result, Turn

@@ -57,7 +57,7 @@ from shared.feishu.openapi import (
     update_card,
     update_chat,
 )
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.performing.way import NOTHING, Means
 from worker.platform.performed import Done
 

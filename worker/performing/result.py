@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 from shared.core.effects import Reply, SendCard, UpdateChat
 from shared.core.events import sends_a_successor
 from shared.core.targets import card_of_unknown_chat, chat_target, message_target
-from worker.ledger.port import Applied, FaceRow
+from worker.ledger.leased import Applied, FaceRow
 from worker.performing.attempted import Attempt, handed_back, is_state, told_means, uses_left
 from worker.performing.failed import failed, repetition_failed
 from worker.performing.job import Job

@@ -19,7 +19,7 @@ from shared.core.json_text import EpochMs
 from shared.feishu.limits import DAY_MS
 from shared.feishu.openapi import PlatformError
 from shared.feishu.validity import updatable_until
-from worker.ledger.port import FaceRow, Head
+from worker.ledger.leased import FaceRow, Head
 from worker.platform.performed import Failure, NoToken, Rejected, Unreached, Unsure
 
 BASE_MS: Final = 500

@@ -8,7 +8,7 @@ from shared.core.effects.returning import ANSWER_BYTES
 from shared.core.events import CallReturned, returned_event_id
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import NewRecord, Topics
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 
 TOO_LARGE: Final = "too_large"
 

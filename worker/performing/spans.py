@@ -4,7 +4,7 @@ from shared.core.events import EffectOutcome
 from shared.core.traceparent import deciding_span
 from shared.feishu.api_names import shown_api
 from shared.observability.traces import Traces
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.performing.turn import Result
 
 

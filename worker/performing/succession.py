@@ -12,7 +12,7 @@ from shared.core.events import EVERYBODY, OURSELVES, RequestReceived, request_ev
 from shared.core.ids import MessageId
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord, Topics
-from worker.ledger.port import FaceRow, Head
+from worker.ledger.leased import FaceRow, Head
 
 
 def succession(

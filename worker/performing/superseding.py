@@ -14,7 +14,7 @@ from typing import Final
 from shared.core.effects import PartOfCard, SetStreaming, kinds
 from shared.core.events import CARD, ELEMENT, NAME, TEXT
 from shared.core.ids import EventId
-from worker.ledger.port import Applied, Head, Leased
+from worker.ledger.leased import Applied, Head, Leased
 
 PARTS: Final = kinds(PartOfCard)
 

@@ -24,7 +24,7 @@ from shared.core.json_text import EpochMs
 from shared.core.targets import is_person
 from shared.feishu.limits import PREVIEW_REFRESH_MS, Limits
 from worker.budget import at_once, pace_ms, rate_of
-from worker.ledger.port import BudgetKey, Rate
+from worker.ledger.leased import BudgetKey, Rate
 from worker.performing.job import Job
 from worker.performing.turn import Result
 from worker.policy import FindChat, FindEntity

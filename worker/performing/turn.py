@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.core.events import EffectOutcome, OutcomeStatus
+from shared.core.folded import RightKey
 from shared.core.ids import Target
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import NewRecord, Topics
-from worker.ledger.port import Applied, EffectKey, FaceRow, Head, Leased, RightKey, Settlement
+from worker.ledger.leased import Applied, EffectKey, FaceRow, Head, Leased, Settlement
 from worker.performing.choose import Choice
 from worker.performing.outcome import Told, tell
 

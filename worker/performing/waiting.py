@@ -8,7 +8,7 @@ comes. That is for speed only: who is forgotten here, in a crash or because ther
 
 from typing import Final
 
-from worker.ledger.port import TargetKey
+from worker.ledger.leased import TargetKey
 
 ROUND_MS: Final = 500
 """How long as many as there is room for stay away; the next ones so much longer, and so on."""

@@ -13,10 +13,11 @@ from typing import Final, Literal
 from shared.core.cards import card_format
 from shared.core.effects import RefreshPreview, UpdateCard
 from shared.core.events import EVERYBODY, CardWay, WayReason, origin_of
+from shared.core.folded import RightKey
 from shared.core.json_text import EpochMs
 from shared.core.targets import card_in
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
-from worker.ledger.port import FaceRow, GivenRight, Head, RightKey
+from worker.ledger.leased import FaceRow, GivenRight, Head
 
 NoRight = Literal["no_token", "token_spent", "token_expired"]
 """Why there is no way: the callback gave no right, it was used twice, it is older than 30 minutes."""

@@ -23,8 +23,8 @@ from worker.deciding.grant import UNKNOWN_APP, UNKNOWN_CALLER
 from worker.deciding.handlers import Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import MISSES
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import CardKey, ClaimKey, FaceRow, HandlerKey, Known, Redrivable, Suspension
+from worker.ledger.decided import EVERY_APP, CardKey, ClaimKey, HandlerKey, Known, Redrivable, Suspension
+from worker.ledger.leased import FaceRow
 from worker.traveling.card import CardThen, row_of
 from worker.traveling.cards import Failed
 from worker.traveling.words import SILENCE, Words

@@ -12,7 +12,7 @@ from shared.core.events import Decided
 from shared.core.ids import EventId
 from shared.core.json_text import EpochMs, JsonText, json_value
 from shared.core.races import Standings
-from worker.ledger.port import CardKey, CardRow
+from worker.ledger.decided import CardKey, CardRow
 
 
 class CardThen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from worker.ledger.port import CardKey, ClaimKey
+from worker.ledger.decided import CardKey, ClaimKey
 from worker.traveling.card import UNTOUCHED, CardThen
 from worker.traveling.store import Table
 from worker.traveling.words import Words

@@ -29,7 +29,7 @@ from shared.core.events import (
 from shared.core.folded import REQUEST
 from shared.core.json_text import EpochMs
 from shared.eventlog.port import Record
-from worker.ledger.port import CardKey, ClaimKey
+from worker.ledger.decided import CardKey, ClaimKey
 from worker.traveling.again import Again, Ours, is_of_the_world, kept_of
 from worker.traveling.card import CardThen, after, is_same
 from worker.traveling.cards import NEW, Cards, Kept

@@ -22,7 +22,7 @@ from shared.core.ids import AppId, ChatId, EventId, MessageId, Target
 from shared.core.json_text import EpochMs, JsonText
 from shared.core.targets import card_of_unknown_chat, chat_in
 from shared.eventlog.port import Record
-from worker.ledger.port import CardKey
+from worker.ledger.decided import CardKey
 from worker.traveling.store import Table
 
 DECIDED: Final = b"lark.card.decided."

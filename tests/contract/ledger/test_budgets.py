@@ -8,10 +8,7 @@ from tests.contract.ledger.words import (
     TENANT,
     Opener,
 )
-from worker.ledger.port import (
-    BudgetKey,
-    Rate,
-)
+from worker.ledger.leased import BudgetKey, Rate
 from worker.ledger.sql_ledger import SqlLedger
 
 KEY = BudgetKey(APP, TENANT, "im.v1.message.patch")

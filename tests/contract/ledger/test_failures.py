@@ -24,18 +24,9 @@ from tests.contract.ledger.words import (
     succeeded,
 )
 from tests.support.dump import dump
-from worker.ledger.port import (
-    CardKey,
-    ClaimKey,
-    ClaimRace,
-    ClaimRow,
-    DeadLetter,
-    EffectChange,
-    EffectKey,
-    Head,
-    Redrivable,
-    Wanted,
-)
+from worker.ledger.decided import CardKey, ClaimKey, ClaimRow, DeadLetter, Redrivable, Wanted
+from worker.ledger.leased import EffectChange, EffectKey, Head
+from worker.ledger.port import ClaimRace
 from worker.ledger.sql_ledger import SqlLedger
 
 KIND = "lark.card.interaction.received.v1"

@@ -8,6 +8,7 @@ import pytest
 
 from shared.clock import ManualClock
 from shared.core.events import EffectOutcome
+from shared.core.folded import RightKey
 from shared.core.ids import AppId, ChatId, EventId, MessageId, OpenId, TenantKey
 from shared.core.json_text import JsonText
 from shared.core.races import Standing as Race
@@ -31,19 +32,9 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from worker.history.card_history import CardHistory, Standing
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import (
-    BudgetKey,
-    ClaimRow,
-    DeadLetter,
-    EffectChange,
-    FaceRow,
-    GivenRight,
-    Head,
-    RightKey,
-    SchemaMismatch,
-    Suspension,
-)
+from worker.ledger.decided import EVERY_APP, ClaimRow, DeadLetter, Suspension
+from worker.ledger.leased import BudgetKey, EffectChange, FaceRow, GivenRight, Head
+from worker.ledger.port import SchemaMismatch
 from worker.ledger.sql_ledger import SqlLedger
 
 SENT_AT = 1_750_000_000_000

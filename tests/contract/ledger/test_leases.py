@@ -28,11 +28,7 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from tests.support.dump import dump
-from worker.ledger.port import (
-    Beginning,
-    EffectKey,
-    FaceRow,
-)
+from worker.ledger.leased import Beginning, EffectKey, FaceRow
 from worker.ledger.sql_ledger import SqlLedger
 
 

@@ -26,11 +26,8 @@ from tests.contract.ledger.words import (
 )
 from tests.support.postgres import PostgresServer
 from worker.ledger import schema
-from worker.ledger.port import (
-    EffectKey,
-    SchemaMismatch,
-    TargetKey,
-)
+from worker.ledger.leased import EffectKey, TargetKey
+from worker.ledger.port import SchemaMismatch
 from worker.ledger.sql_ledger import SqlLedger
 from worker.ledger.tables import METADATA
 

@@ -16,8 +16,7 @@ from shared.core.ids import EventId
 from tests.contract.ledger.words import APP, CARD, Decider, Opener, card, claim, effect, mark, told, waiting
 from tests.support.dump import dump
 from worker.ledger import port
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import DeadLetter, Suspension
+from worker.ledger.decided import EVERY_APP, DeadLetter, Suspension
 from worker.ledger.tables import METADATA
 
 pytestmark = pytest.mark.postgres

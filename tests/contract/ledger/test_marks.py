@@ -24,7 +24,7 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from tests.support.dump import dump
-from worker.ledger.port import ClaimKey, NewEffect, Wanted
+from worker.ledger.decided import ClaimKey, NewEffect, Wanted
 from worker.ledger.sql_ledger import SqlLedger
 
 

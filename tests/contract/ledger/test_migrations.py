@@ -9,8 +9,7 @@ import pytest
 from tests.contract.ledger.words import APP, CARD, Opener
 from tests.support import old_ledgers
 from tests.support.dump import dump
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import CardKey, Suspension, Wanted
+from worker.ledger.decided import EVERY_APP, CardKey, Suspension, Wanted
 
 MANY = 1_100
 """More dead letters than are held in memory at a time."""

@@ -12,8 +12,8 @@ from shared.core.ids import MessageId
 from shared.core.targets import message_target
 from tests.contract.ledger.words import APP, Decider, Opener, claim, effect, lease
 from worker.ledger.engine import Database
+from worker.ledger.leased import TargetKey
 from worker.ledger.performed import Performed
-from worker.ledger.port import TargetKey
 from worker.ledger.pulse import tried
 
 CARDS: Final = 200

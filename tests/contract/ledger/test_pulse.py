@@ -19,8 +19,8 @@ from tests.contract.ledger.words import (
     settling,
     waiting,
 )
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import Leased, Suspension
+from worker.ledger.decided import EVERY_APP, Suspension
+from worker.ledger.leased import Leased
 from worker.ledger.sql_ledger import SqlLedger
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from shared.clock import ManualClock
+from shared.core.folded import RightKey
 from shared.core.ids import EventId, MessageId, TenantKey
 from shared.core.secret import Secret
 from tests.contract.ledger.words import (
@@ -27,25 +28,9 @@ from tests.contract.ledger.words import (
     settling,
 )
 from tests.support.old_ledgers import rows_of
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.kept import Store
-from worker.ledger.port import (
-    BudgetKey,
-    CardKey,
-    ClaimKey,
-    ClaimRow,
-    DeadLetter,
-    EffectChange,
-    EffectKey,
-    FaceRow,
-    GivenRight,
-    Rate,
-    RightKey,
-    Suspension,
-    Sweep,
-    Swept,
-    Wanted,
-)
+from worker.ledger.decided import EVERY_APP, CardKey, ClaimKey, ClaimRow, DeadLetter, Suspension, Wanted
+from worker.ledger.kept import Store, Sweep, Swept
+from worker.ledger.leased import BudgetKey, EffectChange, EffectKey, FaceRow, GivenRight, Rate
 from worker.ledger.sql_ledger import SqlLedger
 
 DAY_S: Final = 86_400.0

@@ -23,11 +23,8 @@ from tests.contract.ledger.words import (
     settling,
     succeeded,
 )
-from worker.ledger.port import (
-    CardKey,
-    FaceRow,
-    Wanted,
-)
+from worker.ledger.decided import CardKey, Wanted
+from worker.ledger.leased import FaceRow
 from worker.ledger.sql_ledger import SqlLedger
 
 NOTHING = Wanted(claims=[], deliveries=[], cards=[], apps=[])

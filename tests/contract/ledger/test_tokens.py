@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from shared.core.folded import RightKey
 from shared.core.ids import EventId
 from shared.core.secret import Secret
 from tests.contract.ledger.words import APP, CARD, Decider, effect, on, only, performed, settle, settling
-from worker.ledger.port import Beginning, Begun, FaceRow, GivenRight, Leased, RightKey
+from worker.ledger.leased import Beginning, Begun, FaceRow, GivenRight, Leased
 from worker.ledger.sql_ledger import SqlLedger
 
 KEY = RightKey(APP, EventId("e1"), "card")

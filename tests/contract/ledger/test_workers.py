@@ -30,7 +30,9 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from tests.support.dump import dump
-from worker.ledger.port import Beginning, ClaimKey, EffectKey, Fenced, Leased, Move, Settlement, Write
+from worker.ledger.decided import ClaimKey, Move, Write
+from worker.ledger.leased import Beginning, EffectKey, Leased, Settlement
+from worker.ledger.port import Fenced
 from worker.ledger.sql_ledger import SqlLedger
 
 pytestmark = pytest.mark.slow

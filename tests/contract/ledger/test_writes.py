@@ -24,21 +24,19 @@ from tests.contract.ledger.words import (
     waiting,
 )
 from tests.support.dump import dump
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import (
+from worker.ledger.decided import (
+    EVERY_APP,
     AppTicket,
     CardKey,
     ClaimKey,
-    ClaimRace,
-    DataRefused,
     DeadLetter,
     DeliveryRef,
-    Fenced,
     Position,
     Suspension,
     Wanted,
     Write,
 )
+from worker.ledger.port import ClaimRace, DataRefused, Fenced
 from worker.ledger.sql_ledger import SqlLedger
 
 NOTHING = Wanted(claims=[], deliveries=[], cards=[], apps=[])

@@ -7,21 +7,8 @@ from typing import Any, Final
 from shared.core.events import Eligibility
 from shared.core.ids import AppId, DeliveryKey, EventId, MessageId, Target, TenantKey
 from shared.eventlog.port import NewRecord
-from worker.ledger.port import (
-    Applied,
-    CardRow,
-    ClaimRow,
-    EffectChange,
-    Head,
-    Lease,
-    Leased,
-    Mark,
-    Move,
-    NewEffect,
-    Settlement,
-    TargetKey,
-    Write,
-)
+from worker.ledger.decided import CardRow, ClaimRow, Mark, Move, NewEffect, Write
+from worker.ledger.leased import Applied, EffectChange, Head, Lease, Leased, Settlement, TargetKey
 from worker.ledger.sql_ledger import SqlLedger
 
 APP: Final = AppId("cli_a")

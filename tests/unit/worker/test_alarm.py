@@ -12,7 +12,8 @@ from shared.core.json_text import EpochMs
 from shared.eventlog.port import Topics
 from shared.feishu.limits import DAY_MS, Limits
 from worker.alarm import SWEEP_S, Alarm
-from worker.ledger.port import EffectKey, Lease, Ledger
+from worker.ledger.leased import EffectKey, Lease
+from worker.ledger.port import Ledger
 from worker.meter import Meter
 from worker.performing.errands import Errands
 from worker.performing.ports import Performing

@@ -11,7 +11,7 @@ from shared.core.events import EffectOutcome
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import Topics
-from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
+from worker.ledger.leased import Applied, FaceRow, Head, Leased, TargetKey
 from worker.performing.answered import CLOCKS_MS
 from worker.performing.choose import choose
 from worker.performing.job import Errand, Job

@@ -2,7 +2,7 @@
 
 from shared.feishu.limits import Limits
 from worker.budget import Reservation, Tats, blocked, empty, pace_ms, rate_of, reserve
-from worker.ledger.port import Rate
+from worker.ledger.leased import Rate
 
 DOCUMENTED = rate_of(Limits().of("im.v1.message.patch"))
 NO_BURST = Rate(second_us=20_000, second_burst=0, minute_us=60_000, minute_burst=0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.ids import ChatId as Chat
 from shared.core.targets import chat_target, message_target
-from worker.ledger.port import Applied, FaceRow, Head, Leased, TargetKey
+from worker.ledger.leased import Applied, FaceRow, Head, Leased, TargetKey
 from worker.performing.choose import LOOK_MS, choose
 
 APP = AppId("cli_a")

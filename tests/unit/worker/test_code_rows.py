@@ -19,7 +19,7 @@ from shared.feishu.openapi import ApiReply, ApiRequest
 from tests.unit.feishu.test_codes import EXPECTED
 from tests.unit.feishu.test_platform_reference import _sections
 from tests.unit.worker.test_answered import NOW, head
-from worker.ledger.port import Leased, TargetKey
+from worker.ledger.leased import Leased, TargetKey
 from worker.performing.attempt import attempt
 from worker.performing.choose import Choice
 from worker.performing.job import Job

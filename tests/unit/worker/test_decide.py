@@ -22,8 +22,8 @@ from worker.deciding.batch import take
 from worker.deciding.decide import decide
 from worker.deciding.draft import Draft
 from worker.deciding.judge import LATE_MS, TWIN_MS, MissedDeadline
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import CardKey, CardRow, ClaimKey, DeliveryRef, FaceRow, Known, Suspension, Write
+from worker.ledger.decided import EVERY_APP, CardKey, CardRow, ClaimKey, DeliveryRef, Known, Suspension, Write
+from worker.ledger.leased import FaceRow
 
 _T = TypeVar("_T")
 DAY_MS = 86_400_000

@@ -12,7 +12,7 @@ from shared.core.json_text import EpochMs, JsonText
 from shared.eventlog.port import Topics
 from tests.unit.worker.test_answered import APP, NOW, head
 from worker.calling.came import Broke, Came
-from worker.ledger.port import Leased, TargetKey
+from worker.ledger.leased import Leased, TargetKey
 from worker.performing.choose import choose
 from worker.performing.errand_result import UNKNOWN, errand_result
 from worker.performing.job import Errand

@@ -21,7 +21,8 @@ from tests.unit.worker.test_answered import APP, CARD, NOW, head
 from worker.alarm import Alarm
 from worker.calling.came import Broke, Came
 from worker.calling.runner import Runner, TooManyHang
-from worker.ledger.port import EffectKey, Lease, Leased, PerformingLedger, RelayingLedger, SettlingLedger, TargetKey
+from worker.ledger.leased import EffectKey, Lease, Leased, TargetKey
+from worker.ledger.port import PerformingLedger, RelayingLedger, SettlingLedger
 from worker.meter import Meter
 from worker.performing.choose import choose
 from worker.performing.errands import CALLS, Errands

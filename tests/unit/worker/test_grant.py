@@ -20,7 +20,8 @@ from worker.deciding.batch import take
 from worker.deciding.decide import decide
 from worker.deciding.grant import NO_TENANT, UNKNOWN_APP, UNKNOWN_CALLER, is_against
 from worker.deciding.judge import LATE_MS
-from worker.ledger.port import CardKey, CardRow, ClaimKey, FaceRow, Known, Write
+from worker.ledger.decided import CardKey, CardRow, ClaimKey, Known, Write
+from worker.ledger.leased import FaceRow
 
 OTHER = MessageId("om_2")
 SHOWN = UpdateCard({"n": 9}, CARD)

@@ -25,8 +25,7 @@ from worker.deciding.grant import UNKNOWN_APP
 from worker.deciding.handlers import STUCK, HandlerThreads, TooManyStuck, Undecided
 from worker.deciding.judge import Call
 from worker.deciding.suspension import FIRST_PAUSE_MS, MISSES
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import HandlerKey, Known, Suspension
+from worker.ledger.decided import EVERY_APP, HandlerKey, Known, Suspension
 
 DEADLINE_S = 0.05
 

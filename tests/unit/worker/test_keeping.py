@@ -8,7 +8,7 @@ from shared.core.errors import ConfigError
 from shared.settings import load
 from tests.support.documents import is_documented
 from worker.keeping import DAY_MS, DEAD_LETTER_DAYS, KEEP_DAYS, LOG_DAYS, ORDER, Keeping
-from worker.ledger.port import Store
+from worker.ledger.kept import Store
 
 
 def refused(**env: str) -> str:

@@ -41,7 +41,7 @@ from tests.unit.worker.test_decide import written
 from tests.unit.worker.test_way import head as shown_to
 from tests.unit.worker.test_way import token
 from worker.budget import Tats, rate_of, reserve
-from worker.ledger.port import FaceRow, Leased, TargetKey
+from worker.ledger.leased import FaceRow, Leased, TargetKey
 from worker.performing.choose import Choice
 from worker.performing.job import Job
 from worker.performing.retry import last_attempt_at

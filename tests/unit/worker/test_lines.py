@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.ids import AppId, MessageId
 from tests.unit.worker.test_meter import head, outcome
-from worker.ledger.port import Settlement, TargetKey
+from worker.ledger.leased import Settlement, TargetKey
 from worker.performing.lines import write_lines
 from worker.performing.turn import Result
 

@@ -19,7 +19,8 @@ from shared.observability.metrics import (
     LATE,
     TOKEN_USES,
 )
-from worker.ledger.port import HandlerKey, Head
+from worker.ledger.decided import HandlerKey
+from worker.ledger.leased import Head
 from worker.meter import Meter
 
 AT = 1_750_000_000_000

@@ -25,7 +25,7 @@ from tests.unit.worker.scripted_platform import (
     scripted,
     silence,
 )
-from worker.ledger.port import Head
+from worker.ledger.leased import Head
 from worker.performing.perform import find_chat, perform
 from worker.performing.request import request_of
 from worker.platform.client import HttpPlatform

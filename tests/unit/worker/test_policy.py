@@ -24,7 +24,7 @@ from shared.core.effects import (
 )
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs, JsonText
-from worker.ledger.port import FaceRow, Head
+from worker.ledger.leased import FaceRow, Head
 from worker.policy import FindChat, FindEntity, Go, Move, Refuse, Unknown, before, refuse_click
 
 SENT_AT = 1_750_000_000_000

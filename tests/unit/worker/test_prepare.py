@@ -12,7 +12,7 @@ from shared.core.targets import chat_of_message_target, chat_target, message_tar
 from shared.eventlog.port import Topics
 from shared.feishu.openapi import PlatformError
 from tests.unit.worker.test_answered import DAY_MS, NOW, head
-from worker.ledger.port import EffectKey, FaceRow, Leased, TargetKey
+from worker.ledger.leased import EffectKey, FaceRow, Leased, TargetKey
 from worker.performing.attempted import Attempt
 from worker.performing.choose import Choice, choose
 from worker.performing.job import Errand, Job

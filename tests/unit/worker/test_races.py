@@ -17,8 +17,8 @@ from shared.core.races import Standing
 from tests.support.facts import APP, CARD, NOW, click
 from tests.unit.worker.test_decide import decisions, drafted, written
 from worker.deciding.judge import LATE_MS
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import CardKey, CardRow, FaceRow, Known, Suspension
+from worker.ledger.decided import EVERY_APP, CardKey, CardRow, Known, Suspension
+from worker.ledger.leased import FaceRow
 
 ANSWER = JsonText('{"answer":1}')
 WON = JsonText('{"by":"ou_ada"}')

@@ -12,7 +12,7 @@ from shared.core.errors import LedgerUnavailable, LogUnavailable
 from shared.eventlog.open import OpenedLog
 from shared.eventlog.port import TOPICS
 from worker.keeping import ORDER, Keeping
-from worker.ledger.port import Aged, Sweep, Swept
+from worker.ledger.kept import Aged, Sweep, Swept
 from worker.meter import Meter
 from worker.retention import HOUR_S, LOOK_S, ROLE_MS, Retention
 

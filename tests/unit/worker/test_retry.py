@@ -9,7 +9,7 @@ from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.json_text import EpochMs
 from shared.feishu.codes import CODES, Verdict
 from shared.feishu.openapi import PlatformError
-from worker.ledger.port import FaceRow, Head
+from worker.ledger.leased import FaceRow, Head
 from worker.performing.retry import (
     MAX_ATTEMPTS,
     GiveUp,

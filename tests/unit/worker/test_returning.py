@@ -22,7 +22,8 @@ from tests.unit.worker.test_decide import Direct, decisions
 from worker.deciding.batch import take
 from worker.deciding.decide import decide
 from worker.deciding.telling import Telling
-from worker.ledger.port import CardKey, CardRow, ClaimKey, Head, Known, Redrivable, Write
+from worker.ledger.decided import CardKey, CardRow, ClaimKey, Known, Redrivable, Write
+from worker.ledger.leased import Head
 from worker.performing.returning import brought
 
 LATER = NOW + 60_000

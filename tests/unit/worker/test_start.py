@@ -9,7 +9,7 @@ from shared.core.ids import AppId, EventId
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord, Span
 from tests.support.facts import APP, NOW, TENANT, TOPICS
-from worker.ledger.port import ClaimKey, Position
+from worker.ledger.decided import ClaimKey, Position
 from worker.start import LOOK_BACK, History, Passed, _is_forgotten, _newest_decisions, examine
 
 SPANS = {0: Span(begin=0, end=10), 1: Span(begin=5, end=8)}

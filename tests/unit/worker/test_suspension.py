@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from worker.deciding.suspension import RECENT, after_miss, after_success, is_suspended
-from worker.ledger.decided import EVERY_APP
-from worker.ledger.port import Suspension
+from worker.ledger.decided import EVERY_APP, Suspension
 
 NOW = 1_750_000_000_000
 SECOND = 1000

@@ -7,7 +7,7 @@ from shared.core.events import Decided
 from shared.core.ids import EventId
 from tests.support.facts import APP, CARD, NOW, changed, click
 from worker.deciding.telling import Telling
-from worker.ledger.port import DeadLetter, Write
+from worker.ledger.decided import DeadLetter, Write
 
 
 @pytest.mark.parametrize(("handler", "event"), [("m.press", "handler_failed"), ("(request)", "request_failed")])

@@ -11,7 +11,7 @@ from shared.core.targets import chat_target
 from shared.eventlog.port import Topics
 from shared.feishu.limits import Limits
 from tests.unit.worker.test_answered import NOW, head
-from worker.ledger.port import BudgetKey, Leased, TargetKey
+from worker.ledger.leased import BudgetKey, Leased, TargetKey
 from worker.performing.choose import Choice
 from worker.performing.job import Job
 from worker.performing.throttle import Throttle

@@ -1,7 +1,7 @@
 """Calls that wait for room look for it seldom, and are called up in their order."""
 
 from shared.core.ids import AppId, Target
-from worker.ledger.port import TargetKey
+from worker.ledger.leased import TargetKey
 from worker.performing.waiting import LONGEST_MS, MOST, ON_THE_WAY_S, ROUND_MS, Waiting
 
 ROOM = 64

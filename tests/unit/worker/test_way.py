@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from shared.core.effects import UpdateCard
+from shared.core.folded import RightKey
 from shared.core.ids import AppId, EventId, MessageId, Target, TenantKey
 from shared.core.secret import Secret
 from shared.feishu.limits import CARD_TOKEN_USES, CARD_TOKEN_VALID_MS
-from worker.ledger.port import FaceRow, GivenRight, Head, RightKey
+from worker.ledger.leased import FaceRow, GivenRight, Head
 from worker.performing.way import NoRight, NoWay, Way, right_for, way_of
 
 NOW = 1_750_000_000_000

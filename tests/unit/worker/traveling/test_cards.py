@@ -5,7 +5,7 @@ from shared.core.json_text import JsonText
 from shared.core.races import Standing
 from tests.support.facts import APP
 from tests.unit.worker.traveling.facts import file
-from worker.ledger.port import CardKey, ClaimKey
+from worker.ledger.decided import CardKey, ClaimKey
 from worker.traveling.card import CardThen
 from worker.traveling.cards import CARD_BYTES, NEW, Cards, Failed, Kept
 from worker.traveling.words import Words

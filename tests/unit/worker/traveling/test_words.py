@@ -8,7 +8,7 @@ from shared.core.events import EffectOutcome
 from shared.core.ids import ChatId, EventId, MessageId, Target
 from tests.support.facts import APP, NOW, TENANT
 from tests.unit.worker.traveling.facts import decided, file, planned, records
-from worker.ledger.port import CardKey
+from worker.ledger.decided import CardKey
 from worker.traveling.words import SILENCE, Told, Words
 
 SENT = CardKey(APP, MessageId("om_sent"))

@@ -130,7 +130,7 @@ CODES: Final[Mapping[int, Row]] = {
     }, "credentials"),
     **_rows("target_final", "generic", {
         9499: "bad request",
-        10002: "the bot is not in the chat",
+        10002: "the bot is not in the chat; of a card: a bad parameter",
         99991668: "this call does not take our kind of token",
         99991677: "user token expired",
         99992351: "no such open id",

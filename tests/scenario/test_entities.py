@@ -9,6 +9,7 @@ from shared.core.answers import CardAnswer
 from shared.core.decision import Card
 from shared.core.effects import Effect, SendCard, SetStreaming, StreamText, UpdateCard, UpdateElement
 from shared.core.ids import MessageId
+from shared.feishu.limits import LAST_SEQUENCE
 from simulator.faults import FaultRule
 from tests.scenario.handlers import PATCH
 from tests.support.world import Stack, World, clock_of_now, world
@@ -199,6 +200,23 @@ async def test_a_sequence_that_somebody_outran_is_raised_once(either_ledger: Sta
         assert max(sequences) > clock.now() // 1000 - 60
         assert 1 == len(running.simulator.platform.judge.violations)  # The one call that told us.
         running.simulator.platform.judge.violations.clear()
+        await running.check()
+
+
+async def test_a_sequence_that_nobody_can_outrun_ends_the_effect(either_ledger: Stack) -> None:
+    """Another program has used the highest one: ours is raised once, and that did not help."""
+    async with world(either_ledger, app_of_parts(), clock=clock_of_now()) as running:
+        message_id = running.simulator.put_card(await running.chat(), card_saying("…"))
+        await running.simulator.click(message_id, {"action": "element", "text": "one"})
+        await running.quiet()
+        (entity,) = running.simulator.platform.entities.values()
+        entity.sequence = LAST_SEQUENCE
+        await running.simulator.click(message_id, {"action": "element", "text": "two"})
+        await running.quiet()
+        assert [0, 300317, 300317] == [call.code for call in running.calls(ELEMENT)]
+        last = max(await running.outcomes(), key=lambda outcome: (outcome.finished_at, outcome.k))
+        assert ("failed", True, "platform_refused", 300317) == (last.status, last.final, last.reason, last.code)
+        running.simulator.platform.judge.violations.clear()  # The two that told us.
         await running.check()
 
 

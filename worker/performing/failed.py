@@ -107,7 +107,8 @@ def _outran(attempt: Attempt, failure: Failure) -> FaceRow | Literal[False] | No
     """
     Return from where to count on after somebody else used a higher sequence, ``False`` if that did not help before.
 
-    Other programs count from 1, or use the clock's seconds: the seconds are beyond both, and leave room until 2038.
+    Other programs count from 1, or use the clock's seconds: the seconds are beyond both, and leave room until 2038. If
+    they were counted on from already since this effect was wanted, and somebody is higher still, nothing helps.
     """
     job, head = attempt.job, attempt.job.head
     sequence = job.begun.sequence if job.begun is not None else None
@@ -115,7 +116,9 @@ def _outran(attempt: Attempt, failure: Failure) -> FaceRow | Literal[False] | No
     if not is_that or sequence is None or head.message_id is None:
         return None
     seconds = attempt.now // 1000
-    return FaceRow(app_id=head.app_id, message_id=head.message_id, sequence=seconds) if sequence < seconds else False
+    if sequence > head.wanted_at // 1000:
+        return False
+    return FaceRow(app_id=head.app_id, message_id=head.message_id, sequence=seconds)
 
 
 def _final_reason(given_up: GiveUp, error: PlatformError | None) -> str:

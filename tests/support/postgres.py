@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -236,7 +237,8 @@ class PostgresServer:
         if self.pid is None:
             return
         for pid in (self.pid, *_children(self.pid)) if number in {signal.SIGSTOP, signal.SIGCONT} else (self.pid,):
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a process of a connection that has ended since it was listed
+                os.kill(pid, number)
 
     def _end(self, number: signal.Signals) -> None:
         process = self._process

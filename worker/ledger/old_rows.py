@@ -77,17 +77,14 @@ class OldRows:
             "dead_letters": _ByTime(database, dead_letters, dead_letters.c.died_at),
             "targets": _ByTime(database, targets, targets.c.leased_at, idle(database)),
             "faces": _ByTime(database, faces, faces.c.sent_at, SENT, not_(_asked_about())),
+            "suspensions": _ByTime(database, suspensions, greatest(suspensions.c.until, suspensions.c.since)),
         }
         self._budgets = _Budgets(database)
-        self._lapsed = delete(suspensions).where(greatest(suspensions.c.until, suspensions.c.since) < cut(database))
 
     def sweep(self, connection: Connection, sweep: Sweep) -> Swept:
         """Delete what is old of a store that is no event's."""
         if sweep.store == "budgets":
             return self._budgets.sweep(connection, sweep)
-        if sweep.store == "suspensions":
-            gone = connection.execute(self._lapsed, {"older_than_ms": sweep.older_than_ms}).rowcount
-            return Swept(rows={suspensions.name: gone})
         return self._by_time[sweep.store].sweep(connection, sweep)
 
 

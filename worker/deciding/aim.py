@@ -61,7 +61,7 @@ from shared.core.targets import (
 from shared.feishu.openapi import target_of
 
 
-def completed(effect: Effect, click: Asked, chat_id: ChatId | None) -> Effect:
+def completed(effect: Effect, asked: Asked, chat_id: ChatId | None) -> Effect:
     """
     Return an effect with everything that is known now: what it takes from its click, what it needs to come back.
 
@@ -73,54 +73,54 @@ def completed(effect: Effect, click: Asked, chat_id: ChatId | None) -> Effect:
     """
     match effect:
         case Call() | CallApi() | Remind():
-            return replace(effect, origin=_origin(click, chat_id))
+            return replace(effect, origin=_origin(asked, chat_id))
         case FetchChat() | FetchMessage():
-            return _question(effect, click, chat_id)
+            return _question(effect, asked, chat_id)
         case SendEphemeral(to=None):
-            person = _person(click)
+            person = _person(asked)
             if person is None:
                 raise HandlerError("SendEphemeral without a person, for an event that names none")
             return replace(effect, to=person)
         case Reply(message_id=None) | DeleteEphemeral(message_id=None):
-            if click.message_id is None:
+            if asked.message_id is None:
                 raise HandlerError(f"{type(effect).__name__} for an event that has no message")
-            return replace(effect, message_id=click.message_id)
+            return replace(effect, message_id=asked.message_id)
         case _:
             return effect
 
 
-def _question(effect: FetchChat | FetchMessage, click: Asked, chat_id: ChatId | None) -> FetchChat | FetchMessage:
-    origin = _origin(click, chat_id)
+def _question(effect: FetchChat | FetchMessage, asked: Asked, chat_id: ChatId | None) -> FetchChat | FetchMessage:
+    origin = _origin(asked, chat_id)
     if isinstance(effect, FetchChat):
-        asked = effect.chat_id or chat_id
-        if asked is None:
+        whose = effect.chat_id or chat_id
+        if whose is None:
             raise HandlerError("FetchChat without a chat_id, and nobody knows which chat the card is in")
-        return replace(effect, chat_id=asked, origin=origin)
-    message_id = effect.message_id or click.message_id
+        return replace(effect, chat_id=whose, origin=origin)
+    message_id = effect.message_id or asked.message_id
     if message_id is None:
         raise HandlerError("FetchMessage for an event that has no card")
     return replace(effect, message_id=message_id, origin=origin)
 
 
-def _origin(click: Asked, chat_id: ChatId | None) -> Origin:
-    match click:
+def _origin(asked: Asked, chat_id: ChatId | None) -> Origin:
+    match asked:
         case CallReturned() | TimerFired():
-            return Origin(event_id=click.origin, chat_id=chat_id, operator=click.operator, clicked_at=click.clicked_at)
+            return Origin(event_id=asked.origin, chat_id=chat_id, operator=asked.operator, clicked_at=asked.clicked_at)
         case InteractionReceived():
-            clicked_at = click.received_at if click.kind in CARD_ACTIONS else None
-            return Origin(event_id=click.event_id, chat_id=chat_id, operator=click.operator, clicked_at=clicked_at)
+            clicked_at = asked.received_at if asked.kind in CARD_ACTIONS else None
+            return Origin(event_id=asked.event_id, chat_id=chat_id, operator=asked.operator, clicked_at=clicked_at)
         case RequestReceived():
-            return Origin(event_id=click.event_id, chat_id=chat_id)
+            return Origin(event_id=asked.event_id, chat_id=chat_id)
         case _ as unreachable:
             assert_never(unreachable)
 
 
-def _person(click: Asked) -> str | None:
+def _person(asked: Asked) -> str | None:
     """Return who clicked, or where nobody did, who clicked when it began."""
-    return None if isinstance(click, RequestReceived) else click.operator.open_id or click.operator.user_id
+    return None if isinstance(asked, RequestReceived) else asked.operator.open_id or asked.operator.user_id
 
 
-def aim(effect: Effect, click: Asked, chat_id: ChatId | None, index: int) -> tuple[Target, str | None]:
+def aim(effect: Effect, asked: Asked, chat_id: ChatId | None, index: int) -> tuple[Target, str | None]:
     """
     Return the target of an effect, and what it is coalesced by.
 
@@ -134,19 +134,19 @@ def aim(effect: Effect, click: Asked, chat_id: ChatId | None, index: int) -> tup
     """
     match effect:
         case UpdateCard() | UpdateElement() | StreamText() | SetStreaming():
-            return _own_card(effect, click), _part(effect)
+            return _own_card(effect, asked), _part(effect)
         case RenameChat() | UpdateChat():
             is_name = isinstance(effect, RenameChat) or effect.names_only
-            return _chat(effect.chat_id or chat_id, click), NAME if is_name else None
+            return _chat(effect.chat_id or chat_id, asked), NAME if is_name else None
         case SendCard() | SendText() | Reply() | SendEphemeral() | DeleteEphemeral():
-            return _message(effect, click, chat_id), None
+            return _message(effect, asked, chat_id), None
         case RefreshPreview():
-            return _preview(click), PREVIEW
+            return _preview(asked), PREVIEW
         case Call() | CallApi() | FetchChat() | FetchMessage():
-            return call_target(click.event_id, index), None
+            return call_target(asked.event_id, index), None
         case Remind() | CancelReminder():
             # Of an input about no card, the reminders of everything that descends from the same interaction.
-            return timer_target(click.message_id or _origin(click, None).event_id, effect.key), TIMER
+            return timer_target(asked.message_id or _origin(asked, None).event_id, effect.key), TIMER
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -166,17 +166,17 @@ def _part(effect: OnCard) -> str | None:
             assert_never(unreachable)
 
 
-def _own_card(effect: OnCard, click: Asked) -> Target:
+def _own_card(effect: OnCard, asked: Asked) -> Target:
     name = type(effect).__name__
-    if click.message_id is None:
+    if asked.message_id is None:
         raise HandlerError(f"{name} for an event that has no card")
-    if effect.message_id not in {None, click.message_id}:
+    if effect.message_id not in {None, asked.message_id}:
         raise HandlerError(f"{name} of another card than the one it is decided for")
-    return message_target(click.message_id)
+    return message_target(asked.message_id)
 
 
 def _message(
-    effect: SendCard | SendText | Reply | SendEphemeral | DeleteEphemeral, click: Asked, chat_id: ChatId | None
+    effect: SendCard | SendText | Reply | SendEphemeral | DeleteEphemeral, asked: Asked, chat_id: ChatId | None
 ) -> Target:
     match effect:
         case SendCard(to=str(to)) | SendText(to=str(to)) if to:
@@ -185,31 +185,31 @@ def _message(
             return chat_target(given)
         case DeleteEphemeral(message_id=str(message_id)):
             return message_target(message_id)
-        case Reply(message_id=str(message_id)) if message_id != click.message_id:
+        case Reply(message_id=str(message_id)) if message_id != asked.message_id:
             # It is sent to that message's chat, and shares its limit: the pump knows which one that is, or asks.
             return chat_of_message_target(message_id)
         case _:
-            return _chat(chat_id, click)
+            return _chat(chat_id, asked)
 
 
-def _chat(chat_id: ChatId | None, click: Asked) -> Target:
+def _chat(chat_id: ChatId | None, asked: Asked) -> Target:
     # Without a chat the pump asks the platform where the message lies; without a message it refuses: no_chat.
-    return chat_target(chat_id) if chat_id else chat_of_message_target(click.message_id or MessageId(click.event_id))
+    return chat_target(chat_id) if chat_id else chat_of_message_target(asked.message_id or MessageId(asked.event_id))
 
 
-def _preview(click: Asked) -> Target:
+def _preview(asked: Asked) -> Target:
     """Return what refreshes of one link are paced as: several callbacks have one token, which must not be told."""
-    token = click.preview_token if isinstance(click, InteractionReceived) else None
-    known_by = click.event_id if token is None else hashlib.sha256(f"preview\0{token}".encode()).hexdigest()[:32]
+    token = asked.preview_token if isinstance(asked, InteractionReceived) else None
+    known_by = asked.event_id if token is None else hashlib.sha256(f"preview\0{token}".encode()).hexdigest()[:32]
     return preview_target(known_by)
 
 
-def eligibility(effect: Effect, click: Asked) -> Eligibility:
+def eligibility(effect: Effect, asked: Asked) -> Eligibility:
     """Return when an effect may start."""
     # The platform shows and then reverts an update that overtakes its callback's answer
     # (docs/reference/platform.md, "Delayed updates").
-    awaits_an_answer = isinstance(click, InteractionReceived) and click.kind in CARD_ACTIONS
+    awaits_an_answer = isinstance(asked, InteractionReceived) and asked.kind in CARD_ACTIONS
     changes_it = isinstance(effect, OnCard) or (
-        isinstance(effect, DeleteEphemeral) and effect.message_id == click.message_id
+        isinstance(effect, DeleteEphemeral) and effect.message_id == asked.message_id
     )
     return "after_answer" if awaits_an_answer and changes_it else "at_once"

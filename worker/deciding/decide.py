@@ -78,11 +78,11 @@ def decide(
             ):
                 draft.skip()
             case InteractionReceived() as click:
-                draft.claim(taken, click, judge.verdict(click, Place(offset=taken.record.offset)))
+                draft.claim(taken, click, judge.on_interaction(click, Place(offset=taken.record.offset)))
             case CallReturned() | TimerFired() as told:
-                draft.claim(taken, told, judge.heard(told, Place(offset=taken.record.offset)))
+                draft.claim(taken, told, judge.by_handler(told, Place(offset=taken.record.offset)))
             case RequestReceived() as request:
-                draft.claim(taken, request, judge.asked(request, taken.record.offset))
+                draft.claim(taken, request, judge.on_request(request, taken.record.offset))
             case _ as unreachable:
                 assert_never(unreachable)
         draft.passed(taken)
@@ -100,9 +100,11 @@ def _redecide(taken: Taken, redrive: RedriveRequested, draft: Draft, judge: Judg
         return
     match kept:
         case InteractionReceived() | CallReturned() | TimerFired() if letter is not None:
-            draft.redecide(taken, kept, judge.heard(kept, place), letter, redrive.n)
+            # Not `on_interaction`: its rules were asked when the click came, and what they refuse is no dead letter.
+            # They are of that time, too: the newest callback of the app, by which a twin is known, is another now.
+            draft.redecide(taken, kept, judge.by_handler(kept, place), letter, redrive.n)
         case RequestReceived() if letter is not None:
-            draft.redecide(taken, kept, judge.asked(kept, place.offset), letter, redrive.n)
+            draft.redecide(taken, kept, judge.on_request(kept, place.offset), letter, redrive.n)
         case _:
             draft.skip()
 

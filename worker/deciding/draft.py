@@ -67,7 +67,7 @@ class Draft:
     @property
     def decisions(self) -> Iterator[tuple[Asked, Decided]]:
         """Its inputs, each with what was decided."""
-        return ((claimed.click, claimed.decided) for claimed in self._claims.values())
+        return ((claimed.asked, claimed.decided) for claimed in self._claims.values())
 
     @property
     def traced(self) -> Iterator[tuple[str | None, Decided]]:
@@ -81,54 +81,54 @@ class Draft:
 
     # questions
 
-    def is_claimed(self, click: Asked) -> bool:
+    def is_claimed(self, asked: Asked) -> bool:
         """Say whether this event, or this very delivery, was decided before."""
-        key = ClaimKey(click.app_id, click.event_id)
+        key = ClaimKey(asked.app_id, asked.event_id)
         if key in self._claims or key in self._known.claims:
             return True
-        delivery = _delivery(click)
+        delivery = _delivery(asked)
         return delivery is not None and (delivery in self._deliveries or delivery in self._known.deliveries)
 
-    def face(self, click: Asked) -> FaceRow | None:
+    def face(self, asked: Asked) -> FaceRow | None:
         """Return what the platform has of the clicked card, as far as we know."""
-        return self._known.faces.get(CardKey(click.app_id, click.message_id)) if click.message_id else None
+        return self._known.faces.get(CardKey(asked.app_id, asked.message_id)) if asked.message_id else None
 
-    def card(self, click: Asked) -> Card | None:
+    def card(self, asked: Asked) -> Card | None:
         """Return the card for the handler; ``None`` when neither a decision nor a send of ours made it known."""
-        row, face = self._row(click), self.face(click)
+        row, face = self._row(asked), self.face(asked)
         own = face is not None and face.sent_at is not None
         if row is None and not own:
             return None
         return Card(
             version=row.version if row else 0,
             state_text=row.state if row else None,
-            content_text=self.content(click),
-            chat_id=self.chat_of(click),
+            content_text=self.content(asked),
+            chat_id=self.chat_of(asked),
             sent_at=face.sent_at if face else None,
             rules=row.rules if row else {},
         )
 
-    def content(self, click: Asked) -> JsonText | None:
+    def content(self, asked: Asked) -> JsonText | None:
         """Return what the card is intended to show so far, where that is known."""
-        row, face = self._row(click), self.face(click)
+        row, face = self._row(asked), self.face(asked)
         return (row.content if row else None) or (face.sent if face else None)
 
-    def chat_of(self, click: Asked) -> ChatId | None:
+    def chat_of(self, asked: Asked) -> ChatId | None:
         """Return the card's chat: the callback's, else our own send's."""
-        face = self.face(click)
-        told = None if isinstance(click, RequestReceived) else click.chat_id
+        face = self.face(asked)
+        told = None if isinstance(asked, RequestReceived) else asked.chat_id
         return told or (face.chat_id if face else None)
 
-    def newest_at(self, click: Asked) -> EpochMs | None:
+    def newest_at(self, asked: Asked) -> EpochMs | None:
         """Return the time of the card's newest decided click (ms)."""
-        row = self._row(click)
+        row = self._row(asked)
         return row.newest_at if row else None
 
-    def answered_at(self, click: Asked) -> EpochMs | None:
+    def answered_at(self, asked: Asked) -> EpochMs | None:
         """Return when the click was answered with which an input began, if a mark has said so (ms)."""
-        if not isinstance(click, CallReturned | TimerFired):
+        if not isinstance(asked, CallReturned | TimerFired):
             return None
-        key = ClaimKey(click.app_id, click.origin)
+        key = ClaimKey(asked.app_id, asked.origin)
         return self.now if key in self._marked else self._known.answered.get(key)
 
     def redrivable(self, redrive: RedriveRequested) -> Redrivable | None:
@@ -137,67 +137,67 @@ class Draft:
         found = None if key in self._claims else self._known.redrivable.get(key)
         return found if found is not None and found.redrive < redrive.n else None
 
-    def waits_for(self, click: Asked) -> EventId | None:
+    def waits_for(self, asked: Asked) -> EventId | None:
         """Return the input that must be decided before any other of a card that stands still."""
-        waiting = self._standing_on(click)
+        waiting = self._standing_on(asked)
         return waiting[0] if waiting else None
 
-    def _standing_on(self, click: Asked) -> list[EventId]:
-        if click.message_id is None:
+    def _standing_on(self, asked: Asked) -> list[EventId]:
+        if asked.message_id is None:
             return []
-        key = CardKey(click.app_id, click.message_id)
+        key = CardKey(asked.app_id, asked.message_id)
         return self._standing.setdefault(key, list(self._known.standing.get(key, ())))
 
     def suspension(self, handler: HandlerKey) -> Suspension | None:
         """Return the handler's record of missed deadlines, if it has one."""
         return self._suspensions.get(handler) or self._known.suspensions.get(handler)
 
-    def _row(self, click: Asked) -> CardRow | None:
-        if click.message_id is None:
+    def _row(self, asked: Asked) -> CardRow | None:
+        if asked.message_id is None:
             return None
-        key = CardKey(click.app_id, click.message_id)
+        key = CardKey(asked.app_id, asked.message_id)
         return self._cards.get(key) or self._known.cards.get(key)
 
     # decisions
 
-    def claim(self, taken: Taken, click: Asked, verdict: Verdict) -> None:
+    def claim(self, taken: Taken, asked: Asked, verdict: Verdict) -> None:
         """Take a verdict in: the claim, the card's new row, the `Decided` fact."""
-        self._take_in(taken, click, verdict, (taken.record.value, header(taken.record.headers, "ce_type") or ""))
+        self._take_in(taken, asked, verdict, (taken.record.value, header(taken.record.headers, "ce_type") or ""))
 
-    def redecide(self, taken: Taken, click: Asked, verdict: Verdict, letter: Redrivable, n: int) -> None:
+    def redecide(self, taken: Taken, asked: Asked, verdict: Verdict, letter: Redrivable, n: int) -> None:
         """Take in the verdict on an input that failed before, in its nth redrive."""
-        self._take_in(taken, click, verdict, (letter.interaction, letter.kind), redrive=n)
+        self._take_in(taken, asked, verdict, (letter.interaction, letter.kind), redrive=n)
 
     def _take_in(
-        self, taken: Taken, click: Asked, verdict: Verdict, kept: tuple[bytes, str], *, redrive: int = 0
+        self, taken: Taken, asked: Asked, verdict: Verdict, kept: tuple[bytes, str], *, redrive: int = 0
     ) -> None:
-        claimed, row = self._claimed(taken, click, verdict, kept, redrive)
+        claimed, row = self._claimed(taken, asked, verdict, kept, redrive)
         if len(claimed.told.value) > TOLD_BYTES:
             # State and card of earlier decisions count too, so only the whole can be judged.
             refused = Verdict(result="failed", reason="decided more than the log takes", handler=verdict.handler)
-            claimed, row = self._claimed(taken, click, refused, kept, redrive)
-        if delivery := _delivery(click):
+            claimed, row = self._claimed(taken, asked, refused, kept, redrive)
+        if delivery := _delivery(asked):
             self._deliveries.add(delivery)
         if row is not None:
             self._cards[CardKey(row.app_id, row.message_id)] = row
-        self._claims[ClaimKey(click.app_id, click.event_id)] = claimed
+        self._claims[ClaimKey(asked.app_id, asked.event_id)] = claimed
         self.results[claimed.verdict.result] += 1
-        self._note_standing(click, claimed.verdict)
+        self._note_standing(asked, claimed.verdict)
 
-    def _note_standing(self, click: Asked, verdict: Verdict) -> None:
-        waiting = self._standing_on(click)
-        if verdict.parks and click.event_id not in waiting:
-            waiting.append(click.event_id)
-        elif not verdict.parks and click.event_id in waiting:
-            waiting.remove(click.event_id)
+    def _note_standing(self, asked: Asked, verdict: Verdict) -> None:
+        waiting = self._standing_on(asked)
+        if verdict.parks and asked.event_id not in waiting:
+            waiting.append(asked.event_id)
+        elif not verdict.parks and asked.event_id in waiting:
+            waiting.remove(asked.event_id)
 
     def _claimed(
-        self, taken: Taken, click: Asked, verdict: Verdict, kept: tuple[bytes, str], redrive: int
+        self, taken: Taken, asked: Asked, verdict: Verdict, kept: tuple[bytes, str], redrive: int
     ) -> tuple[Claimed, CardRow | None]:
-        row = next_row(self._row(click), click, verdict)
-        decided = fact_of(taken, click, verdict, row, redrive=redrive, now=self.now)
+        row = next_row(self._row(asked), asked, verdict)
+        decided = fact_of(taken, asked, verdict, row, redrive=redrive, now=self.now)
         told = encode(decided, traceparent=taken.traceparent)
-        return Claimed(taken=taken, kept=kept, click=click, verdict=verdict, decided=decided, told=told), row
+        return Claimed(taken=taken, kept=kept, asked=asked, verdict=verdict, decided=decided, told=told), row
 
     def mark(self, mark: InteractionAnswered) -> None:
         """Note a mark; the first of an event counts."""
@@ -251,6 +251,6 @@ class Draft:
         return as_write(held, positions, topics, settle_ms=settle_ms)
 
 
-def _delivery(click: Asked) -> DeliveryRef | None:
-    key = delivery_key_of(click)
-    return DeliveryRef(click.app_id, key) if key else None
+def _delivery(asked: Asked) -> DeliveryRef | None:
+    key = delivery_key_of(asked)
+    return DeliveryRef(asked.app_id, key) if key else None

@@ -10,7 +10,7 @@ from worker.deciding.verdict import Verdict
 from worker.ledger.decided import CardRow
 
 
-def next_row(row: CardRow | None, click: Asked, verdict: Verdict) -> CardRow | None:
+def next_row(row: CardRow | None, asked: Asked, verdict: Verdict) -> CardRow | None:
     """Return the card's row after a decision; ``None`` where nothing about the card is known or changes."""
     change = Change(
         decides=verdict.result == "decided",
@@ -20,17 +20,17 @@ def next_row(row: CardRow | None, click: Asked, verdict: Verdict) -> CardRow | N
         added=verdict.added,
     )
     after = next_card(_card(row), change)
-    if click.message_id is None or after is None:
+    if asked.message_id is None or after is None:
         return None
     newest = row.newest_at if row else None
     return CardRow(
-        app_id=click.app_id,
-        message_id=click.message_id,
+        app_id=asked.app_id,
+        message_id=asked.message_id,
         version=after.version,
         state=after.state_text,
         content=after.content_text,
         # Nobody's click is late because of one that merely counted.
-        newest_at=_newest(newest, click) if change.decides or change.content is not None else newest,
+        newest_at=_newest(newest, asked) if change.decides or change.content is not None else newest,
         rules=after.rules,
     )
 
@@ -42,7 +42,7 @@ def _card(row: CardRow | None) -> Card:
 
 
 def fact_of(
-    taken: Taken, click: Asked, verdict: Verdict, row: CardRow | None, *, redrive: int, now: EpochMs
+    taken: Taken, asked: Asked, verdict: Verdict, row: CardRow | None, *, redrive: int, now: EpochMs
 ) -> Decided:
     """
     Return the fact that tells a verdict.
@@ -53,13 +53,13 @@ def fact_of(
         now: The ledger's time when the batch was read (ms).
     """
     return Decided(
-        event_id=click.event_id,
-        app_id=click.app_id,
-        tenant_key=click.tenant_key,
-        message_id=click.message_id,
+        event_id=asked.event_id,
+        app_id=asked.app_id,
+        tenant_key=asked.tenant_key,
+        message_id=asked.message_id,
         partition=taken.record.partition,
         offset=taken.record.offset,
-        delivery_key=delivery_key_of(click),
+        delivery_key=delivery_key_of(asked),
         result=verdict.result,
         redrive=redrive,
         handler=verdict.handler.name if verdict.handler else None,
@@ -74,25 +74,25 @@ def fact_of(
         seen=_seen(verdict.seen),
         winners=verdict.added.winners,
         voters=verdict.added.voters,
-        request_id=click.request_id if isinstance(click, RequestReceived) else None,
-        open_id=None if isinstance(click, RequestReceived) else click.operator.open_id,
-        occurred_at=click.occurred_at,
+        request_id=asked.request_id if isinstance(asked, RequestReceived) else None,
+        open_id=None if isinstance(asked, RequestReceived) else asked.operator.open_id,
+        occurred_at=asked.occurred_at,
         decided_at=now,
         effects=verdict.effects,
         requests=tuple(request.event_id for request in verdict.requests),
     )
 
 
-def delivery_key_of(click: Asked) -> DeliveryKey | None:
+def delivery_key_of(asked: Asked) -> DeliveryKey | None:
     """Return what tells a second delivery; a request has its caller's own id for that."""
-    return click.delivery_key if isinstance(click, InteractionReceived) else None
+    return asked.delivery_key if isinstance(asked, InteractionReceived) else None
 
 
-def _newest(before: EpochMs | None, click: Asked) -> EpochMs | None:
+def _newest(before: EpochMs | None, asked: Asked) -> EpochMs | None:
     """Return the time of the newest click, which nothing else is: no person's click is late because of a program."""
-    if not isinstance(click, InteractionReceived):
+    if not isinstance(asked, InteractionReceived):
         return before
-    return click.occurred_at if before is None else max(before, click.occurred_at)
+    return asked.occurred_at if before is None else max(before, asked.occurred_at)
 
 
 def _seen(card: Card | None) -> CardSeen | None:

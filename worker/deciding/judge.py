@@ -102,17 +102,17 @@ class Judge:
     stores: Collection[AppId]
     gives_up: str | None = None
 
-    def verdict(self, click: InteractionReceived, place: Place) -> Verdict:
-        """Return what becomes of a click: the rules in their order, then its handler."""
+    def on_interaction(self, click: InteractionReceived, place: Place) -> Verdict:
+        """Return what becomes of an interaction that is new: the rules in their order, then its handler."""
         if self.gives_up is not None:
             return self._given_up(click, self.gives_up)
         if click.kind == "card_action_v1" and abs(click.received_at - self.new_style.get(click.app_id, 0)) < TWIN_MS:
             return Verdict(result="twin")
         if reason := refuse_click(self.draft.face(click), click.occurred_at):
             return Verdict(result="refused", reason=reason)
-        return self.heard(click, place)
+        return self.by_handler(click, place)
 
-    def asked(self, request: RequestReceived, offset: int) -> Verdict:
+    def on_request(self, request: RequestReceived, offset: int) -> Verdict:
         """Return what becomes of a request."""
         if self.gives_up is not None:
             return self._given_up(request, self.gives_up)
@@ -128,25 +128,25 @@ class Judge:
             content=self.draft.content(request),
         )
 
-    def heard(self, click: Heard, place: Place) -> Verdict:
+    def by_handler(self, asked: Heard, place: Place) -> Verdict:
         """Return what the handler of an input decides, or why it does not."""
         if self.gives_up is not None:
-            return self._given_up(click, self.gives_up)
-        if self._stands_still(click):
+            return self._given_up(asked, self.gives_up)
+        if self._stands_still(asked):
             return STANDS_STILL
-        app = self.apps.get(click.app_id)
+        app = self.apps.get(asked.app_id)
         if app is None:
             # A dead letter keeps it whole, so that it can be decided when the worker is told of the app.
             return Verdict(result="failed", reason=UNKNOWN_APP)
         handler = None
         try:
-            handler = self._routed(click, app)
-            return _ignored(click) if handler is None else self._handled(click, app, handler, place)
+            handler = self._routed(asked, app)
+            return _ignored(asked) if handler is None else self._handled(asked, app, handler, place)
         except MissedDeadline:
-            self.draft.missed(self._filed(click, handler))
-            return _failed("deadline", click, handler)
+            self.draft.missed(self._filed(asked, handler))
+            return _failed("deadline", asked, handler)
         except HandlerError as error:
-            return _failed(str(error), click, handler)
+            return _failed(str(error), asked, handler)
 
     def _given_up(self, asked: Asked, reason: str) -> Verdict:
         if self._stands_still(asked):
@@ -165,32 +165,32 @@ class Judge:
         first = self.draft.waits_for(asked)
         return first is not None and first != asked.event_id
 
-    def _routed(self, click: Heard, app: App) -> Handler | None:
+    def _routed(self, asked: Heard, app: App) -> Handler | None:
         """Find the handler: under deadlines where predicates are asked, for they are user code and may hang."""
-        if not app.asks_predicates(click):
-            return app.handler_for(click)
-        if is_suspended(self.draft.suspension(self._filed(click)), self.draft.now):
+        if not app.asks_predicates(asked):
+            return app.handler_for(asked)
+        if is_suspended(self.draft.suspension(self._filed(asked)), self.draft.now):
             raise HandlerError("suspended")
-        handler = self.call(lambda: app.handler_for(click))
-        self.draft.kept(self._filed(click))
+        handler = self.call(lambda: app.handler_for(asked))
+        self.draft.kept(self._filed(asked))
         return handler
 
-    def _filed(self, click: Heard, handler: Handler | None = None) -> HandlerKey:
+    def _filed(self, asked: Heard, handler: Handler | None = None) -> HandlerKey:
         """Return what a handler, or routing, is suspended under."""
-        return HandlerKey(EVERY_APP if self.is_shared else click.app_id, ROUTING if handler is None else handler.name)
+        return HandlerKey(EVERY_APP if self.is_shared else asked.app_id, ROUTING if handler is None else handler.name)
 
-    def _handled(self, click: Heard, app: App, handler: Handler, place: Place) -> Verdict:
-        card = self.draft.card(click)
-        met = meet(handler, subject_of(click), card)
+    def _handled(self, asked: Heard, app: App, handler: Handler, place: Place) -> Verdict:
+        card = self.draft.card(asked)
+        met = meet(handler, subject_of(asked), card)
         answer = None
-        if isinstance(click, InteractionReceived) and place.first is None:
+        if isinstance(asked, InteractionReceived) and place.first is None:
             content = card.content_text if card else None
-            answer = plan_answer(click, met.place, content, offset=place.offset)
-        decision = Decision() if met.step is None else self._run(click, app, handler, met.step)
-        return self._planned(_came_in(met.place, handler, card), click, decision, answer, place)
+            answer = plan_answer(asked, met.place, content, offset=place.offset)
+        decision = Decision() if met.step is None else self._run(asked, app, handler, met.step)
+        return self._planned(_came_in(met.place, handler, card), asked, decision, answer, place)
 
-    def _run(self, click: Heard, app: App, handler: Handler, step: Callable[[], Decision]) -> Decision:
-        filed = self._filed(click, handler)
+    def _run(self, asked: Heard, app: App, handler: Handler, step: Callable[[], Decision]) -> Decision:
+        filed = self._filed(asked, handler)
         if is_suspended(self.draft.suspension(filed), self.draft.now):
             raise HandlerError("suspended")
         decision = self.call(step)
@@ -201,44 +201,44 @@ class Judge:
     def _planned(
         self,
         verdict: Verdict,
-        click: Heard,
+        asked: Heard,
         decision: Decision,
         answer: PlannedEffect | None,
         place: Place,
     ) -> Verdict:
         """Return the verdict with what was decided; ``answer`` is what follows from the card of the click's answer."""
         keeps_state = decision.state is UNCHANGED
-        late = self._is_late(click)
+        late = self._is_late(asked)
         repaints = not (late and keeps_state)
-        wanted = [effect for effect in decision.effects if repaints or not _repaints(effect, click)]
+        wanted = [effect for effect in decision.effects if repaints or not _repaints(effect, asked)]
         # Of a late click, the answer was painted before what the newer ones have shown since.
         first = (answer,) if answer is not None and repaints else ()
-        planned = (*first, *self._effects(wanted, click, place))
+        planned = (*first, *self._effects(wanted, asked, place))
         return replace(
             verdict,
             effects=planned,
             requests=tuple(
-                hand_over(effect, click, index=index)
+                hand_over(effect, asked, index=index)
                 for index, effect in enumerate(wanted, 1)
-                if is_about_another_card(effect, click)
+                if is_about_another_card(effect, asked)
             ),
             state=None if keeps_state else json_text(decision.state),
-            content=intended(planned, self.draft.content(click)),
+            content=intended(planned, self.draft.content(asked)),
             late=late,
         )
 
-    def _is_late(self, click: Heard) -> bool:
-        if not isinstance(click, InteractionReceived):
+    def _is_late(self, asked: Heard) -> bool:
+        if not isinstance(asked, InteractionReceived):
             return False  # What came back, or came due, is decided on what newer clicks have left.
-        newest = self.draft.newest_at(click)
-        return newest is not None and click.occurred_at < newest - LATE_MS
+        newest = self.draft.newest_at(asked)
+        return newest is not None and asked.occurred_at < newest - LATE_MS
 
-    def _effects(self, effects: list[Effect], click: Heard, place: Place) -> tuple[PlannedEffect, ...]:
-        chat_id, answered_at = self.draft.chat_of(click), self.draft.answered_at(click)
+    def _effects(self, effects: list[Effect], asked: Heard, place: Place) -> tuple[PlannedEffect, ...]:
+        chat_id, answered_at = self.draft.chat_of(asked), self.draft.answered_at(asked)
         return tuple(
             plan(
                 effect,
-                click,
+                asked,
                 index=index,
                 offset=place.offset,
                 chat_id=chat_id,
@@ -246,7 +246,7 @@ class Judge:
                 answered_at=answered_at,
             )
             for index, effect in enumerate(effects, 1)
-            if not is_about_another_card(effect, click)
+            if not is_about_another_card(effect, asked)
         )
 
 
@@ -263,17 +263,17 @@ def _came_in(place: races.Place, handler: Handler, card: Card | None) -> Verdict
             assert_never(unreachable)
 
 
-def _repaints(effect: Effect, click: Heard) -> bool:
-    return isinstance(effect, OnCard) and not is_about_another_card(effect, click)
+def _repaints(effect: Effect, asked: Heard) -> bool:
+    return isinstance(effect, OnCard) and not is_about_another_card(effect, asked)
 
 
-def _failed(reason: str, click: Asked, handler: Handler | None) -> Verdict:
-    parks = handler is not None and handler.on_error == "park_card" and click.message_id is not None
+def _failed(reason: str, asked: Asked, handler: Handler | None) -> Verdict:
+    parks = handler is not None and handler.on_error == "park_card" and asked.message_id is not None
     # A file's name, or a library's words, may be in it: what neither log nor database takes is told in its place.
     shown = utf8(reason).replace("\0", "\N{SYMBOL FOR NULL}")[:REASON_CHARS]
     return Verdict(result="failed", reason=shown, handler=handler, parks=parks)
 
 
-def _ignored(click: Heard) -> Verdict:
-    is_ticket = isinstance(click, InteractionReceived) and click.event_type == APP_TICKET
+def _ignored(asked: Heard) -> Verdict:
+    is_ticket = isinstance(asked, InteractionReceived) and asked.event_type == APP_TICKET
     return Verdict(result="ignored", reason=APP_TICKET if is_ticket else None)

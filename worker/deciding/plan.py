@@ -37,7 +37,7 @@ _MS: Final = timedelta(milliseconds=1)
 
 def plan(
     effect: Effect,
-    click: Asked,
+    asked: Asked,
     *,
     index: int,
     offset: int,
@@ -49,7 +49,7 @@ def plan(
     Return the effect as it is stored.
 
     Args:
-        click: The interaction, or the request, that it was decided from.
+        asked: The input that it was decided from.
         index: Its place in the decision, from 1.
         offset: The input's offset in its partition.
         chat_id: The chat of the input's card, where it is known.
@@ -60,16 +60,16 @@ def plan(
     Raises:
         HandlerError: The effect changes a card, or asks about one, and the input is about none, or about another one.
     """
-    whole = completed(effect, click, chat_id)
-    target, coalesce = aim(whole, click, chat_id, index)
+    whole = completed(effect, asked, chat_id)
+    target, coalesce = aim(whole, asked, chat_id, index)
     return PlannedEffect(
         index=index,
         target=target,
-        audience=audience(whole, click),
+        audience=audience(whole, asked),
         coalesce=coalesce,
-        eligibility="at_once" if first_offset is not None else _eligibility(whole, click, answered_at),
+        eligibility="at_once" if first_offset is not None else _eligibility(whole, asked, answered_at),
         order=_logged(whole, offset, first_offset) * EFFECTS_PER_DECISION + index,
-        due=_due(effect, click, answered_at),
+        due=_due(effect, asked, answered_at),
         effect=whole,
     )
 
@@ -99,7 +99,7 @@ def plan_answer(
     )
 
 
-def hand_over(effect: OnCard, click: Heard, *, index: int) -> RequestReceived:
+def hand_over(effect: OnCard, asked: Heard, *, index: int) -> RequestReceived:
     """
     Return an update of another card as the request that it leaves as: the same for the same decision.
 
@@ -107,17 +107,17 @@ def hand_over(effect: OnCard, click: Heard, *, index: int) -> RequestReceived:
         effect: Of which `shared.feishu.intended.is_about_another_card` holds.
         index: Its place in the decision, from 1.
     """
-    request_id = f"{click.event_id}/{index}"
+    request_id = f"{asked.event_id}/{index}"
     return RequestReceived(
         event_id=request_event_id(OURSELVES, request_id),
-        app_id=click.app_id,
-        tenant_key=click.tenant_key,
+        app_id=asked.app_id,
+        tenant_key=asked.tenant_key,
         message_id=effect.message_id,
         caller=OURSELVES,
         request_id=request_id,
         effects=(effect,),
-        occurred_at=click.occurred_at,
-        received_at=click.received_at,
+        occurred_at=asked.occurred_at,
+        received_at=asked.received_at,
     )
 
 
@@ -126,15 +126,15 @@ def _logged(effect: Effect, offset: int, first_offset: int | None) -> int:
     return offset if first_offset is None or not isinstance(effect, Timing) else first_offset
 
 
-def _eligibility(effect: Effect, click: Asked, answered_at: EpochMs | None) -> Eligibility:
-    came_back = isinstance(click, CallReturned | TimerFired) and isinstance(effect, OnCard)
-    return "after_answer" if came_back and answered_at is not None else eligibility(effect, click)
+def _eligibility(effect: Effect, asked: Asked, answered_at: EpochMs | None) -> Eligibility:
+    came_back = isinstance(asked, CallReturned | TimerFired) and isinstance(effect, OnCard)
+    return "after_answer" if came_back and answered_at is not None else eligibility(effect, asked)
 
 
-def _due(effect: Effect, click: Asked, answered_at: EpochMs | None) -> EpochMs | None:
+def _due(effect: Effect, asked: Asked, answered_at: EpochMs | None) -> EpochMs | None:
     if isinstance(effect, Remind):
-        return click.received_at + effect.after // _MS
-    if not isinstance(effect, OnCard) or not isinstance(click, CallReturned | TimerFired) or click.clicked_at is None:
+        return asked.received_at + effect.after // _MS
+    if not isinstance(effect, OnCard) or not isinstance(asked, CallReturned | TimerFired) or asked.clicked_at is None:
         return None
     # What came back at once may have overtaken the answer of the click with which it began (all by the ledger).
-    return click.clicked_at + UNANSWERED_MS if answered_at is None else answered_at
+    return asked.clicked_at + UNANSWERED_MS if answered_at is None else answered_at

@@ -13,13 +13,13 @@ from shared.core.secret import Secret
 from worker.ledger.leased import GivenRight
 
 
-def rights(click: Asked, effects: Sequence[PlannedEffect]) -> list[GivenRight]:
+def rights(asked: Asked, effects: Sequence[PlannedEffect]) -> list[GivenRight]:
     """Return the tokens to store with a decision: none that nobody needs, for they are secrets."""
-    if not isinstance(click, InteractionReceived):
+    if not isinstance(asked, InteractionReceived):
         return []
-    given: dict[Right, str | None] = {"card": click.card_token, "preview": click.preview_token}
+    given: dict[Right, str | None] = {"card": asked.card_token, "preview": asked.preview_token}
     return [
-        GivenRight(key=RightKey(click.app_id, click.event_id, kind), token=Secret(token), received_at=click.received_at)
+        GivenRight(key=RightKey(asked.app_id, asked.event_id, kind), token=Secret(token), received_at=asked.received_at)
         for kind, token in given.items()
         if token and any(needed(effect) == kind for effect in effects)
     ]

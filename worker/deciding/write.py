@@ -49,7 +49,7 @@ class Claimed:
 
     taken: Taken
     kept: tuple[bytes, str]
-    click: Asked
+    asked: Asked
     verdict: Verdict
     decided: Decided
     told: Encoded
@@ -92,7 +92,7 @@ def as_write(held: Held, positions: Mapping[int, int], topics: Topics, *, settle
             for key, claimed in held.claims.items()
             for effect in claimed.verdict.effects
         ],
-        tokens=[token for claimed in held.claims.values() for token in rights(claimed.click, claimed.verdict.effects)],
+        tokens=[token for claimed in held.claims.values() for token in rights(claimed.asked, claimed.verdict.effects)],
         marks=[
             _mark(mark, mark.message_id, settle_ms)
             for key, mark in held.marked.items()
@@ -122,9 +122,9 @@ def as_write(held: Held, positions: Mapping[int, int], topics: Topics, *, settle
 
 def _new_style_at(held: Held) -> dict[AppId, EpochMs]:
     newest: dict[AppId, EpochMs] = {}
-    for click in (claimed.click for claimed in held.claims.values()):
-        if isinstance(click, InteractionReceived) and click.kind == "card_action":
-            newest[click.app_id] = max(newest.get(click.app_id, 0), click.received_at)
+    for asked in (claimed.asked for claimed in held.claims.values()):
+        if isinstance(asked, InteractionReceived) and asked.kind == "card_action":
+            newest[asked.app_id] = max(newest.get(asked.app_id, 0), asked.received_at)
     before = held.new_style_at
     return {app: at for app, at in newest.items() if at >= before.get(app, 0) + NEW_STYLE_MS}
 
@@ -132,7 +132,7 @@ def _new_style_at(held: Held) -> dict[AppId, EpochMs]:
 def _tickets(held: Held) -> dict[AppId, AppTicket]:
     """Return the newest ticket of each store app, whatever else was decided about the events that brought them."""
     newest: dict[AppId, AppTicket] = {}
-    for event in (claimed.click for claimed in held.claims.values()):
+    for event in (claimed.asked for claimed in held.claims.values()):
         if isinstance(event, InteractionReceived) and event.app_ticket is not None:
             ticket = AppTicket(ticket=Secret(event.app_ticket), at=event.received_at)
             newest[event.app_id] = max(newest.get(event.app_id, ticket), ticket, key=lambda one: one.at)
@@ -177,13 +177,13 @@ def _effect_row(
     claimed: Claimed, planned: PlannedEffect, mark: InteractionAnswered | None, settle_ms: int, now: EpochMs
 ) -> NewEffect:
     """Return an effect's row; ``mark`` is its click's, if it was in the same batch."""
-    click, delivered = claimed.click, None if mark is None else mark.delivered
+    asked, delivered = claimed.asked, None if mark is None else mark.delivered
     return NewEffect(
-        app_id=click.app_id,
-        event_id=click.event_id,
+        app_id=asked.app_id,
+        event_id=asked.event_id,
         index=planned.index,
-        tenant_key=click.tenant_key,
-        message_id=click.message_id,
+        tenant_key=asked.tenant_key,
+        message_id=asked.message_id,
         kind=type(planned.effect).__name__,
         target=planned.target,
         audience=planned.audience,
@@ -194,7 +194,7 @@ def _effect_row(
         marked=mark is not None,
         delivered=delivered,
         occurred_at=claimed.decided.counts_from(planned),
-        received_at=click.received_at,
+        received_at=asked.received_at,
         payload=_JSON.encode(planned.effect),
         traceparent=claimed.taken.traceparent,
         redriven=claimed.decided.redrive > 0,
@@ -202,16 +202,16 @@ def _effect_row(
 
 
 def _dead_letter(claimed: Claimed) -> DeadLetter:
-    handler, verdict, click = claimed.verdict.handler, claimed.verdict, claimed.click
+    handler, verdict, asked = claimed.verdict.handler, claimed.verdict, claimed.asked
     interaction, kind = claimed.kept
     return DeadLetter(
-        app_id=click.app_id,
-        event_id=click.event_id,
-        handler=handler.name if handler else REQUEST if isinstance(click, RequestReceived) else ROUTING,
+        app_id=asked.app_id,
+        event_id=asked.event_id,
+        handler=handler.name if handler else REQUEST if isinstance(asked, RequestReceived) else ROUTING,
         reason=verdict.reason or "failed",
         interaction=interaction,
         kind=kind,
-        message_id=click.message_id,
+        message_id=asked.message_id,
         offset=claimed.taken.record.offset,
         parks=verdict.parks,
     )

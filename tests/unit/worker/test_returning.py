@@ -1,6 +1,7 @@
 """What comes back is decided as clicks are: results of calls, reminders that came, redrives of what failed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -235,6 +236,12 @@ def test_a_redrive_that_fails_again_is_kept_again_with_all_that_was() -> None:
         list(write.revived),
         [(claim.event_id, claim.redrive, claim.result) for claim in write.claims],
     )
+
+
+def test_a_legacy_click_that_failed_is_no_twin_of_what_came_after_it() -> None:
+    """It was none when it came: it is decided again, whatever came since."""
+    known = replace(dead(click("e1", kind="card_action_v1")), new_style_at={APP: NOW + 1})
+    assert ["decided"] == [decided.result for decided in decisions(written([redrive("e1", 1)], known=known))]
 
 
 @pytest.mark.parametrize(

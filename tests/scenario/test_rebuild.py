@@ -26,7 +26,7 @@ from shared.core.targets import chat_target, message_target
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.open import open_log
 from shared.eventlog.port import RETENTION_MS, EventLog, NewRecord, Record, Topics
-from tests.scenario.handlers import BLANK, COUNT, PATCH, SEND, app_of_stories, counted
+from tests.scenario.handlers import BLANK, COUNT, PATCH, RENAME, SEND, app_of_stories, counted
 from tests.support import facts
 from tests.support.dump import dump
 from tests.support.postgres import Databases
@@ -327,6 +327,31 @@ def _shown(decided: Decided) -> EffectOutcome:
         shown_order=planned.order, card_format="1.0", started_at=decided.decided_at,
         finished_at=decided.decided_at + 400, marked_at=decided.decided_at,
     )  # fmt: skip
+
+
+async def test_a_chats_name_does_not_go_back_behind_the_loss(either_ledger: Stack, fresh: str) -> None:
+    """A click that is older than the one whose name the chat has changes nothing, also when it comes afterwards."""
+    clock = clock_of_now()
+    async with world(either_ledger, app_of_stories(), workers=0, clock=clock) as running:
+        chat_id = await running.chat()
+        cards = [running.simulator.put_card(chat_id, BLANK) for _ in range(2)]
+        young, old = (
+            facts.click(
+                name, value={"action": "rename", "name": name}, message_id=card, chat_id=chat_id,
+                app_id=running.env["LARK_APP_ID"], occurred_at=clock.now() - ago_ms, received_at=clock.now(),
+            )
+            for name, card, ago_ms in (("young", cards[0], 0), ("old", cards[1], 5_000))
+        )  # fmt: skip
+        async with running.worker():
+            await running.append(young)
+            await running.quiet()
+        assert [] == await rebuilt_into(running, fresh)
+        async with worker_on(running, fresh):
+            await running.append(old)
+            await running.quiet()
+        ended = {one.event_id: (one.status, one.reason) for one in await running.outcomes()}
+        assert {"young": ("succeeded", None), "old": ("superseded", "by young/1")} == ended
+        assert 1 == len(running.calls(RENAME))
 
 
 class Stopped(Exception):

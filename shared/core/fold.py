@@ -80,7 +80,7 @@ def _decided(folded: Folded, decided: Decided) -> None:
     known = folded.claims.get(key)
     if known is not None and known.redrive >= decided.redrive:
         return
-    folded.claims[key] = _claim(decided, known)
+    folded.claims[key] = _claim(decided)
     _letter(folded, decided)
     _card(folded, decided)
     for planned in decided.effects:
@@ -89,7 +89,7 @@ def _decided(folded: Folded, decided: Decided) -> None:
             folded.tokens.setdefault(RightKey(decided.app_id, decided.event_id, kind), _UNTOLD)
 
 
-def _claim(decided: Decided, known: FoldedClaim | None) -> FoldedClaim:
+def _claim(decided: Decided) -> FoldedClaim:
     return FoldedClaim(
         delivery_key=decided.delivery_key,
         result=decided.result,
@@ -103,7 +103,7 @@ def _claim(decided: Decided, known: FoldedClaim | None) -> FoldedClaim:
         open_id=decided.open_id,
         occurred_at=decided.occurred_at,
         late=decided.late,
-        decided_at=decided.decided_at if known is None else known.decided_at,
+        decided_at=decided.decided_at,
     )
 
 

@@ -35,7 +35,7 @@ class RightKey(NamedTuple):
 
 
 class FoldedClaim(Value, frozen=True, kw_only=True):
-    """An input that was decided; ``decided_at`` tells when it was first (ms)."""
+    """An input that was decided; ``decided_at`` tells when (ms), of one that was redriven the last time."""
 
     delivery_key: DeliveryKey | None
     result: ClaimResult

@@ -2,20 +2,23 @@
 A ledger rebuilt from the log, row by row beside the one that made the log.
 
 Run it once nothing is left to do and the outbox is empty. Left out, because no log can restore it: leases, budgets,
-pacing, wishes to send again, when a pending effect is due or was begun, and to the millisecond when something was
-committed. What only an input tells is compared where retention has left that input.
+pacing, wishes to send again, and when a pending effect is due or was begun. When something was committed no log can
+tell either: its record tells when the batch was read, and that is what a rebuilt ledger has to hold, to the
+millisecond, and no later than the old one's. What only an input tells is compared where retention has left that input.
 """
 
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from shared.clock import Clock
-from shared.core.codec import header
+from shared.core.codec import decode, header
+from shared.core.events import Decided
+from shared.core.json_text import EpochMs
 from shared.eventlog.port import EventLog, Topics
 from shared.feishu.limits import CARD_TOKEN_VALID_MS
 from tests.support.dump import Dump, Row, dump
@@ -55,25 +58,45 @@ def _not_much_later(old: Any, new: Any) -> bool:
     return bool(old <= new < old + STYLE_MS)
 
 
-_CLAIMS: Final[Mapping[str, Column]] = {"claimed_at": _not_later, "answered_at": _any}
-_EFFECTS: Final[Mapping[str, Column]] = {
-    "decided_at": _not_later,
-    "due": _any,
-    "begun_at": _both,
-    "marked_at": _both,
-    "redriven_at": _both,
-}
-_PENDING: Final[Mapping[str, Column]] = {**_EFFECTS, "begun_at": _any}
+def _told(at: EpochMs) -> Column:
+    """Return the rule that a column holds what the log told, and that it was so before it was committed."""
+    return lambda old, new: bool(at == new <= old)
+
+
+def _since(at: EpochMs) -> Column:
+    return lambda _old, new: bool(at <= new)
+
+
+_EFFECTS: Final[Mapping[str, Column]] = {"begun_at": _both, "marked_at": _both, "redriven_at": _both}
 _OF_INPUT: Final[Mapping[str, Column]] = {"received_at": _any, "marked_at": _any, "delivered": _any}
+
+
+@dataclass(slots=True, kw_only=True)
+class Times:
+    """When an input was decided at last, when it failed first, and when an effect was planned, as the log tells."""
+
+    claims: dict[tuple[str, str], tuple[int, EpochMs]] = field(default_factory=dict)
+    letters: dict[tuple[str, str], EpochMs] = field(default_factory=dict)
+    effects: dict[tuple[str, str, int], EpochMs] = field(default_factory=dict)
+
+    def take(self, decided: Decided) -> None:
+        """Take a decision in; what was told before is told again."""
+        key = (decided.app_id, decided.event_id)
+        if self.claims.get(key, (-1, 0))[0] >= decided.redrive:
+            return
+        self.claims[key] = (decided.redrive, decided.decided_at)
+        self.letters.setdefault(key, decided.decided_at)
+        self.effects.update({(*key, planned.index): decided.decided_at for planned in decided.effects})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remade:
-    """A rebuilt ledger: its rows, what the rebuild said, and which records were there for it to read."""
+    """A rebuilt ledger: its rows, what the rebuild said, and what was there for it to read."""
 
     rows: Dump
     rebuilt: Rebuilt
     ids: frozenset[str]
+    times: Times
     now: int
 
 
@@ -93,7 +116,8 @@ async def remade(
         rows = await dump(database)
     finally:
         await database.close()
-    return Remade(rows=rows, rebuilt=rebuilt, ids=await _ids(log, topics.interactions), now=now)
+    ids, times = await _ids(log, topics.interactions), await _times(log, topics.outcomes)
+    return Remade(rows=rows, rebuilt=rebuilt, ids=ids, times=times, now=now)
 
 
 async def _ids(log: EventLog, topic: str) -> frozenset[str]:
@@ -102,6 +126,16 @@ async def _ids(log: EventLog, topic: str) -> frozenset[str]:
         async for piece in walk(log, topic, partition, begin=span.begin, end=span.end):
             found.update(header(record.headers, "ce_id") or "" for record in piece)
     return frozenset(found)
+
+
+async def _times(log: EventLog, topic: str) -> Times:
+    times = Times()
+    for partition, span in (await log.spans(topic)).items():
+        async for piece in walk(log, topic, partition, begin=span.begin, end=span.end):
+            for event in (decode(record.headers, record.value) for record in piece):
+                if isinstance(event, Decided):
+                    times.take(event)
+    return times
 
 
 async def assert_rebuilt_equals_ledger(
@@ -154,10 +188,16 @@ def differences(old: Dump, new: Remade, swept: Collection[tuple[str, str]] = ())
         rule = _any if row["redrive"] and row["answered_at"] is None else _both
         answered = {"answered_at": rule} if (row["app_id"], row["event_id"]) in returning else {}
         untold = dict.fromkeys(TOLD_SINCE_0003, _any) if row["occurred_at"] is None else {}
-        return {**_CLAIMS, **(answered if row["event_id"] in new.ids else {}), **untold}
+        _, decided_at = new.times.claims[row["app_id"], row["event_id"]]
+        times = {"claimed_at": _told(decided_at), "answered_at": _any}
+        return {**times, **(answered if row["event_id"] in new.ids else {}), **untold}
 
     def effect(row: Row) -> Mapping[str, Column]:
-        known = _PENDING if row["status"] == "pending" else _EFFECTS
+        decided_at = new.times.effects[row["app_id"], row["event_id"], row["index"]]
+        known: Mapping[str, Column] = {**_EFFECTS, "decided_at": _told(decided_at), "due": _told(decided_at)}
+        if row["status"] == "pending":
+            # A mark, which puts it forward, may be older than the decision, and is no older than the click.
+            known = {**known, "begun_at": _any, "due": _since(min(decided_at, row["received_at"]))}
         # A mark that came while the call was under way was not told with it.
         untold = row["marked_at"] is not None and b'"marked_at"' not in (row["outcome"] or b'"marked_at"')
         # That it was there with the click itself is told with the outcome of what did not wait for it.
@@ -186,7 +226,7 @@ def differences(old: Dump, new: Remade, swept: Collection[tuple[str, str]] = ())
             ("app_id", "event_id"),
             [row for row in old.letters if row["event_id"] in new.ids],
             new.rows.letters,
-            lambda _: {"died_at": _not_later},
+            lambda row: {"died_at": _told(new.times.letters[row["app_id"], row["event_id"]])},
         ),
         ("apps", ("app_id",), old.apps, new.rows.apps, lambda _: {"new_style_at": _not_much_later}),
         (

@@ -39,7 +39,7 @@ from worker.ledger.tables import card_tokens, cards, claims, dead_letters, effec
 
 _JSON: Final = msgspec.json.Encoder()
 
-_REDECIDED: Final = ("result", "redrive", "handler", "digest", "reason", "partition", "offset", "late")
+_REDECIDED: Final = ("claimed_at", "result", "redrive", "handler", "digest", "reason", "partition", "offset", "late")
 
 
 @dataclass(frozen=True, slots=True)

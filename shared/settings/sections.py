@@ -188,15 +188,17 @@ class RecordingSettings:
         default="true",
         meaning="Record what people typed into forms. If not, it goes no further than the gateway's memory: handlers "
         "see no form_value, and of clicks no callback is recorded, in which it would stand. What is typed into a "
-        "single input outside a form (input_value) is recorded all the same; and what was recorded before stays, in "
-        "the log for 33 days, and in exports of it.",
+        "single input outside a form (input_value) is recorded all the same; a signed callback that cannot be read "
+        "lies in the dead-letter topic as it came; and what was recorded before stays, in the log for 33 days, and in "
+        "exports of it.",
         example="false",
     )
     keep_callback: bool = setting(
         FLAG,
         "CARDWIRE_KEEP_CALLBACK",
         default="true",
-        meaning="Record the decoded callback, less its tokens, so that new fields can be derived from old events.",
+        meaning="Record the decoded callback, less its tokens, so that new fields can be derived from old events. A "
+        "signed callback that cannot be read lies in the dead-letter topic as it came, whatever is said here.",
         example="false",
     )
 

@@ -1,5 +1,6 @@
 """What people type into forms can be kept out of everything that is written, whichever way it came."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from gateway.settings import GatewaySettings
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.core.decision import Card, Decision
+from shared.core.events import InteractionReceived
 from simulator.app import run_simulator
 from simulator.settings import SimulatorSettings
 from tests.scenario.handlers import BLANK
+from tests.support.apps import ALERTS, BILLING, several
 from tests.support.world import ENCRYPTED, LONG_CONNECTION, files, world
 
 TYPED = "what-nobody-is-to-keep"
@@ -75,3 +78,28 @@ async def test_what_was_typed_is_in_no_spill(tmp_path: Path, keeps: bool) -> Non
         assert (200, "ok") == (told.status, told.client_text)
         written = _written(spill)
     assert (True, keeps) == (b"what-is-kept" in written, TYPED.encode() in written)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "kept"),
+    [
+        pytest.param({"keep_form_value": "false"}, (None, False), id="no form_value"),
+        pytest.param({}, (FORM, True), id="everything"),
+    ],
+)
+async def test_each_app_says_what_of_its_callbacks_is_recorded(
+    tmp_path: Path, alerts: Mapping[str, str], kept: tuple[object, bool]
+) -> None:
+    """The other app records forms and no callbacks, whatever this one does; both records lie in one topic."""
+    billing = {**BILLING, "keep_callback": "false"}
+    async with several(files(tmp_path), tmp_path, _app([]), alerts={**ALERTS, **alerts}, billing=billing) as running:
+        for platform in (running.alerts, running.billing):
+            message_id = platform.put_card(platform.platform.new_chat("chat").chat_id, BLANK)
+            assert 200 == (await platform.click(message_id, VALUE, form_value=FORM)).status
+        await running.world.quiet()
+        recorded = {
+            str(one.app_id): (json.loads(one.action.form_value or "null"), one.callback is not None)
+            for one in await running.world.events(running.world.topics.interactions)
+            if isinstance(one, InteractionReceived)
+        }
+    assert {ALERTS["app_id"]: kept, BILLING["app_id"]: (FORM, False)} == recorded

@@ -6,8 +6,9 @@ what comes after a loss, and about the rebuild itself.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from shared.app.app import App
 from shared.app.interaction import Interaction
 from shared.app.subject import Reminder
-from shared.core.codec import encode
+from shared.core.codec import encode, header
 from shared.core.decision import Card, Decision
 from shared.core.effects import Remind, SendText, StoredEffect, UpdateCard
 from shared.core.errors import NewerThanUs, StartRefused
@@ -32,8 +33,9 @@ from tests.support.dump import dump
 from tests.support.postgres import Databases
 from tests.support.rebuilt_equals_ledger import differences, remade
 from tests.support.world import Stack, World, clock_of_now, files, world
+from worker.history.walk import PIECE
 from worker.ledger.open import open_ledger
-from worker.ledger.restored import Changes, Found, NotEmpty, Progress, Step
+from worker.ledger.restored import Changes, Found, NotEmpty, Progress, Stage, Step
 from worker.ledger.restoring import open_restoring
 from worker.rebuilding.rebuild import rebuild
 from worker.settings import SETTLE_MS
@@ -442,6 +444,64 @@ async def test_workers_that_still_run_on_the_old_ledger_are_noticed(tmp_path: Pa
     (partition,) = (number for number, span in (await log.spans(topics.interactions)).items() if span.end)
     assert 1 == (await ledger.positions())[partition].next
     await ledger.close()
+
+
+async def logged(*clicks_of_cards: int) -> tuple[MemoryLog, Sequence[tuple[str, int, int]]]:
+    """Return a log of so many clicks on each card, all decided, and what is told of a rebuild from it."""
+    log, topics = MemoryLog(), Topics()
+    await log.create([topics.interactions, topics.outcomes])
+    clicks = [
+        facts.click(f"e{card}-{n}", message_id=f"om_{card}")
+        for card, number in enumerate(clicks_of_cards)
+        for n in range(number)
+    ]
+    await log.append([NewRecord.of(topics.interactions, encode(click)) for click in clicks])
+    held = {
+        partition: await log.read(topics.interactions, partition, 0, limit=span.end)
+        for partition, span in (await log.spans(topics.interactions)).items()
+        if span.end
+    }
+    told = [
+        Decided(
+            event_id=EventId(header(one.headers, "ce_id") or ""), app_id=facts.APP, tenant_key=facts.TENANT,
+            message_id=MessageId(one.key.partition(":")[2]), partition=partition, offset=one.offset, result="ignored",
+            occurred_at=facts.NOW, decided_at=facts.NOW,
+        )
+        for partition, records in held.items()
+        for one in records
+    ]  # fmt: skip
+    await log.append([NewRecord.of(topics.outcomes, encode(one)) for one in told])
+    pieces = [min(PIECE, len(records) - at) for records in held.values() for at in range(0, len(records), PIECE)]
+    stages: tuple[Stage, ...] = ("outcomes", "inputs")
+    return log, [(stage, done, len(clicks)) for stage in stages for done in accumulate(pieces)]
+
+
+async def steps_told(log: EventLog, url: str, *, until: int | None = None) -> Sequence[tuple[str, int, int]]:
+    """Rebuild, or go on, and return what was told of how far it is; it is ended when so much was told."""
+    told: list[tuple[str, int, int]] = []
+
+    def tell(stage: Stage, done: int, of: int) -> None:
+        told.append((stage, done, of))
+        if len(told) == until:
+            raise Stopped
+
+    restoring = open_restoring(url, settle_ms=SETTLE_MS)
+    await restoring.check()
+    with suppress(Stopped):
+        await rebuild(log, restoring, Topics(), tell=tell)
+    await restoring.close()
+    return told
+
+
+@pytest.mark.parametrize("until", [1, 3, 6, 8])
+async def test_how_far_it_is_rises_to_the_whole_and_goes_on_where_it_was(tmp_path: Path, until: int) -> None:
+    """Piece by piece in both stages; a run that goes on begins with what was read before, in this stage or the next."""
+    log, whole = await logged(PIECE + 50, 7, 11, 5)
+    assert 10 == len(whole)
+    assert whole == await steps_told(log, f"sqlite:///{tmp_path / 'at-once.db'}")
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+    assert whole[:until] == await steps_told(log, url, until=until)
+    assert whole[until:] == await steps_told(log, url)
 
 
 async def test_a_ledger_that_workers_began_meanwhile_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import pytest
 
 from gateway.accept import Gate
@@ -22,6 +23,7 @@ from shared.core.decision import Card
 from shared.core.errors import LogUnavailable
 from shared.core.events import InteractionAnswered, InteractionReceived
 from shared.core.ids import AppId
+from shared.eventlog.asyncapi import asyncapi
 from shared.eventlog.port import Record, Topics
 from shared.feishu.signature import identity
 from shared.observability.metrics import CALLBACKS, GATEWAY_METRICS, REFUSALS, UNDELIVERED, Metrics
@@ -303,12 +305,16 @@ class TestParked:
 
     @pytest.mark.parametrize("body", [encrypted(b"nonsense"), b"not even JSON", plain({"encrypt": "AAAA"})])
     async def test_a_signed_body_that_cannot_be_read_is_parked_as_it_came(self, world: World, body: bytes) -> None:
-        """And the person is told."""
+        """With headers and key as the public description of the log has them; and the person is told."""
         reply = await world.send(signed(body))
         assert (200, "error", "parked") == (reply.status, _toast(reply)["type"], reply.outcome)
         [record] = await world.records(TOPICS.dead)
         assert (body, f"{APP_ID}:{hashlib.sha256(body).hexdigest()}") == (record.value, record.key)
-        assert {"dlq_source", "dlq_reason"} == {name for name, _ in record.headers}
+        described = asyncapi()["components"]["messages"]["parked.by.gateway"]
+        headers = {name: text.decode() for name, text in record.headers}
+        jsonschema.Draft7Validator(described["headers"]).validate(headers)
+        assert set(described["headers"]["properties"]) == set(headers)
+        jsonschema.Draft7Validator(described["bindings"]["kafka"]["key"]).validate(record.key)
 
     async def test_a_callback_that_nothing_identifies_is_parked(self, token_only: World) -> None:
         """Content alone never identifies: two honest clicks may look the same."""

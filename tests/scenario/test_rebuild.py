@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.app.app import App
 from shared.app.interaction import Interaction
@@ -502,6 +503,26 @@ async def test_how_far_it_is_rises_to_the_whole_and_goes_on_where_it_was(tmp_pat
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
     assert whole[:until] == await steps_told(log, url, until=until)
     assert whole[until:] == await steps_told(log, url)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "in two"])
+async def test_a_claim_is_kept_from_its_last_decision_on(fresh: str, *, apart: bool) -> None:
+    """As long as that decision is told of in the log, as in the ledger that was lost."""
+    log, topics = MemoryLog(), Topics()
+    await log.create([topics.interactions, topics.outcomes])
+    click = facts.click("e1")
+    await log.append([NewRecord.of(topics.interactions, encode(one)) for one in (click, facts.redrive("e1", 1))])
+    failed = Decided(
+        event_id=click.event_id, app_id=click.app_id, tenant_key=click.tenant_key, message_id=click.message_id,
+        partition=0, offset=0, result="failed", occurred_at=facts.NOW, decided_at=facts.NOW,
+    )  # fmt: skip
+    redriven = replace(failed, result="decided", redrive=1, offset=1, decided_at=facts.NOW + HOUR_MS)
+    await log.append([NewRecord.of(topics.outcomes, encode(failed))])
+    if apart:
+        await steps_told(log, fresh, until=1)
+    await log.append([NewRecord.of(topics.outcomes, encode(redriven))])
+    made = await remade(log, topics, fresh)
+    assert [("decided", facts.NOW + HOUR_MS)] == [(row["result"], row["claimed_at"]) for row in made.rows.claims]
 
 
 async def test_a_ledger_that_workers_began_meanwhile_is_refused(tmp_path: Path) -> None:

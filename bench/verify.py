@@ -15,12 +15,12 @@ from bench.stacks import Stack
 
 HEAD: Final = ("verify", *COLUMNS)
 CARDS: Final = 500
-SHORT: Final = 10
+SHORT: Final = 4
 """By this the shorter log is shorter."""
 
 
 async def measure(stack: Stack, *, records: int) -> Sequence[Step]:
-    """Verify a log of about so many records, of both topics together, and one of a tenth."""
+    """Verify a log of about so many records, of both topics together, and one of a quarter."""
     steps: list[Step] = []
     for clicks in (records // RECORDS_PER_CLICK // SHORT, records // RECORDS_PER_CLICK):
         url, prefix = stack.new_log()

@@ -3,7 +3,7 @@ Facts are filed under what they are about, in any order, and read back together:
 
 The database is a private one of SQLite's, made without a name: where ``TMPDIR`` (or ``SQLITE_TMPDIR``) says, gone when
 it is closed, and after a crash as well. Nothing in it outlives the process, so nothing is flushed or logged. Memory
-holds its cache, of a fixed size; about 300 bytes of disk are taken for each record of the log.
+holds its cache, of a fixed size; a few hundred bytes of disk are taken for each record of the log.
 """
 
 import sqlite3

@@ -65,10 +65,10 @@ class Clicking:
         (self.accepted if seen.client_text == ACCEPTED else self.others).append(seen.event_id)
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Click until something holds."""
+        """Click until something holds: now and then, for each click is a text, and all go to one chat, in its pace."""
         while not await condition():
             await self.round()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
 
     async def all_done(self) -> None:
         """Fail unless every accepted click was counted exactly once, and nothing was given up."""

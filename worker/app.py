@@ -148,7 +148,14 @@ class _Parts:
 def _stages(parts: _Parts) -> Stages:
     owner = f"{socket.gethostname()}/{os.getpid()}/{parts.rng.getrandbits(32):08x}"
     alarm, meter, clock = Alarm(parts.clock), parts.meter, parts.clock
-    relay = Relay(event_log=parts.event_log, ledger=parts.ledger, owner=owner, clock=clock, meter=meter)
+    relay = Relay(
+        event_log=parts.event_log,
+        ledger=parts.ledger,
+        inputs=parts.topics.interactions,
+        owner=owner,
+        clock=clock,
+        meter=meter,
+    )
 
     def settled(by: Settled) -> None:
         if by.next_due is not None:

@@ -1,8 +1,10 @@
 """
 The outbox relay: what the ledger committed is told to the log.
 
-Guarantees: at least once, in commit order per card; a row is deleted only after the log has it, so a crash in
-between tells it twice, under the same ``ce_id``. One relay at a time in the fleet, by a lease, so that order holds.
+Guarantees: at least once, in commit order per card and topic; a row is deleted only after the log has it, so a crash
+in between tells it twice, under the same ``ce_id``. One relay at a time in the fleet, by a lease, so that order holds.
+What is to be decided is told before what was decided and done: whoever finds an outcome in the log finds what followed
+from it, and a ledger that is rebuilt from a log which ends between the two does it once more instead of losing it.
 """
 
 import asyncio
@@ -35,9 +37,17 @@ log = structlog.get_logger("cardwire.worker")
 
 
 class Relay:
-    """Moves outbox rows to the log."""
+    """
+    Moves outbox rows to the log.
 
-    def __init__(self, *, event_log: EventLog, ledger: RelayingLedger, owner: str, clock: Clock, meter: Meter) -> None:
+    Args:
+        inputs: The topic of what is to be decided.
+    """
+
+    def __init__(
+        self, *, event_log: EventLog, ledger: RelayingLedger, inputs: str, owner: str, clock: Clock, meter: Meter
+    ) -> None:
+        self._inputs = inputs
         self._log, self._ledger, self._owner, self._clock, self._meter = event_log, ledger, owner, clock, meter
         self._nudged = asyncio.Event()
         self._mine_until = 0.0
@@ -89,7 +99,9 @@ class Relay:
         while await self._is_mine():
             rows = await self._ledger.outbox(limit=ROWS)
             if rows:
-                await self._tell([record for _, record in rows])
+                # One append promises no order across topics.
+                await self._tell([record for _, record in rows if record.topic == self._inputs])
+                await self._tell([record for _, record in rows if record.topic != self._inputs])
                 await self._ledger.relayed([number for number, _ in rows])
                 self._meter.relayed(len(rows))
             if len(rows) < ROWS:
@@ -98,6 +110,8 @@ class Relay:
 
     async def _tell(self, records: Sequence[NewRecord]) -> None:
         """Append records; one that the log never takes is given up alone, loudly, so that it holds nobody back."""
+        if not records:
+            return
         try:
             await self._log.append(records)
         except RecordRefused as error:

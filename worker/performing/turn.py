@@ -69,7 +69,8 @@ class Turn:
                 face=face,
                 linked=linked,
                 refund=refund,
-                outbox=[*(one.record for _, one in everything), *records],
+                # What follows before the outcome that it follows from, as the relay tells them.
+                outbox=[*records, *(one.record for _, one in everything)],
             ),
             outcomes=[(head, one.fact) for head, one in everything],
             followed=bool(records),

@@ -178,7 +178,9 @@ async def test_a_pump_that_was_woken_early_hears_again_what_is_due() -> None:
     performing = Performing(
         ledger=cast("Ledger", ledger), owner="pump", clock=clock, alarm=alarm, meter=meter, chance=lambda: 0.5
     )
-    relay = Relay(event_log=cast("Any", None), ledger=cast("Ledger", ledger), owner="p", clock=clock, meter=meter)
+    relay = Relay(
+        event_log=cast("Any", None), ledger=cast("Ledger", ledger), inputs="i", owner="p", clock=clock, meter=meter
+    )
     pump = Pump(
         performing,
         platform=cast("Platform", None),

@@ -49,8 +49,10 @@ def brought_back(result: Result) -> list[tuple[str | None, str | None]]:
 
 
 def test_what_a_function_returned_is_told() -> None:
-    """With the end of its effect, in one settlement."""
+    """With the end of its effect, in one settlement, and before it: a log may end between the two."""
     result = came_to(Came(value=JsonText("7")), attempts=1)
+    topics = Topics()
+    assert [topics.interactions, topics.outcomes] == [record.topic for record in result.settlement.outbox]
     assert ("succeeded", 2, None, None) == stored(result)
     assert [("7", None)] == brought_back(result)
 

@@ -294,6 +294,7 @@ async def test_a_pump_ends_when_too_many_functions_hang() -> None:
     relay = Relay(
         event_log=cast("EventLog", None),
         ledger=cast("RelayingLedger", desk.leases),
+        inputs=Topics().interactions,
         owner="pump",
         clock=desk.clock,
         meter=desk.meter,

@@ -10,10 +10,11 @@ from shared.clock import ManualClock
 from shared.core.errors import LedgerUnavailable
 from shared.eventlog.memory import MemoryLog
 from shared.eventlog.port import NewRecord
+from tests.support.testable_log import TestableLog
 from worker.meter import Meter
 from worker.relay import Relay
 
-TOPIC = "lark.card.outcomes.v1"
+TOPIC, INPUTS = "lark.card.outcomes.v1", "lark.card.interactions.v1"
 
 
 class LostLedger:
@@ -43,11 +44,11 @@ class LostLedger:
         return len(self.rows)
 
 
-async def _relayed(ledger: LostLedger) -> list[Any]:
+async def _relayed(ledger: LostLedger, log: MemoryLog | None = None) -> list[Any]:
     """Run a relay until everything is told, and return what it said."""
-    clock, log = ManualClock(), MemoryLog()
-    await log.create([TOPIC])
-    relay = Relay(event_log=log, ledger=ledger, owner="one", clock=clock, meter=Meter())
+    clock, log = ManualClock(), log or MemoryLog()
+    await log.create([TOPIC, INPUTS])
+    relay = Relay(event_log=log, ledger=ledger, inputs=INPUTS, owner="one", clock=clock, meter=Meter())
     with capture_logs() as lines:
         running = asyncio.create_task(relay.run())
         for _ in range(100):
@@ -69,3 +70,13 @@ async def test_an_absent_ledger_is_told_of_once_and_its_return_once() -> None:
 async def test_without_trouble_nothing_is_said() -> None:
     """Rows are told all the time."""
     assert [] == await _relayed(LostLedger(away=0))
+
+
+async def test_what_is_to_be_decided_is_in_the_log_before_any_outcome() -> None:
+    """One append promises no order across topics, and a log may end between the two."""
+    ledger, log = LostLedger(away=0), TestableLog()
+    rows = [(TOPIC, b"1"), (INPUTS, b"2"), (TOPIC, b"3"), (INPUTS, b"4")]
+    told = [NewRecord(topic=topic, key="k", value=value, headers=(), timestamp=1) for topic, value in rows]
+    ledger.rows = list(enumerate(told))
+    await _relayed(ledger, log)
+    assert [[b"2", b"4"], [b"1", b"3"]] == [[record.value for record in records] for records in log.appends]

@@ -135,6 +135,21 @@ def decode(
         raise Undecodable(f"{ce_type}: {error}") from error
 
 
+def readable(headers: Headers, value: bytes | None) -> Event | None:
+    """
+    Return the event of a record; ``None``: nobody can read it, and whoever reads history passes it over.
+
+    Raises:
+        NewerThanUs: What a newer program wrote must not be passed over.
+    """
+    try:
+        return decode(headers, value)
+    except NewerThanUs:
+        raise
+    except Undecodable:
+        return None
+
+
 def header(headers: Headers, name: str) -> str | None:
     """Return the first header of that name as text, if there is one."""
     for key, value in headers:

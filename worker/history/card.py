@@ -8,13 +8,12 @@ and what became of it, lie under the sender's key, in any partition: so all outc
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.core.codec import decode
+from shared.core.codec import readable
 from shared.core.effects import Reply, SendCard, StoredEffect
-from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import Decided, EffectOutcome, Event
 from shared.core.ids import AppId, EventId, MessageId, ordering_key
 from shared.eventlog.partition import partition_of
-from shared.eventlog.port import EventLog, Record, Span, Topics
+from shared.eventlog.port import EventLog, Span, Topics
 from worker.history.naming import Naming
 from worker.history.walk import walk
 
@@ -88,7 +87,7 @@ async def _naming(
     for partition, span in sorted(spans.items()):
         async for piece in walk(event_log, topic, partition, begin=span.begin, end=span.end):
             for record in filter(names, piece):
-                if (event := _event(record)) is not None:
+                if (event := readable(record.headers, record.value)) is not None:
                     yield Logged(event=event, partition=partition, offset=record.offset)
 
 
@@ -112,12 +111,3 @@ def _wanted(event: Event, outcome: EffectOutcome) -> Iterator[StoredEffect]:
 
 def _is_card(effect: StoredEffect) -> bool:
     return isinstance(effect, SendCard | Reply) and effect.card is not None
-
-
-def _event(record: Record) -> Event | None:
-    try:
-        return decode(record.headers, record.value)
-    except NewerThanUs:
-        raise
-    except Undecodable:
-        return None

@@ -12,8 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from shared.core.codec import decode
-from shared.core.errors import NewerThanUs, Undecodable
+from shared.core.codec import readable
 from shared.core.events import Asked, Decided, Event, Output, origin_of
 from shared.core.ids import AppId, EventId, MessageId, ordering_key
 from shared.eventlog.partition import partition_of
@@ -66,7 +65,7 @@ class Replay:
             NewerThanUs: One was written by a newer program.
         """
         for record in filter(Naming.of(chat_id), records):
-            event = _decoded(record)
+            event = readable(record.headers, record.value)
             if isinstance(event, Output) and reaches(event, chat_id):
                 self._in_chat.add(_key(event))
 
@@ -83,7 +82,7 @@ class Replay:
         found: list[tuple[str, int, Moment]] = []
         for record in records:
             self.records += 1
-            event = _decoded(record)
+            event = readable(record.headers, record.value)
             if event is None:
                 self.undecodable += 1
             elif (of := self._story(event, begin)) is not None:
@@ -118,16 +117,6 @@ class Replay:
 
 def _key(event: Event) -> str:
     return f"{event.app_id}{_APART}{event.event_id}"
-
-
-def _decoded(record: Record) -> Event | None:
-    """Return the event of a record, if anybody can read it."""
-    try:
-        return decode(record.headers, record.value)
-    except NewerThanUs:
-        raise
-    except Undecodable:
-        return None
 
 
 def _number(moment: Moment) -> tuple[object, ...]:

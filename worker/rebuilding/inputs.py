@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.core.codec import decode
-from shared.core.errors import NewerThanUs, Undecodable
+from shared.core.codec import readable
 from shared.core.events import (
     CallReturned,
     Decided,
@@ -56,12 +55,7 @@ def read(records: Sequence[Record]) -> Sequence[Laid]:
 
 
 def _fact(record: Record) -> Input | None:
-    try:
-        event = decode(record.headers, record.value)
-    except NewerThanUs:
-        raise
-    except Undecodable:
-        return None
+    event = readable(record.headers, record.value)
     return None if isinstance(event, Decided | EffectOutcome) else event
 
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.core.codec import decode, header
-from shared.core.errors import NewerThanUs, Undecodable
+from shared.core.codec import header, readable
 from shared.core.events import Decided, EffectOutcome, Output, origin_of
 from shared.core.fold import step
 from shared.core.folded import EventKey, Folded, RightKey
@@ -47,12 +46,7 @@ def read(records: Sequence[Record]) -> Piece:
     outputs: list[Output] = []
     traceparents: dict[EventKey, str] = {}
     for record in records:
-        try:
-            event = decode(record.headers, record.value)
-        except NewerThanUs:
-            raise
-        except Undecodable:
-            continue
+        event = readable(record.headers, record.value)
         if isinstance(event, Decided | EffectOutcome):
             outputs.append(event)
         if isinstance(event, Decided) and (traced := valid_traceparent(header(record.headers, "traceparent"))):

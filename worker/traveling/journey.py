@@ -12,8 +12,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from shared.core.codec import decode
-from shared.core.errors import NewerThanUs, Undecodable
+from shared.core.codec import readable
 from shared.core.events import (
     OURSELVES,
     Asked,
@@ -279,17 +278,11 @@ class Journey:
         return found
 
     def _fact(self, record: Record) -> Asked | RedriveRequested | None:
-        try:
-            event = decode(record.headers, record.value)
-        except NewerThanUs:
-            raise
-        except Undecodable:
-            self.findings.unread += 1
-            return None
+        event = readable(record.headers, record.value)
         match event:
             case InteractionReceived() | RequestReceived() | CallReturned() | TimerFired() | RedriveRequested():
                 return event
-            case InteractionAnswered() | Decided() | EffectOutcome():
+            case InteractionAnswered() | Decided() | EffectOutcome() | None:
                 self.findings.unread += 1
                 return None
             case _ as unreachable:

@@ -15,8 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.core.codec import decode, header
-from shared.core.errors import NewerThanUs, Undecodable
+from shared.core.codec import header, readable
 from shared.core.events import Decided
 from shared.core.ids import AppId
 from shared.eventlog.port import Record
@@ -176,10 +175,5 @@ def _input_key(record: Record) -> InputKey:
 def _decided(record: Record) -> Decided | None:
     if not ce_type(record.headers).startswith(DECIDED):
         return None
-    try:
-        event = decode(record.headers, record.value)
-    except NewerThanUs:
-        raise
-    except Undecodable:
-        return None
+    event = readable(record.headers, record.value)
     return event if isinstance(event, Decided) else None

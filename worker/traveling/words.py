@@ -14,9 +14,8 @@ from typing import Final
 
 import msgspec
 
-from shared.core.codec import Headers, decode
+from shared.core.codec import Headers, readable
 from shared.core.effects import Reply, SendCard
-from shared.core.errors import NewerThanUs, Undecodable
 from shared.core.events import Decided, EffectOutcome, Event, origin_of
 from shared.core.ids import AppId, ChatId, EventId, MessageId, Target
 from shared.core.json_text import EpochMs, JsonText
@@ -177,14 +176,7 @@ def _telling(record: Record) -> Event | None:
         wanted = any(mark in value for mark in _MARKS)
     else:
         wanted = kind.startswith(EFFECT) and (b'"chat_id"' in value or b'"sent_message_id"' in value)
-    if not wanted:
-        return None
-    try:
-        return decode(record.headers, value)
-    except NewerThanUs:
-        raise
-    except Undecodable:
-        return None
+    return readable(record.headers, value) if wanted else None
 
 
 def _is_stray(decided: Decided) -> bool:

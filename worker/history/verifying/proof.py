@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from shared.core.codec import decode
-from shared.core.errors import NewerThanUs, Undecodable
+from shared.core.codec import decode, readable
+from shared.core.errors import Undecodable
 from shared.core.events import Decided, EffectOutcome, Event, InteractionReceived
 from shared.core.ids import AppId, EventId
 from shared.core.json_text import EpochMs
@@ -66,11 +66,8 @@ class Proof:
         """
         filed: list[Filed] = []
         for record in records:
-            try:
-                event = decode(record.headers, record.value)
-            except NewerThanUs:
-                raise
-            except Undecodable:
+            event = readable(record.headers, record.value)
+            if event is None:
                 self.counts["undecodable"] += 1
                 continue
             self._note(event, record)
